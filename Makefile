@@ -1,0 +1,58 @@
+# The book's commands.  `make` alone lists them.  Needs only make, a shell and Python 3.10 or newer.
+#
+# Programs are called as `python -m NAME`: the start-up scripts in .venv/bin hold an absolute path, which
+# breaks when the folder is moved or its path has a space.  All paths are relative for the same reason.
+
+python := .venv/bin/python
+PORT   ?= 8000
+
+.PHONY: help environment book test check format notebooks serve lab repository clean distclean
+
+help:
+	@echo "Keep the Crack. Say 'make' and one of these:"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "The first one sets up .venv, the book's own Python (some minutes, once)."
+	@echo "A Python of your choice: PYTHON=python3.12 make book"
+
+environment:
+	@sh tools/environment.sh
+
+book: environment  ## build the website into _build/html
+	@$(python) tools/site.py
+
+serve: book  ## build the website and show it on this computer (PORT=8000)
+	@echo "The site: http://localhost:$(PORT)/  (Ctrl-C stops it)"
+	@$(python) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lab: environment  ## open the notebooks in JupyterLab
+	cd notebooks && ../$(python) -m jupyterlab
+
+# One run for all: the tests, the notebooks' stored outputs (nbval), the examples in docstrings.
+# loadfile keeps the cells of a notebook together on one worker; they need each other.
+test: check  ## check the style, then run the tests, every notebook and every example
+	$(python) -m pytest --numprocesses auto --dist loadfile --nbval --doctest-modules
+
+check: environment  ## check the style only (ruff)
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+
+format: environment  ## lay out code and notebooks in the book's style (ruff)
+	$(python) -m ruff check --fix
+	$(python) -m ruff format
+
+notebooks: environment  ## run all notebooks anew and store their outputs (ONLY=01_pooling for one)
+	$(python) tools/notebooks.py $(if $(ONLY),--only "$(ONLY)")
+
+# An empty URL= takes the address away; no URL at all is a slip, so it only asks.
+repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)
+	@$(if $(filter undefined,$(origin URL)),echo "Say: make repository URL=https://github.com/OWNER/REPO"; exit 2)
+	@$(python) tools/repository.py "$(URL)"
+
+clean:  ## remove what was built
+	rm -rf _build .pytest_cache .ruff_cache build *.egg-info
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+distclean: clean  ## remove what was built and .venv
+	rm -rf .venv

@@ -1,0 +1,143 @@
+"""Pictures and masks, from file to tensor and back (Chapter 00).
+
+A picture is three grids of brightness, uint8 (3, H, W), 0 to 255.  A mask is one grid of class numbers, int64 (H, W);
+255 means "do not count" and is called void.  A mask file is a palette PNG: the file stores the class numbers
+themselves, and a table says in which colour to *show* each.
+
+    photo.jpg  --read_picture-->  uint8 (3, H, W)          mask.png  --read_mask-->  int64 (H, W)
+
+Sources: the palette is that of the PASCAL VOC challenge (Everingham et al., 2010), built from the bits of the class
+number.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+__all__ = ["VOID", "colour_mask", "decode_picture", "palette", "read_mask", "read_picture", "write_mask"]
+
+VOID = 255
+
+
+def read_picture(path: str | Path) -> Tensor:
+    """Read a picture file as uint8 (3, H, W), red, green, blue, upright.
+
+    Grey pictures get three equal channels, transparency is dropped, and the turn that cameras write into the file
+    (EXIF orientation) is carried out.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a picture or breaks off; the error names it.
+    """
+    try:
+        return decode_picture(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def decode_picture(content: bytes) -> Tensor:
+    """Turn the bytes of a picture file into uint8 (3, H, W); as `read_picture`, for bytes already in memory."""
+    with _opened(content) as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(
+                f"the picture has more than 8 bits per colour (mode {image.mode}), and 0..255 cannot hold them:"
+                " save it with 8 bits first"
+            )
+        image.info.pop("transparency", None)  # Pillow would warn before it drops that of a palette
+        return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: str | Path) -> Tensor:
+    """Read a palette PNG as class numbers, int64 (H, W); void stays 255.
+
+    The numbers are read as stored, not looked up by colour: a look-up silently turns every colour that it does not
+    know, the void border first, into background.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a picture, breaks off, or stores colours instead of numbers; the error names it.
+    """
+    try:
+        with _opened(Path(path).read_bytes()) as image:
+            if image.mode not in ("P", "L"):
+                raise ValueError(
+                    f"a mask must store class numbers (mode P or L), but this file stores colours (mode {image.mode});"
+                    " it was probably converted on the way: take the original PNG"
+                )
+            return torch.from_numpy(np.array(image)).long()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def write_mask(path: str | Path, mask: Tensor) -> None:
+    """Write class numbers, (H, W) in 0..255, as a palette PNG that any viewer shows in the VOC colours.
+
+    Raises:
+        ValueError: `mask` has another rank, holds fractions or numbers outside 0..255.
+    """
+    _check_mask(mask)
+    image = Image.fromarray(mask.numpy(force=True).astype(np.uint8), mode=None)
+    image.putpalette(palette().numpy().tobytes())
+    # First beside its place, then moved there in one step: a run that is broken off leaves no half file.
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        image.save(unfinished, format="PNG")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def palette() -> Tensor:
+    """Give the 256 colours of the VOC challenge, uint8 (256, 3): row k is the colour of class k.
+
+    The bits of k are dealt out in turn to red, green and blue, the highest place first.  So near numbers get colours
+    far apart, class 0 is black, and void (255) is the cream-white (224, 224, 192).
+    """
+    numbers = torch.arange(256)
+    colours = torch.zeros(256, 3, dtype=torch.uint8)
+    for place in range(8):
+        for channel in range(3):
+            bit = (numbers >> (3 * place + channel)) & 1
+            colours[:, channel] |= (bit << (7 - place)).to(torch.uint8)
+    return colours
+
+
+def colour_mask(mask: Tensor) -> Tensor:
+    """Show class numbers, (H, W) in 0..255, as a picture, uint8 (3, H, W), in the VOC colours.
+
+    Raises:
+        ValueError: `mask` has another rank, holds fractions or numbers outside 0..255.
+    """
+    _check_mask(mask)
+    return palette().to(mask.device)[mask.long()].permute(2, 0, 1)
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Open a picture and read all of it, so that a file that breaks off is noticed here and not later."""
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+    except UnidentifiedImageError:
+        raise ValueError("not a picture that Pillow can read; is it an HTML page or an empty file?") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"the picture is damaged or far too large ({error}); fetch it again") from None
+    except OSError as error:
+        raise ValueError(f"the picture is damaged or breaks off ({error}); fetch it again") from None
+    return image
+
+
+def _check_mask(mask: Tensor) -> None:
+    if not isinstance(mask, Tensor):
+        raise ValueError(f"a mask is a tensor, got {type(mask).__name__}; torch.as_tensor(mask) makes one")
+    if mask.dim() != 2:
+        raise ValueError(f"a mask has shape (H, W), got {tuple(mask.shape)}")
+    if mask.is_floating_point() or mask.is_complex():
+        raise ValueError(f"a mask holds class numbers, got {mask.dtype}; for probabilities take argmax first")
+    if mask.numel() and (mask.min() < 0 or mask.max() > VOID):
+        raise ValueError(f"class numbers lie in 0..255, got {mask.min().item()}..{mask.max().item()}")

@@ -1,0 +1,206 @@
+"""How an answer is checked: run it beside a trusted implementation, from the smallest input upwards.
+
+A chapter's exercises call `compare` with the answer, the trusted function and a list of calls.  The first call where
+the two part is the smallest one that shows the mistake, and that is what the student sees.
+"""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from chapters_code import pooling
+
+__all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
+
+# What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises NotImplementedError, too, for other reasons.
+STUB = "your turn"
+_NO_GRADIENT = "none comes back; build the answer from tensor operations on x, without .item() or .data"
+# Kept under a name of our own: an answer may have put another function in the place of torch.allclose.
+_allclose = torch.allclose
+
+
+class Wrong(Exception):
+    """An answer is wrong, or not there yet; the text tells the student why."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: `check(answer)` returns None if the answer is right, and raises `Wrong` with the reason if not."""
+
+    number: str
+    name: str  # what the answer, and its solution, is called
+    check: Callable[[Callable], None]
+    hints: tuple[str, ...]  # from a nudge to almost the answer
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the answer: `answer(*arguments, **settings)`."""
+
+    arguments: tuple
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, *arguments: Any, **settings: Any) -> "Call":
+        return cls(arguments, settings)
+
+    def run(self, function: Callable) -> Any:
+        """Call `function` with copies, so that nothing it does to its arguments reaches us."""
+        return function(*map(_copy, self.arguments), **{name: _copy(value) for name, value in self.settings.items()})
+
+    def described(self, function: Callable) -> str:
+        """List the arguments under the names that `function` gives them."""
+        bound = inspect.signature(function).bind(*self.arguments, **self.settings)
+        return "\n".join(_line(name, value) for name, value in bound.arguments.items())
+
+
+def smallest_first(calls: Iterable[Call]) -> list[Call]:
+    """Sort calls by how much there is to read in them."""
+
+    def amount(call: Call) -> tuple[int, float]:
+        values = [*call.arguments, *call.settings.values()]
+        pixels = sum(value.numel() for value in values if isinstance(value, Tensor))
+        return pixels, sum(abs(value) for value in values if isinstance(value, int | float))
+
+    return sorted(calls, key=amount)
+
+
+def compare(
+    answer: Callable, trusted: Callable, calls: Sequence[Call], *, gradients: bool = False, without: Sequence[str] = ()
+) -> None:
+    """Raise `Wrong`, with the smallest call that shows it, unless `answer` equals `trusted` on every call.
+
+    Args:
+        answer: What the student wrote.
+        trusted: The same computation by a library, or by slow and plain loops.
+        calls: What both are called with.
+        gradients: Compare the gradient with respect to the first argument, too.
+        without: Parts of the names of PyTorch operators that the answer must do without: "max_pool" closes
+            adaptive_max_pool2d, too.  The book's own max pooling is closed with them.
+    """
+    for call in smallest_first(calls):
+        with torch.enable_grad():
+            given = _run(answer, trusted, call, gradients, without)
+            wanted = _value_and_gradient(trusted, call, gradients)
+        for what, one, other in zip(("result", "gradient"), given, wanted, strict=False):
+            problem = _NO_GRADIENT if what == "gradient" and one is None else _difference(one, other)
+            if problem:
+                raise Wrong(
+                    f"The {what} is wrong: {problem}.\n\nThe smallest input that shows it:\n{call.described(trusted)}\n"
+                    f"{_line('yours', one)}\n{_line('expected', other)}"
+                )
+
+
+@contextmanager
+def _closed(operators: Sequence[str]) -> Iterator[None]:
+    """Refuse PyTorch's operators of these names, by whatever door they are called, and the book's max pooling."""
+
+    class Guard(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), settings=None):
+            name = function.overloadpacket.__name__
+            if any(operator in name for operator in operators):
+                raise Wrong(f"This exercise asks you to build it yourself, without PyTorch's {name}.")
+            return function(*arguments, **(settings or {}))
+
+    reason = Wrong("This exercise asks you to build it yourself, without a ready pooling function.")
+    with ExitStack() as stack:
+        if operators:
+            stack.enter_context(Guard())
+            stack.enter_context(patch.object(pooling, "_lowest", side_effect=reason))
+        yield
+
+
+def _run(answer: Callable, trusted: Callable, call: Call, gradients: bool, without: Sequence[str]) -> tuple:
+    """Run the student's code, and turn whatever goes wrong in it into words."""
+    inputs: list = []
+
+    def watched(*arguments: Any, **settings: Any) -> Any:
+        inputs.extend([*arguments, *settings.values()])
+        with _closed(without):
+            return answer(*arguments, **settings)
+
+    try:
+        given = _value_and_gradient(watched, call, gradients)
+    except Wrong:
+        raise
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and str(error) == STUB:
+            raise
+        raise Wrong(
+            f"Your code stopped with {type(error).__name__}: {error}{_place(error, answer)}\n\n"
+            f"The input that stopped it:\n{call.described(trusted)}"
+        ) from error
+    originals = [*call.arguments, *call.settings.values()]
+    if any(_difference(now, then) for now, then in zip(inputs, originals, strict=True)):
+        raise Wrong(
+            "Your code changes the picture that it was given, so the caller's picture is spoilt. Work on a copy:"
+            f" x.clone().\n\nThe input that was changed:\n{call.described(trusted)}"
+        )
+    return given
+
+
+def _place(error: Exception, answer: Callable) -> str:
+    """Quote the last line of the student's own code on the way to the error."""
+    code = getattr(answer, "__code__", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
+    return f"\nin line {frames[-1].lineno}:  {frames[-1].line}" if frames and frames[-1].line else ""
+
+
+def _value_and_gradient(function: Callable, call: Call, gradients: bool) -> tuple:
+    if not gradients or not call.arguments[0].is_floating_point():
+        return (call.run(function),)
+    x = call.arguments[0].clone().requires_grad_()
+    # run() hands on a clone of x, and the gradient flows back through the cloning.
+    result = Call((x, *call.arguments[1:]), call.settings).run(function)
+    if not isinstance(result, Tensor) or not result.requires_grad:
+        return result, None
+    # Weights that differ from pixel to pixel, so that a gradient in the wrong place cannot cancel out.
+    weights = torch.arange(1, result.numel() + 1, dtype=result.dtype).reshape(result.shape)
+    (gradient,) = torch.autograd.grad(result, x, weights)
+    return result.detach(), gradient
+
+
+def _difference(one: Any, other: Any) -> str | None:
+    """Say in words how `one` differs from `other`, or return None."""
+    if isinstance(other, tuple):
+        if not isinstance(one, tuple | list) or len(one) != len(other):
+            return f"{len(other)} values were wanted, you returned {_kind(one)}"
+        return next((problem for each in zip(one, other, strict=True) if (problem := _difference(*each))), None)
+    # A subclass could bring its own idea of "equal", so only the plain type will do.
+    if type(one) is not type(other):
+        return f"{_kind(other)} was wanted, you returned {_kind(one)}"
+    if not isinstance(other, Tensor):
+        return None if one == other else "the numbers differ"
+    if one.shape != other.shape:
+        return f"the shape is {tuple(one.shape)}, it should be {tuple(other.shape)}"
+    if one.dtype != other.dtype:
+        return f"the dtype is {one.dtype}, it should be {other.dtype}"
+    return None if _allclose(one.detach(), other.detach(), rtol=1e-5, atol=1e-6, equal_nan=True) else "the numbers differ"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing (is a return missing?)"
+    return f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}"
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _line(name: str, value: Any) -> str:
+    """Write `name = value` with all rows of a tensor under each other."""
+    if isinstance(value, tuple):
+        return "\n".join(_line(f"{name}[{i}]", one) for i, one in enumerate(value))
+    large = isinstance(value, Tensor) and value.numel() > 60
+    text = f"a tensor of shape {tuple(value.shape)}, {value.dtype}" if large else str(value)
+    start = f"    {name} = "
+    return start + text.replace("\n", "\n" + " " * len(start))

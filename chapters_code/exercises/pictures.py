@@ -1,0 +1,127 @@
+"""Checks and hints of Chapter 00: pictures and masks as tensors, and sums with sizes."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.v2 import functional as transforms
+
+from chapters_code.data.pictures import VOID
+from chapters_code.exercises.checking import Call, Exercise, compare
+
+__all__ = ["EXERCISES"]
+
+_SIZES = ((1, 2), (2, 3), (5, 4), (7, 9))
+
+
+def _check_channels_first(answer: Callable) -> None:
+    def trusted(photo: Tensor) -> Tensor:
+        return transforms.to_dtype(transforms.to_image(photo.numpy()), torch.float32, scale=True).as_subclass(Tensor)
+
+    compare(answer, trusted, [Call.of(torch.randint(0, 256, (*size, 3), dtype=torch.uint8)) for size in _SIZES])
+
+
+def _check_class_shares(answer: Callable) -> None:
+    def trusted(mask: Tensor, classes: int) -> Tensor:
+        counts = [0] * classes
+        for number in mask.flatten().tolist():
+            if number != VOID:
+                counts[number] += 1
+        return torch.tensor(counts) / max(1, sum(counts))
+
+    masks = [torch.randint(0, 3, size) for size in _SIZES]
+    with_void = [torch.where(torch.rand(mask.shape) < 0.4, VOID, mask) for mask in masks]
+    only_void = torch.full((2, 3), VOID)
+    compare(answer, trusted, [Call.of(mask, classes) for mask in (*masks, *with_void, only_void) for classes in (3, 5)])
+
+
+def _check_output_size(answer: Callable) -> None:
+    def trusted(size: int, kernel_size: int, stride: int, padding: int) -> int:
+        row, kernel = torch.zeros(1, 1, size), torch.zeros(1, 1, kernel_size)
+        return functional.conv1d(row, kernel, stride=stride, padding=padding).shape[-1]
+
+    settings = product(range(1, 13), range(1, 6), range(1, 5), range(3))
+    compare(answer, trusted, [Call.of(*one) for one in settings if one[0] + 2 * one[3] >= one[1]])
+
+
+def _check_same_padding(answer: Callable) -> None:
+    def trusted(kernel_size: int, dilation: int) -> int:
+        row, kernel = torch.zeros(1, 1, 50), torch.zeros(1, 1, kernel_size)
+        lengths = (functional.conv1d(row, kernel, padding=p, dilation=dilation).shape[-1] for p in range(50))
+        return next(padding for padding, length in enumerate(lengths) if length == 50)
+
+    compare(answer, trusted, [Call.of(*one) for one in product((1, 3, 5, 7, 9), range(1, 6))])
+
+
+def _check_crop(answer: Callable) -> None:
+    def trusted(picture: Tensor, mask: Tensor, top: int, left: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+        new_picture = torch.zeros(3, height, width, dtype=picture.dtype)
+        new_mask = torch.full((height, width), VOID)
+        for i, j in product(range(height), range(width)):
+            if top + i < mask.shape[0] and left + j < mask.shape[1]:
+                new_picture[:, i, j] = picture[:, top + i, left + j]
+                new_mask[i, j] = mask[top + i, left + j]
+        return new_picture, new_mask
+
+    def call(size: tuple[int, int], *box: int) -> Call:
+        return Call.of(torch.randint(1, 256, (3, *size), dtype=torch.uint8), torch.randint(0, 2, size), *box)
+
+    inside = [call((2, 3), 0, 1, 2, 1), call((5, 4), 2, 1, 3, 2), call((7, 9), 1, 3, 4, 6), call((4, 6), 0, 0, 4, 6)]
+    over_the_edge = [call((2, 3), 1, 0, 2, 3), call((2, 3), 0, 2, 1, 3), call((5, 4), 3, 2, 4, 5)]
+    compare(answer, trusted, [*inside, *over_the_edge])
+
+
+EXERCISES = (
+    Exercise(
+        "0.1",
+        "channels_first",
+        _check_channels_first,
+        (
+            "Two things change: the order of the axes, and the range of the numbers. Do them one after the other.",
+            "Axes are moved by permute, which names them in their new order. reshape would cut the numbers up anew.",
+            "photo.permute(2, 0, 1) has the right order. 255 must become 1.0, so divide by 255, in float32.",
+        ),
+    ),
+    Exercise(
+        "0.2",
+        "class_shares",
+        _check_class_shares,
+        (
+            "First throw the void pixels away: which condition keeps a pixel?",
+            "torch.bincount counts whole numbers. Which argument makes it list classes that do not occur?",
+            "mask[mask != 255] keeps what counts, minlength=classes the zeros. What happens if all pixels are void?",
+        ),
+    ),
+    Exercise(
+        "0.3",
+        "output_size",
+        _check_output_size,
+        (
+            "The first window starts at the left edge of the padded row. How many pixels remain to its right?",
+            "Each further window needs `stride` of those remaining pixels. A part of a stride gives no window.",
+            "(size + 2 * padding - kernel_size) // stride counts the further windows. And the first one?",
+        ),
+    ),
+    Exercise(
+        "0.4",
+        "same_padding",
+        _check_same_padding,
+        (
+            "How many pixels does the window reach from its first tap to its last, when there are holes between them?",
+            "With stride 1 the output loses reach - 1 pixels. Padding must give them back, half on each side.",
+            "reach = dilation * (kernel_size - 1) + 1.",
+        ),
+    ),
+    Exercise(
+        "0.5",
+        "crop",
+        _check_crop,
+        (
+            "Start with a box that lies inside the picture: the same two slices cut both tensors.",
+            "Slices stop at the edge without complaint, so the pieces may be too small. How much is missing?",
+            "functional.pad(piece, (0, missing_columns, 0, missing_rows), value=...) fills up; which value for which?",
+        ),
+    ),
+)

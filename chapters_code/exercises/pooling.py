@@ -1,0 +1,168 @@
+"""Checks and hints of Chapter 01: pooling of several kinds, what survives it, and its gradient."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code.exercises.checking import Call, Exercise, compare
+
+__all__ = ["EXERCISES"]
+
+_SHAPES = ((1, 1, 2, 3), (1, 2, 5, 4), (2, 3, 7, 9))
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers: easy to read in a failing case, with many ties, and half of them negative."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _pictures() -> list[Tensor]:
+    """Draw pictures from tiny to small, never square only, in two precisions, with and without ties."""
+    return [
+        *(_digits(*shape) for shape in _SHAPES),
+        _digits(1, 2, 6, 4, dtype=torch.float64),
+        torch.randn(2, 3, 8, 11, dtype=torch.float64),
+        torch.randn(1, 4, 13, 6),
+    ]
+
+
+def _check_min_pool2d(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int) -> Tensor:
+        return -functional.max_pool2d(-x, kernel_size)
+
+    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3) if kernel <= min(x.shape[-2:])]
+    compare(answer, trusted, calls, gradients=True)
+
+
+def _check_max_pool1d_loops(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int, stride: int, padding: int) -> Tensor:
+        return functional.max_pool1d(x, kernel_size, stride, padding)
+
+    signals = (_digits(1, 1, 4), _digits(1, 2, 5), _digits(2, 3, 8), torch.randn(2, 2, 11, dtype=torch.float64))
+    # All negative: the case that finds zeros used as padding.
+    signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)))
+    calls = [
+        Call.of(x, kernel, stride, padding)
+        for x, kernel, stride, padding in product(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2))
+        if padding <= kernel // 2 and kernel <= x.shape[-1]
+    ]
+    compare(answer, trusted, calls, gradients=True, without=("max_pool",))
+
+
+def _check_safe_width(answer: Callable) -> None:
+    def survives(width: int, start: int, kernel_size: int, stride: int) -> bool:
+        row = torch.ones(1, 1, 60)
+        row[..., start : start + width] = 0
+        return bool((functional.max_pool1d(row, kernel_size, stride) == 0).any())
+
+    def trusted(kernel_size: int, stride: int) -> int:
+        # Try every width, and for each every place of the crack; the row is long enough that its ends do not matter.
+        safe = (all(survives(width, start, kernel_size, stride) for start in range(30)) for width in range(1, 20))
+        return 1 + list(safe).index(True)
+
+    compare(answer, trusted, [Call.of(*one) for one in product(range(1, 6), range(1, 6))])
+
+
+def _check_max_pool2d_gradient(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int, gradient: Tensor) -> Tensor:
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(functional.max_pool2d(x, kernel_size), x, gradient)[0]
+
+    # A road of one grey: every window is one large tie.
+    pictures = (*_pictures(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 5, 4))
+    calls = [
+        Call.of(x, kernel, _digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
+        for x in pictures
+        for kernel in (2, 3)
+        if kernel <= min(x.shape[-2:])
+    ]
+    compare(answer, trusted, calls, without=("max_pool",))
+
+
+def _check_unpool_mean(answer: Callable) -> None:
+    def trusted(pooled: Tensor, kernel_size: int) -> Tensor:
+        return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest")
+
+    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3)]
+    compare(answer, trusted, calls, gradients=True, without=("upsample",))
+
+
+def _check_median_pool2d(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int) -> Tensor:
+        height, width = (side // kernel_size for side in x.shape[-2:])
+        out = x.new_empty(*x.shape[:2], height, width)
+        for n, c, i, j in product(*map(range, out.shape)):
+            window = x[n, c, i * kernel_size : (i + 1) * kernel_size, j * kernel_size : (j + 1) * kernel_size]
+            numbers = sorted(window.flatten().tolist())
+            out[n, c, i, j] = numbers[(len(numbers) - 1) // 2]
+        return out
+
+    compare(answer, trusted, [Call.of(x, k) for x in _pictures() for k in (1, 2, 3) if k <= min(x.shape[-2:])])
+
+
+EXERCISES = (
+    Exercise(
+        "1.1",
+        "min_pool2d",
+        _check_min_pool2d,
+        (
+            "Max pooling keeps what is bright. What would make the crack the brightest thing in the picture?",
+            "Turn the picture's brightness round, pool, and turn it back.",
+            "The largest number of -x is the smallest number of x, with its sign turned.",
+        ),
+    ),
+    Exercise(
+        "1.2",
+        "max_pool1d_loops",
+        _check_max_pool1d_loops,
+        (
+            "Take the loops of this chapter and drop the loop over rows. Do it without padding first.",
+            "What must stand in the padding so that it can never win, even among negative numbers?",
+            "For the gradient at a tie, window.max(dim=-1).values gives it all to the first pixel; amax shares it out.",
+        ),
+    ),
+    Exercise(
+        "1.3",
+        "safe_width",
+        _check_safe_width,
+        (
+            "Dark survives if one whole window is dark. Draw ten pixels in a row, and windows of 2 with stride 2 on them.",
+            "The unluckiest crack starts one pixel after a window's first pixel. Where does the next window start?",
+            "From there it is stride - 1 pixels to the next window, and that one needs kernel_size dark pixels.",
+        ),
+    ),
+    Exercise(
+        "1.4",
+        "max_pool2d_gradient",
+        _check_max_pool2d_gradient,
+        (
+            "Start with zeros like x. Only one pixel of each window gets something: which one, and how much?",
+            "argmax over a flattened window gives the first winner's place in reading order.",
+            "place // kernel_size is its row in the window, place % kernel_size its column. Rows that no window reaches"
+            " keep zero.",
+        ),
+    ),
+    Exercise(
+        "1.5",
+        "unpool_mean",
+        _check_unpool_mean,
+        (
+            "If all that is known of a block is its mean, which value is the best guess for each of its pixels?",
+            "Every number must be repeated kernel_size times along H, and along W.",
+            "Look up torch.repeat_interleave; it takes the axis as dim.",
+        ),
+    ),
+    Exercise(
+        "1.6",
+        "median_pool2d",
+        _check_median_pool2d,
+        (
+            "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with that axis?",
+            "Tensor.median takes dim, and of two middle numbers gives the lower, as wanted here.",
+            "Like max(dim), it returns values and places.",
+        ),
+    ),
+)

@@ -1,0 +1,65 @@
+"""Solutions of Chapter 01."""
+
+import torch
+from torch.nn import functional
+
+from chapters_code.pooling import max_pool2d, windows
+
+
+def min_pool2d(x, kernel_size):
+    """Turn dark into bright, keep the brightest, turn it back. One line, and the dark crack lives; now it is the bright
+    spots that are lost.
+    """
+    return -max_pool2d(-x, kernel_size)
+
+
+def max_pool1d_loops(x, kernel_size, stride, padding):
+    """One axis less, one loop less. The padding is −∞: with zeros, a window of negative numbers would be won by the
+    padding.
+    """
+    padded = functional.pad(x, (padding, padding), value=float("-inf"))
+    length = (padded.shape[-1] - kernel_size) // stride + 1
+    out = x.new_empty(*x.shape[:-1], length)
+    for i in range(length):
+        window = padded[..., i * stride : i * stride + kernel_size]
+        out[..., i] = window.max(dim=-1).values
+    return out
+
+
+def safe_width(kernel_size, stride):
+    """A dark crack survives if it fills a whole window. In the unluckiest place it begins one pixel too late for a
+    window; the next one starts `stride - 1` pixels further on and needs `kernel_size` dark pixels. For 2 × 2 pooling
+    that makes 3 pixels, and after a second pooling the crack is at risk again.
+    """
+    return stride - 1 + kernel_size
+
+
+def max_pool2d_gradient(x, kernel_size, gradient):
+    """Each window hands its gradient to one pixel, the winner, and the others learn nothing. `argmax` gives the first
+    winner in reading order, and so does PyTorch.
+    """
+    out = torch.zeros_like(x)
+    for i in range(gradient.shape[-2]):
+        for j in range(gradient.shape[-1]):
+            top, left = i * kernel_size, j * kernel_size
+            window = x[..., top : top + kernel_size, left : left + kernel_size]
+            share = torch.zeros_like(window).flatten(-2)
+            winner = window.flatten(-2).argmax(dim=-1, keepdim=True)
+            share.scatter_(-1, winner, gradient[..., i, j].unsqueeze(-1))
+            out[..., top : top + kernel_size, left : left + kernel_size] = share.reshape(window.shape)
+    return out
+
+
+def unpool_mean(pooled, kernel_size):
+    """Knowing only a block's mean, the mean itself is the guess with the smallest squared error for each of its pixels.
+    No fixed linear map from the means alone does better on pictures whose pixels we know nothing else about.
+    """
+    rows = pooled.repeat_interleave(kernel_size, dim=-2)
+    return rows.repeat_interleave(kernel_size, dim=-1)
+
+
+def median_pool2d(x, kernel_size):
+    """All pixels of a window lie on the last axis, so a new kind of pooling is one word. The median forgets single odd
+    pixels, dark or bright: good against noise, and deadly for a crack one pixel wide.
+    """
+    return windows(x, kernel_size).median(dim=-1).values

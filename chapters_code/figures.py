@@ -1,0 +1,204 @@
+"""Plots that the chapters share: pictures side by side, curves, and sliders for a live kernel (all chapters).
+
+Every function draws, shows and returns None, so that a cell can end with it.  `alt` is the description for readers who
+cannot see the plot.
+"""
+
+import html
+import math
+from collections.abc import Callable
+
+import ipywidgets
+import matplotlib
+import torch
+from IPython.display import display
+from IPython.utils.capture import RichOutput, capture_output
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from chapters_code.data.pictures import decode_picture
+from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
+
+__all__ = ["curves", "explore", "pictures"]
+
+# Up to this many pixels a side, single pixels matter: they get coordinates.
+_FEW = 24
+# As many as there are colours.
+_MARKERS = "os^Dvp*x"
+
+
+def pictures(
+    panels: dict[str, Tensor],
+    alt: str,
+    *,
+    numbers: bool = False,
+    grid: dict[str, int] | None = None,
+    span: tuple[float, float] | None = None,
+    columns: int | None = None,
+) -> None:
+    """Show pictures side by side, each under its title.
+
+    Args:
+        panels: Title -> picture: (H, W) or (1, H, W) in grey, (3, H, W) in colour; uint8 in 0..255 or floating point.
+        alt: What the panels show, in a sentence.
+        numbers: Write each pixel's value into it; for small grey pictures.
+        grid: Title -> side of a window: lines on that panel show which pixels share a window.
+        span: What black and white stand for; by default 0 and 255 for uint8, 0 and 1 otherwise.
+        columns: Panels per row; by default all in one row, up to four.
+
+    Raises:
+        ValueError: A panel is not a picture, or there is none; `numbers` with a picture in colour.
+    """
+    if not panels:
+        raise ValueError("there is no picture to show: panels is empty")
+    for title, picture in panels.items():
+        _need_picture(title, picture)
+        if numbers and picture.dim() == 3 and picture.shape[0] == 3:
+            raise ValueError(f"numbers are for grey pictures, but {title!r} has colours; show one channel: x[0]")
+    columns = columns or min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    # Pictures of a few pixels need no more room than their numbers do.
+    few = all(max(picture.shape[-2:]) <= _FEW for picture in panels.values())
+    side = min(7.6 / columns, 2.9) if few else 7.6 / columns
+    tallest = max(picture.shape[-2] / picture.shape[-1] for picture in panels.values())
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(columns * side, rows * (side * min(tallest, 1.6) + 0.45)))
+        axes = figure.subplots(rows, columns, squeeze=False).flat
+        for one, (title, picture) in zip(axes, panels.items(), strict=False):
+            _draw(one, picture, span, numbers, (grid or {}).get(title))
+            one.set_title(title)
+        for empty in list(axes)[len(panels) :]:
+            empty.axis("off")
+    show(figure, alt)
+
+
+def curves(
+    lines: dict[str, tuple[list[float], list[float]]],
+    alt: str,
+    *,
+    x_label: str,
+    y_label: str,
+    log: bool = False,
+) -> None:
+    """Plot one or more curves with named axes, marked by shape as well as by colour.
+
+    Args:
+        lines: Name -> (positions along x, heights along y).
+        alt: What the curves show, in a sentence.
+        x_label: What x is, with its unit.
+        y_label: What y is, with its unit.
+        log: Logarithmic axes, so that "ten times more" is the same step everywhere.
+
+    Raises:
+        ValueError: There are more curves than a reader can tell apart.
+    """
+    if len(lines) > len(_MARKERS):
+        raise ValueError(f"at most {len(_MARKERS)} curves stay apart, got {len(lines)}; draw two plots")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.6))
+        axes = figure.subplots()
+        for marker, (name, (x, y)) in zip(_MARKERS, lines.items(), strict=False):
+            axes.plot(x, y, marker=marker, label=name)
+        if log:
+            axes.set(xscale="log", yscale="log")
+        elif all(isinstance(position, int) for x, _ in lines.values() for position in x):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.grid(alpha=0.25)
+        if len(lines) > 1:
+            axes.legend(frameon=False)
+    show(figure, alt)
+
+
+def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool) -> None:
+    """Call `function(picture, **settings)` again each time a slider moves or another picture is chosen.
+
+    Needs a live kernel (Jupyter or Colab).  A button takes a picture of your own; it is seen only by the machine that
+    runs the kernel.
+
+    Args:
+        function: Draws or prints something.
+        picture: What to start with, uint8 (3, H, W).
+        controls: For each setting what `ipywidgets.interact` understands: (lowest, highest), a list of choices, or a
+            bool.
+    """
+    chosen = picture
+    sliders = {name: ipywidgets.interactive.widget_from_abbrev(control) for name, control in controls.items()}
+    upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture")
+    problem, result = ipywidgets.Label(), ipywidgets.HTML()
+
+    def redraw(_: object = None) -> None:
+        with capture_output() as captured:
+            function(chosen, **{name: slider.value for name, slider in sliders.items()})
+        result.value = "".join(map(_as_html, captured.outputs)) + f"<pre>{html.escape(captured.stdout)}</pre>"
+
+    def take(change: dict) -> None:
+        nonlocal chosen
+        # ipywidgets 7 (Colab) gives {name: file}, ipywidgets 8 a tuple of files.
+        files = list(change["new"].values()) if isinstance(change["new"], dict) else list(change["new"])
+        if not files:
+            return
+        try:
+            chosen = decode_picture(bytes(files[-1]["content"]))
+        except ValueError as error:
+            problem.value = str(error)
+            return
+        problem.value = ""
+        redraw()
+
+    upload.observe(take, names="value")
+    for name, slider in sliders.items():
+        slider.description = name
+        slider.observe(redraw, names="value")
+    redraw()
+    display(ipywidgets.VBox([*sliders.values(), upload, problem, result]))
+
+
+def _as_html(output: RichOutput) -> str:
+    """Turn what `notebook.show` displayed into HTML: an Output widget would not do, nbclient waits for it for ever."""
+    if "image/png" not in output.data:
+        return f"<pre>{html.escape(output.data.get('text/plain', ''))}</pre>"
+    alt = html.escape(output.metadata["image/png"]["alt"], quote=True)
+    return f'<img src="data:image/png;base64,{output.data["image/png"]}" alt="{alt}" style="max-width: 100%">'
+
+
+def _need_picture(title: str, picture: Tensor) -> None:
+    shape = tuple(getattr(picture, "shape", ()))
+    if not isinstance(picture, Tensor) or not (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))):
+        raise ValueError(
+            f"a picture is a tensor (H, W), (1, H, W) or (3, H, W), but {title!r} is"
+            f" a {type(picture).__name__} {shape}; take one out of a batch: x[0]"
+        )
+    if 0 in shape:
+        raise ValueError(f"there is nothing to show: {title!r} has no pixels, its shape is {shape}")
+
+
+def _draw(axes: Axes, picture: Tensor, span: tuple[float, float] | None, numbers: bool, grid: int | None) -> None:
+    if picture.dim() == 3 and picture.shape[0] == 1:
+        picture = picture[0]
+    values = picture.detach().cpu()
+    low, high = span or ((0, 255) if values.dtype == torch.uint8 else (0, 1))
+    if values.dim() == 3:
+        values = ((values.double() - low) / (high - low)).clamp(0, 1).permute(1, 2, 0)
+    height, width = values.shape[:2]
+    axes.imshow(values.numpy(), vmin=low, vmax=high)
+    axes.spines[:].set_visible(True)
+    if max(height, width) <= _FEW:
+        step = 1 if max(height, width) <= 12 else 4
+        axes.set(xticks=range(0, width, step), yticks=range(0, height, step))
+        axes.tick_params(length=0, labelsize=7)
+    else:
+        axes.set(xticks=[], yticks=[], xlabel=f"{height} × {width} pixels")
+    if grid:
+        for x in range(grid, width, grid):
+            axes.axvline(x - 0.5, color=COLOURS["orange"], linewidth=1.2)
+        for y in range(grid, height, grid):
+            axes.axhline(y - 0.5, color=COLOURS["orange"], linewidth=1.2)
+    if numbers:
+        for i in range(height):
+            for j in range(width):
+                value = values[i, j].item()
+                ink = PAPER if (value - low) / (high - low) < 0.5 else INK
+                axes.text(j, i, f"{value:.4g}", ha="center", va="center", color=ink, fontsize=8)

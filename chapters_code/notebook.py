@@ -1,0 +1,133 @@
+"""What every chapter's notebook needs: a seed, a device, shown source code, and pictures with words (all chapters).
+
+Plots are drawn on an opaque card of light paper, so that they read the same on a white page, on a dark one and on
+Colab.  Every picture comes with `alt`, a sentence for those who cannot see it; it travels inside the notebook to the site.
+
+Left out: anything about one chapter's topic; plots that chapters share are in figures.py.
+"""
+
+import ast
+import base64
+import inspect
+import io
+import random
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib import metadata
+
+import matplotlib
+import numpy as np
+import torch
+from IPython.display import display
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "INK", "PAPER", "STYLE", "device", "seed", "show", "show_source", "versions"]
+
+PAPER, INK = "#fbfaf6", "#2b2b2b"
+# Okabe and Ito (2008): eight colours that stay apart for colour-blind readers, in the order a plot takes them.
+COLOURS = {
+    "blue": "#0072b2",
+    "vermillion": "#d55e00",
+    "green": "#009e73",
+    "purple": "#cc79a7",
+    "orange": "#e69f00",
+    "sky": "#56b4e9",
+    "yellow": "#f0e442",
+    "black": "#000000",
+}
+STYLE = {
+    "axes.edgecolor": INK,
+    "axes.facecolor": PAPER,
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": PAPER,
+    "font.size": 10,
+    "image.cmap": "gray",
+    "image.interpolation": "nearest",
+    "lines.linewidth": 2,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+# On screen a figure is 100 px per inch; twice as many are stored, for sharp phones.
+_SCREEN_DPI, _STORED_DPI = 100, 200
+
+
+def seed(number: int) -> None:
+    """Start all random numbers (Python, NumPy, PyTorch) from `number`, so that a rerun gives the same ones."""
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
+def device() -> torch.device:
+    """Choose where to compute: a CUDA GPU if there is one, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def versions() -> None:
+    """Print one line that says what the numbers below were computed with."""
+    names = ("torch", "torchvision", "numpy", "matplotlib")
+    found = " · ".join(f"{name} {metadata.version(name)}" for name in names)
+    print(f"Python {sys.version.split()[0]} · {found} · device: {device().type}")
+
+
+def show_source(thing: Callable | type, brief: bool = False) -> None:
+    """Show the text of a function or class as it stands in the book's code.
+
+    The page can thus not differ from the code: when the text changes, the stored output no longer matches.
+
+    Args:
+        thing: A function or class of `chapters_code`.
+        brief: Keep only the first line of each docstring, when the lesson is in the code.
+    """
+    text = textwrap.dedent(inspect.getsource(thing))
+    if brief:
+        text = _with_brief_docstrings(text)
+    text = f"# {thing.__module__.replace('.', '/')}.py\n{text.rstrip()}"
+    # Front ends that know Markdown colour the code; the others, and the tests, take the plain text.
+    display({"text/plain": text, "text/markdown": f"```python\n{text}\n```"}, raw=True)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a matplotlib figure together with its description.
+
+    Args:
+        figure: What was drawn; best made under `with matplotlib.rc_context(STYLE)`.
+        alt: What the picture shows, in a sentence, for readers who cannot see it.
+
+    Raises:
+        ValueError: `alt` says too little.
+    """
+    if len(alt.strip()) < 15:
+        raise ValueError(f"alt must describe the picture in a sentence, for those who cannot see it; got {alt!r}")
+    stored = io.BytesIO()
+    figure.savefig(stored, format="png", dpi=_STORED_DPI, facecolor=PAPER, metadata={"Software": None})
+    width, height = (round(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
+    display(
+        {"image/png": base64.b64encode(stored.getvalue()).decode(), "text/plain": alt},
+        raw=True,
+        metadata={"image/png": {"alt": alt, "width": width, "height": height}},
+    )
+
+
+def _with_brief_docstrings(text: str) -> str:
+    """Cut every docstring of a piece of code down to its first line."""
+    lines = text.split("\n")
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, documented) and ast.get_docstring(node)]
+    # From the end, so that the line numbers of those before stay true.
+    for node in sorted(nodes, key=lambda node: node.lineno, reverse=True):
+        first, last = node.body[0].lineno, node.body[0].end_lineno
+        if last > first:
+            lines[first - 1 : last] = [lines[first - 1] + '"""']
+    return "\n".join(lines)

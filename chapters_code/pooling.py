@@ -1,0 +1,275 @@
+"""Max and average pooling, from two loops to one line (Chapter 01).
+
+A window slides over the picture.  Of each window one number is kept: the largest, or the mean.  The loops say just
+that and are what you read; the vectorised form cuts all windows at once and is what you run.
+
+    x (N, C, H, W)  --max_pool2d-->  (N, C, H', W')        H' and W' are those of `shapes.pool_size`
+
+A single picture (C, H, W) works too and comes back without N, as in PyTorch.  Left out: dilation, `return_indices`,
+and `divisor_override`; also PyTorch's choice of the pixel that gets the gradient in a window with two NaN, or with
+nothing but −∞ and padding.
+
+Sources: the definitions are those of `torch.nn.functional.max_pool2d` and `avg_pool2d`, which both forms equal in
+values and in gradients; Boureau, Ponce and LeCun (2010) compare max and average pooling in theory and practice.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code.shapes import Size, pair, pool_size
+
+__all__ = ["AvgPool2d", "MaxPool2d", "avg_pool2d", "avg_pool2d_loops", "max_pool2d", "max_pool2d_loops", "windows"]
+
+
+def max_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """Keep the largest number of each window, with one loop over rows and one over columns.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), any real dtype.
+        kernel_size: Side of the window in pixels, or (rows, columns).
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side, at most half the window.  They count as −∞, so they never win.
+
+    Returns:
+        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.max_pool2d`.  Where
+        several pixels of a window share the maximum, the first one in reading order gets the gradient.
+
+    Raises:
+        ValueError: `x` has no pixels, another rank or a dtype without an order, or a setting is not legal.
+    """
+    (rows, columns), (down, right), (height, width) = _geometry(x, kernel_size, stride, padding)
+    padded = _pad(x, padding, fill=_lowest(x))
+
+    out = x.new_empty(*x.shape[:-2], height, width)
+    for i in range(height):
+        for j in range(width):
+            window = padded[..., i * down : i * down + rows, j * right : j * right + columns]
+            # Not window.amax(): at a tie it would share the gradient out; max(dim) gives it to the first pixel.
+            out[..., i, j] = window.flatten(-2).max(dim=-1).values
+    return out
+
+
+def avg_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """Keep the mean of each window, with one loop over rows and one over columns.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
+        kernel_size: Side of the window in pixels, or (rows, columns).
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side, at most half the window.  They are zeros, and they count.
+
+    Returns:
+        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.avg_pool2d`.
+
+    Raises:
+        ValueError: `x` has no pixels, another rank or is not floating point, or a setting is not legal.
+    """
+    (rows, columns), (down, right), (height, width) = _geometry(x, kernel_size, stride, padding)
+    _need_fractions(x)
+    padded = _pad(x, padding, fill=0)
+
+    out = x.new_empty(*x.shape[:-2], height, width)
+    for i in range(height):
+        for j in range(width):
+            window = padded[..., i * down : i * down + rows, j * right : j * right + columns]
+            out[..., i, j] = window.mean(dim=(-2, -1))
+    return out
+
+
+def windows(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    fill: float = 0,
+) -> Tensor:
+    """Cut out all windows at once: the two loops, done by `Tensor.unfold`.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W).
+        kernel_size: Side of the window in pixels, or (rows, columns).
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side.
+        ceil_mode: Let a last window hang over the far edge, as `shapes.pool_size` counts it.
+        fill: What stands in pixels outside the picture.
+
+    Returns:
+        (N, C, H', W', pixels of a window), the pixels in reading order.  `windows(x, ...)[n, c, i, j]` is what the
+        loops call `window`.
+
+    Raises:
+        ValueError: `x` has no pixels or another rank, or a setting is not legal.
+
+    Example:
+        >>> windows(torch.arange(6.0).reshape(1, 2, 3), kernel_size=2, stride=1)
+        tensor([[[[0., 1., 3., 4.],
+                  [1., 2., 4., 5.]]]])
+    """
+    geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
+    return _cut(_pad(x, padding, fill), *geometry, fill)
+
+
+def max_pool2d(
+    x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, ceil_mode: bool = False
+) -> Tensor:
+    """Keep the largest number of each window, all windows at once.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), any real dtype.
+        kernel_size: Side of the window in pixels, or (rows, columns).
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side, at most half the window.  They count as −∞, so they never win.
+        ceil_mode: Keep the last rows and columns, even if they do not fill a window.
+
+    Returns:
+        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.max_pool2d`, and so do
+        its gradients: at a tie the first pixel of the window in reading order gets all of it.
+
+    Raises:
+        ValueError: `x` has no pixels, another rank or a dtype without an order, or a setting is not legal.
+
+    Example:
+        >>> max_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
+        tensor([[[5., 2.]]])
+    """
+    return windows(x, kernel_size, stride, padding, ceil_mode, fill=_lowest(x)).max(dim=-1).values
+
+
+def avg_pool2d(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    *,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Keep the mean of each window, all windows at once.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
+        kernel_size: Side of the window in pixels, or (rows, columns).
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side, at most half the window.  They are zeros.
+        ceil_mode: Keep the last rows and columns, even if they do not fill a window.
+        count_include_pad: Count the padding as pixels of the window (PyTorch's default, which darkens the rim), or
+            divide by the pixels of the picture alone.
+
+    Returns:
+        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.avg_pool2d`.
+
+    Raises:
+        ValueError: `x` has no pixels, another rank or is not floating point, or a setting is not legal.
+
+    Example:
+        >>> avg_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
+        tensor([[[3., 1.]]])
+    """
+    geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
+    _need_fractions(x)
+    # Means, not sums: four bright pixels of a float16 picture can add up to infinity.
+    means = windows(x, kernel_size, stride, padding, ceil_mode).mean(dim=-1)
+    # What share of each window counts?  Pool a picture of ones; what hangs over the far edge is never counted.
+    ones = _pad(torch.ones_like(x[..., :1, :, :]), padding, fill=float(count_include_pad))
+    return means / _cut(ones, *geometry, fill=0).mean(dim=-1)
+
+
+class MaxPool2d(nn.Module):
+    """`max_pool2d` as a layer, (N, C, H, W) -> (N, C, H', W'); same arguments, same errors."""
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, ceil_mode: bool = False):
+        super().__init__()
+        self.settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return max_pool2d(x, **self.settings)
+
+    def extra_repr(self) -> str:
+        return _named(self.settings)
+
+
+class AvgPool2d(nn.Module):
+    """`avg_pool2d` as a layer, (N, C, H, W) -> (N, C, H', W'); same arguments, same errors."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        *,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        super().__init__()
+        self.settings = {
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "padding": padding,
+            "ceil_mode": ceil_mode,
+            "count_include_pad": count_include_pad,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        return avg_pool2d(x, **self.settings)
+
+    def extra_repr(self) -> str:
+        return _named(self.settings)
+
+
+def _named(settings: dict) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _geometry(
+    x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool = False
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Check the input, and give the window's size, its step and the size of the output, each as (rows, columns)."""
+    _need_pictures(x)
+    kernel = pair(kernel_size, "kernel_size")
+    step = kernel if stride is None else pair(stride, "stride")
+    return kernel, step, pool_size(tuple(x.shape[-2:]), kernel, step, padding, ceil_mode=ceil_mode)
+
+
+def _need_pictures(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
+    if x.dim() not in (3, 4):
+        raise ValueError(
+            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)};"
+            " x[None] adds an axis in front"
+        )
+    if 0 in x.shape[-3:]:
+        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
+    if x.dtype == torch.bool or x.is_complex():
+        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() converts yes and no to 1 and 0")
+
+
+def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
+    above, left = pair(padding, "padding", least=0)
+    return functional.pad(x, (left, left, above, above), value=fill) if above or left else x
+
+
+def _cut(
+    padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tuple[int, int], fill: float
+) -> Tensor:
+    """Cut `out` windows from a padded picture: (..., H', W', pixels of a window)."""
+    # With ceil_mode the last window may hang over: add the rows and columns it lacks.
+    below, right = ((out[i] - 1) * step[i] + kernel[i] - padded.shape[i - 2] for i in (0, 1))
+    padded = functional.pad(padded, (0, max(0, right), 0, max(0, below)), value=fill)
+    return padded.unfold(-2, kernel[0], step[0]).unfold(-2, kernel[1], step[1]).flatten(-2)
+
+
+def _lowest(x: Tensor) -> float:
+    """Give the number that never wins: −∞, or the smallest whole number of an integer dtype."""
+    _need_pictures(x)
+    return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
+
+
+def _need_fractions(x: Tensor) -> None:
+    if not x.is_floating_point():
+        raise ValueError(
+            f"a mean has a fraction, which {x.dtype} cannot hold: pool x.float() instead"
+            " (PyTorch refuses most integers and cuts the fraction off int64)"
+        )

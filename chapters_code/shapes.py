@@ -1,0 +1,261 @@
+"""Output sizes: how many rows and columns each operator of the book gives back (Chapter 00).
+
+Every operator lays a window of `kernel_size` pixels on a row of `size` pixels and moves it on by `stride`.  Count
+the positions, and you have the size of the output.  All functions speak one grammar:
+
+    *_size(size, kernel_size, stride, padding, dilation, ...) -> size of the output
+
+`size` is one side in pixels, or a pair (H, W); you get back what you gave.  The other arguments are one number for
+both sides, or a pair, as in `torch.nn`.
+
+Left out: asymmetric padding.  A layer that needs it pads first and then asks for the size.
+
+Sources: Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep learning"; the formulas are those of
+the `torch.nn` documentation and are tested against PyTorch and PyWavelets on grids of settings.
+"""
+
+import math
+from collections.abc import Callable
+
+__all__ = ["conv_size", "conv_transpose_size", "dwt_size", "interpolate_size", "pair", "pool_size"]
+
+Size = int | tuple[int, int]
+
+# How a picture may go on past its edge, in the words of PyWavelets.
+_DWT_MODES = (
+    "zero", "constant", "symmetric", "periodic", "smooth", "periodization", "reflect", "antisymmetric", "antireflect",
+)  # fmt: skip
+
+
+def pair(value: Size, name: str = "value", least: int = 1) -> tuple[int, int]:
+    """Give a setting for both sides: 3 becomes (3, 3), and (3, 5) stays as it is.
+
+    Args:
+        value: A whole number, or a pair (for H, for W).
+        name: What the error calls it.
+        least: The smallest number that is allowed.
+
+    Raises:
+        ValueError: It is neither a whole number nor a pair of them, or a number is below `least`.
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(one, int) and not isinstance(one, bool) for one in both):
+        raise ValueError(f"{name} must be a whole number or a pair of them like (3, 5), got {value!r}")
+    if min(both) < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return both
+
+
+def conv_size(size: Size, kernel_size: Size, stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> Size:
+    """Count the positions of a convolution's window: floor((size + 2·padding − reach) / stride) + 1.
+
+    `reach` = dilation·(kernel_size − 1) + 1 is what the window covers, its holes included.
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        kernel_size: Taps per side.
+        stride: Pixels from one position to the next.
+        padding: Pixels added on *each* side.
+        dilation: Pixels from one tap to the next.
+
+    Returns:
+        The side of the output, or (H', W').  Equals the shape that `torch.nn.functional.conv2d` returns.
+
+    Raises:
+        ValueError: A setting is not legal, or the window is larger than the padded input.
+
+    Example:
+        >>> conv_size((320, 480), 3, stride=2, padding=1)
+        (160, 240)
+    """
+    return _each_side(_conv_side, size, kernel_size, stride, padding, dilation)
+
+
+def pool_size(
+    size: Size,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> Size:
+    """Count the positions of a pooling window; as `conv_size`, with pooling's two extra rules.
+
+    The stride is the kernel size unless you say otherwise.  With `ceil_mode` the division is rounded up: a last window
+    may hang over the far edge, but only if it starts inside the picture or its near padding.
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        kernel_size: Side of the window.
+        stride: Pixels from one window to the next; None means `kernel_size`.
+        padding: Pixels added on each side; at most half of `kernel_size`.
+        dilation: Pixels from one tap to the next.
+        ceil_mode: Keep the last rows and columns, even if they do not fill a window.
+
+    Returns:
+        The side of the output, or (H', W').  Equals the shape that `torch.nn.functional.max_pool2d` returns.
+
+    Raises:
+        ValueError: A setting is not legal, or the window is larger than the padded input.
+
+    Example:
+        >>> pool_size(7, 2), pool_size(7, 2, ceil_mode=True)
+        (3, 4)
+    """
+
+    def side(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> int:
+        if padding > kernel_size // 2:
+            raise ValueError(
+                f"padding must be at most half the window, or a window could see nothing but padding:"
+                f" got padding {padding}, kernel_size {kernel_size}"
+            )
+        return _conv_side(size, kernel_size, stride, padding, dilation, ceil_mode)
+
+    return _each_side(side, size, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+
+
+def conv_transpose_size(
+    size: Size,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    dilation: Size = 1,
+) -> Size:
+    """Turn `conv_size` round: (size − 1)·stride − 2·padding + reach + output_padding.
+
+    Several input sizes shrink to the same output size, so the way back is not unique; `output_padding` chooses.
+    The order of the arguments is that of `torch.nn.ConvTranspose2d`, without `groups` and `bias`.
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        kernel_size: Taps per side.
+        stride: How many pixels of the output lie between two neighbours of the input.
+        padding: Pixels *cut off* each side of the output.
+        output_padding: Pixels added at the far side of the output; less than stride or dilation.
+        dilation: Pixels from one tap to the next.
+
+    Returns:
+        The side of the output, or (H', W').  Equals the shape that `torch.nn.functional.conv_transpose2d` returns.
+
+    Raises:
+        ValueError: A setting is not legal, or nothing is left of the output.
+
+    Example:
+        >>> conv_transpose_size((10, 15), 64, stride=32, padding=16)
+        (320, 480)
+    """
+
+    def side(size: int, kernel_size: int, stride: int, padding: int, dilation: int, output_padding: int) -> int:
+        if output_padding >= max(stride, dilation):
+            raise ValueError(
+                f"output_padding must be smaller than stride or dilation, got output_padding {output_padding},"
+                f" stride {stride}, dilation {dilation}"
+            )
+        result = (size - 1) * stride - 2 * padding + _reach(kernel_size, dilation) + output_padding
+        if result < 1:
+            raise ValueError(f"nothing is left: padding {padding} cuts away the whole output; take a smaller padding")
+        return result
+
+    return _each_side(side, size, kernel_size, stride, padding, dilation, pair(output_padding, "output_padding", 0))
+
+
+def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Size:
+    """Count the wavelet coefficients per band after one step: floor((size + filter_length − 1) / 2).
+
+    For Haar (two taps) that is half the size, rounded up.
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        filter_length: Taps of the wavelet's filters: 2 for Haar, 4 for db2.  Even.
+        mode: How the picture goes on past its edge.  "periodization" gives ceil(size / 2) for every filter; every
+            other mode of PyWavelets gives the formula above.
+
+    Returns:
+        The side of each band, or (H', W').  Equals `pywt.dwt_coeff_len(size, filter_length, mode)`.
+
+    Raises:
+        ValueError: `size` or `filter_length` is not legal, or PyWavelets has no such mode.
+
+    Example:
+        >>> dwt_size((5, 8))
+        (3, 4)
+    """
+    if not isinstance(filter_length, int) or filter_length < 2 or filter_length % 2:
+        raise ValueError(f"filter_length must be an even whole number, at least 2 (Haar), got {filter_length!r}")
+    if mode not in _DWT_MODES:
+        raise ValueError(f"mode must be one of {', '.join(_DWT_MODES)}; got {mode!r}")
+    overlap = 1 if mode == "periodization" else filter_length - 1
+    return _each_side(lambda side, *_: (side + overlap) // 2, size, filter_length)
+
+
+def interpolate_size(size: Size, scale_factor: float) -> Size:
+    """Count the pixels after resizing: floor(size · scale_factor).
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        scale_factor: How many times larger; 0.5 halves.
+
+    Returns:
+        The side of the output, or (H', W').  Equals the shape that `torch.nn.functional.interpolate` returns.
+
+    Raises:
+        ValueError: `scale_factor` is not a number above 0, or no pixel is left.
+
+    Example:
+        >>> interpolate_size((561, 728), 2)
+        (1122, 1456)
+    """
+    if not (isinstance(scale_factor, int | float) and 0 < scale_factor < math.inf):
+        raise ValueError(f"scale_factor must be one number above 0, such as 2 or 0.5, got {scale_factor!r}")
+
+    def side(size: int, *_: int) -> int:
+        if size * scale_factor < 1:
+            raise ValueError(f"no pixel is left of {size} at scale_factor {scale_factor}; take a larger one")
+        return int(size * scale_factor)
+
+    return _each_side(side, size, 1)
+
+
+def _each_side(
+    side: Callable[..., int],
+    size: Size,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *more: tuple[int, int],
+) -> Size:
+    """Check the settings that all operators share, and ask `side` once for H and once for W."""
+    settings = (
+        pair(size, "size"),
+        pair(kernel_size, "kernel_size"),
+        pair(stride, "stride"),
+        pair(padding, "padding", least=0),
+        pair(dilation, "dilation"),
+        *more,
+    )
+    height, width = (side(*numbers) for numbers in zip(*settings, strict=True))
+    # One side was asked for: both are equal unless another setting came as a pair.
+    return height if isinstance(size, int) and height == width else (height, width)
+
+
+def _reach(kernel_size: int, dilation: int) -> int:
+    return dilation * (kernel_size - 1) + 1
+
+
+def _conv_side(
+    size: int, kernel_size: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False
+) -> int:
+    reach = _reach(kernel_size, dilation)
+    room = size + 2 * padding - reach
+    positions = (-(-room // stride) if ceil_mode else room // stride) + 1
+    # Rounded up, a window could start in the far padding and see no picture at all: PyTorch drops it.
+    if ceil_mode and (positions - 1) * stride >= size + padding:
+        positions -= 1
+    if positions < 1:
+        raise ValueError(
+            f"the window reaches {reach} pixels, but the padded input has only {size + 2 * padding}"
+            f" (size {size} + 2 · padding {padding}): take a smaller kernel_size or dilation, or a larger input"
+        )
+    return positions

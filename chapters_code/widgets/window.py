@@ -1,0 +1,269 @@
+"""Window: pooling, one window at a time, with the sum being done (Chapter 01).
+
+A window slides over a small road; of each window one number is kept.  The reader sets the sizes, steps
+through the output cell by cell, and draws a crack of their own.
+
+    values (H, W)  --max or mean of each window-->  output (H', W')        in 1-D the first row alone
+
+Left out: what a phone could not show, that is more than 10 x 10 numbers; dilation; `ceil_mode`.
+"""
+
+import math
+import operator
+import statistics
+from decimal import ROUND_HALF_UP, Decimal
+
+import torch
+import traitlets
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code.notebook import COLOURS, INK, PAPER
+from chapters_code.shapes import pool_size
+from chapters_code.widgets.moving import MovingFigure, es_module
+
+__all__ = ["ROAD", "Window"]
+
+# Pavement 7, a dark crack 1 that is one pixel wide, and one bright spot 9.
+ROAD = (
+    (7, 7, 1, 7, 7, 9, 7, 7),
+    (7, 7, 1, 7, 7, 7, 7, 7),
+    (7, 7, 7, 1, 7, 7, 7, 7),
+    (7, 7, 7, 1, 7, 7, 7, 7),
+    (7, 7, 7, 7, 1, 7, 7, 7),
+    (7, 7, 7, 7, 1, 7, 7, 7),
+)
+
+# The same limits as the sliders of window.js.
+_LARGEST_SIDE = 10
+_LIMITS = {"dimensions": (1, 2), "kernel_size": (1, 5), "stride": (1, 4), "padding": (0, 2)}
+_POOLS = {
+    "max": (functional.max_pool1d, functional.max_pool2d),
+    "average": (functional.avg_pool1d, functional.avg_pool2d),
+}
+
+
+class Window(MovingFigure):
+    """Max or average pooling of a small picture, step by step.
+
+    Args:
+        values: The picture, (H, W) up to 10 x 10, as lists, an array or a tensor; or one row alone, (W,).
+            Numbers between -1000 and 1000, kept with four decimals.  By default a road with a crack.
+        dimensions: 2, or 1 to pool the first row alone.
+        kernel_size: Side of the window in pixels, 1 to 5.
+        stride: Pixels from one window to the next, 1 to 4.
+        padding: Pixels added on each side, 0 to 2 and at most half of `kernel_size`:
+            −∞ for max, 0 for average.
+        operation: "max" or "average".
+        step: The output cell that is shown, counted from 0 in reading order.
+        pavement: The number that a tap makes of a crack; by default the median of `values`.
+        crack: The number that a tap makes of any other pixel; by default the smallest of `values`.
+
+    Raises:
+        ValueError: A setting is out of its range, `values` is no picture, or no window fits.
+
+    Example:
+        >>> Window([[7, 1, 7, 7], [7, 1, 7, 9]]).output
+        tensor([[7., 9.]], dtype=torch.float64)
+    """
+
+    _esm = es_module("window.js")
+
+    values = traitlets.Any().tag(sync=True, state=True)
+    dimensions = traitlets.Any().tag(sync=True, state=True)
+    kernel_size = traitlets.Any().tag(sync=True, state=True)
+    stride = traitlets.Any().tag(sync=True, state=True)
+    padding = traitlets.Any().tag(sync=True, state=True)
+    operation = traitlets.Any().tag(sync=True, state=True)
+    step = traitlets.Any().tag(sync=True, state=True)
+    pavement = traitlets.Any().tag(sync=True, state=True)
+    crack = traitlets.Any().tag(sync=True, state=True)
+
+    def __init__(
+        self,
+        values=None,
+        dimensions=2,
+        kernel_size=2,
+        stride=2,
+        padding=0,
+        operation="max",
+        step=0,
+        pavement=None,
+        crack=None,
+        **kwargs,
+    ):
+        values = _rows(ROAD if values is None else values)
+        flat = [number for row in values for number in row]
+        pavement = statistics.median_low(flat) if pavement is None else pavement
+        if crack is None:
+            crack = min(flat) if min(flat) < pavement else pavement - 1
+        super().__init__(
+            values=values,
+            dimensions=dimensions,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            operation=operation,
+            step=step,
+            pavement=pavement,
+            crack=crack,
+            **kwargs,
+        )
+        steps = self.output.numel()
+        if self.step >= steps:
+            raise ValueError(f"step must be below the {steps} cells of the output, got step={self.step}")
+
+    @property
+    def output(self) -> Tensor:
+        """Pool the picture with PyTorch, for comparing with what the figure shows.
+
+        Returns:
+            (H', W') float64, or (W',) with `dimensions=1`.  Equals `torch.nn.functional.max_pool2d` or
+            `avg_pool2d` (in 1-D `max_pool1d` or `avg_pool1d`) with their defaults.
+
+        Raises:
+            ValueError: The reader has chosen settings with which no window fits.
+        """
+        x = torch.tensor(self.values, dtype=torch.float64)
+        if self.dimensions == 1:
+            x = x[0]
+        pool_size(min(x.shape), self.kernel_size, self.stride, self.padding)  # refuses what does not fit
+        pool = _POOLS[self.operation][self.dimensions - 1]
+        return pool(x[None, None], self.kernel_size, self.stride, self.padding)[0, 0]
+
+    @property
+    def description(self) -> str:
+        """What the figure shows, in one sentence."""
+        picture = f"{len(self.values)} × {len(self.values[0])} numbers"
+        if self.dimensions == 1:
+            picture = f"a row of {len(self.values[0])} numbers"
+        side = self.kernel_size
+        window = f"{side} × {side}" if self.dimensions == 2 else f"{side}"
+        return (
+            f"{self.operation.capitalize()} pooling of {picture}, one window at a time:"
+            f" window {window}, stride {self.stride}, padding {self.padding}."
+        )
+
+    def still(self) -> str:
+        """Draw input and output side by side, the window and its output cell in a frame, as SVG text."""
+        rows = self.values[: 1 if self.dimensions == 1 else None]
+        try:
+            results = torch.atleast_2d(self.output).tolist()
+        except ValueError:  # a reader's settings that fit no window: the input stands alone
+            results = []
+        # One unit is one cell.  Around the input there is room for a window that starts in the padding.
+        left, top = self.padding + 0.5, self.padding + 1
+        right = left + len(rows[0]) + left
+        width = right + (len(results[0]) + 0.5 if results else 0)
+        height = top + len(rows) + left
+
+        numbers = [number for row in self.values for number in row]
+        decimals = max(2, *(len(str(number).partition(".")[2]) for number in numbers))
+        low, high = min(*numbers, self.crack), max(*numbers, self.pavement)
+        drawn = [_title(left, top - self.padding, "input"), _cells(left, top, rows, low, high, decimals)]
+        if results:
+            row, column = divmod(min(self.step, self.output.numel() - 1), len(results[0]))
+            down, tall = row * self.stride - self.padding, self.kernel_size
+            if self.dimensions == 1:
+                down, tall = 0, 1
+            drawn += [
+                _title(right, top - self.padding, f"{self.operation} pooling"),
+                _cells(right, top, results, low, high, decimals),
+                _frame(left + column * self.stride - self.padding, top + down, self.kernel_size, tall),
+                _frame(right + column, top + row, 1, 1),
+            ]
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
+            f' width="{40 * width:g}" height="{40 * height:g}" font-family="sans-serif" font-size="0.4">'
+            f'<rect width="100%" height="100%" rx="0.2" fill="{PAPER}"/>{"".join(drawn)}</svg>'
+        )
+
+    @traitlets.validate("values")
+    def _check_values(self, proposal) -> list[list[int | float]]:
+        return _rows(proposal["value"])
+
+    @traitlets.validate("dimensions", "kernel_size", "stride", "padding", "step")
+    def _check_whole_number(self, proposal) -> int:
+        name, value = proposal["trait"].name, proposal["value"]
+        least, most = _LIMITS.get(name, (0, math.inf))
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = None
+        if number is None or not least <= number <= most:
+            wanted = f"from {least} to {most}" if name in _LIMITS else "from 0 on"
+            raise ValueError(f"{name} must be a whole number {wanted}, got {name}={value!r}")
+        return number
+
+    @traitlets.validate("operation")
+    def _check_operation(self, proposal) -> str:
+        if proposal["value"] not in ("max", "average"):
+            raise ValueError(f'operation must be "max" or "average", got operation={proposal["value"]!r}')
+        return proposal["value"]
+
+    @traitlets.validate("pavement", "crack")
+    def _check_number(self, proposal) -> int | float:
+        return _number(proposal["value"], proposal["trait"].name)
+
+
+def _rows(values) -> list[list[int | float]]:
+    """Make a picture of any nested numbers: equal rows, 1 to 10 each way."""
+    rows = values.tolist() if hasattr(values, "tolist") else values
+    try:
+        rows = [list(row) for row in rows] if hasattr(rows[0], "__len__") else [list(rows)]
+    except (TypeError, IndexError, KeyError):
+        raise ValueError(f"values must be rows of numbers such as [[7, 1], [7, 9]], got {values!r}") from None
+    sides = {len(row) for row in rows}
+    if len(sides) > 1:
+        raise ValueError(f"all rows of values must be equally long, got rows of {sorted(sides)} numbers")
+    if not 1 <= len(rows) <= _LARGEST_SIDE or not 1 <= len(rows[0]) <= _LARGEST_SIDE:
+        raise ValueError(
+            f"values must have 1 to {_LARGEST_SIDE} rows and columns, got {len(rows)} x {len(rows[0])}:"
+            f" cut a piece out, as in x[:{_LARGEST_SIDE}, :{_LARGEST_SIDE}]"
+        )
+    return [[_number(number, "values") for number in row] for row in rows]
+
+
+def _number(value, name: str) -> int | float:
+    """Round to what the figure shows, so that the number seen is the number used."""
+    try:
+        number = round(float(value), 4)
+    except (TypeError, ValueError):
+        more = " (give one channel alone, as in x[0, 0])" if hasattr(value, "__len__") else ""
+        raise ValueError(f"{name} must hold plain numbers, got {value!r}{more}") from None
+    if not -1000 < number < 1000:  # also refuses NaN
+        raise ValueError(f"{name} must lie between -1000 and 1000, got {value!r}: scale it first")
+    return int(number) if number == int(number) else number
+
+
+def _title(x: float, y: float, words: str) -> str:
+    return f'<text x="{x:g}" y="{y - 0.3:g}" fill="{INK}">{words}</text>'
+
+
+def _cells(x: float, y: float, rows: list[list[float]], low: float, high: float, decimals: int) -> str:
+    """Draw a grid of pixels with their numbers; dark and light as in window.js."""
+    drawn = []
+    for i, row in enumerate(rows):
+        for j, number in enumerate(row):
+            share = min(max((number - low) / (high - low), 0), 1) if high > low else 1
+            lightness = round(22 + 75 * share)  # in percent
+            ink = "#000" if lightness > 46 else "#fff"
+            # Decimal, since f"{0.125:.2f}" rounds to the even neighbour; JavaScript's toFixed rounds up.
+            short = Decimal(number).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+            text = f"{float(short) + 0:.{decimals + 3}g}".replace("-", "−")
+            drawn.append(
+                f'<rect x="{x + j + 0.02:g}" y="{y + i + 0.02:g}" width="0.96" height="0.96" rx="0.06"'
+                f' fill="hsl(40, 6%, {lightness}%)" stroke="{INK}" stroke-opacity="0.2" stroke-width="0.02"/>'
+                f'<text x="{x + j + 0.5:g}" y="{y + i + 0.64:g}" text-anchor="middle"'
+                f' font-size="{min(0.4, 1.4 / len(text)):.3g}" fill="{ink}">{text}</text>'
+            )
+    return "".join(drawn)
+
+
+def _frame(x: float, y: float, width: float, height: float) -> str:
+    """Draw a frame: orange on a dark line, so that it is seen on light cells and on dark ones."""
+    shape = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="0.08" fill="none"'
+    return (
+        f'<rect {shape} stroke="{INK}" stroke-width="0.16"/>'
+        f'<rect {shape} stroke="{COLOURS["orange"]}" stroke-width="0.09"/>'
+    )

@@ -1,0 +1,27 @@
+"""Answers to the exercises as students write them, right and wrong: what the checks are tested with.
+
+`@right("1.1")` marks an answer that must pass, `@wrong("1.1", "words")` one that must be refused with a message that
+holds these words.  The function's name says what is special about it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+RIGHT: dict[str, list[Callable]] = defaultdict(list)
+WRONG: dict[str, list[tuple[Callable, str]]] = defaultdict(list)
+
+
+def right(number: str) -> Callable[[Callable], Callable]:
+    def mark(answer: Callable) -> Callable:
+        RIGHT[number].append(answer)
+        return answer
+
+    return mark
+
+
+def wrong(number: str, words: str) -> Callable[[Callable], Callable]:
+    def mark(answer: Callable) -> Callable:
+        WRONG[number].append((answer, words))
+        return answer
+
+    return mark

@@ -1,0 +1,42 @@
+"""What several test files share."""
+
+import os
+import shutil
+
+import pytest
+
+_FLAGS = [
+    "--no-sandbox",  # inside a container there is none to have
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # Chromium's own errands; the tests record every request, and these are not the book's.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, driven by Playwright.
+
+    Taken from BOOK_CHROMIUM, else from the PATH, else Playwright's own.  Where there is none the test is
+    skipped, and with BOOK_REQUIRE_BROWSER=1 it fails.
+    """
+    from playwright import sync_api
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = os.environ.get("BOOK_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    with sync_api.sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        except sync_api.Error as error:
+            reason = (
+                f"no Chromium starts ({str(error).splitlines()[0]}): install one, or name it in BOOK_CHROMIUM"
+            )
+            if os.environ.get("BOOK_REQUIRE_BROWSER") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield chromium
+        chromium.close()

@@ -1,0 +1,488 @@
+"""The notebook's helpers: seeds repeat, shown source is the module's own, pictures carry words."""
+
+import ast
+import base64
+import importlib
+import inspect
+import io
+import random
+import sys
+from datetime import datetime, timezone
+from itertools import combinations
+
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from matplotlib.figure import Figure
+from PIL import Image
+from traitlets.config import Config
+
+from chapters_code import figures, notebook, pooling, shapes
+from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, seed, show, show_source
+
+ALT = "Two roads side by side; the crack is missing on the right one."
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """Collect what is displayed, as (bundle of formats, metadata)."""
+    seen: list[tuple] = []
+
+    def display(data, metadata=None, **options):
+        seen.append((data, metadata))
+
+    monkeypatch.setattr(notebook, "display", display)
+    monkeypatch.setattr(figures, "display", display)
+    return seen
+
+
+def png(displayed) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(displayed[-1][0]["image/png"])))
+
+
+# ---- seeds, device, versions --------------------------------------------------------------------
+
+
+def test_a_seed_repeats_all_three_kinds_of_random_numbers():
+    def draw():
+        return random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()
+
+    seed(3)
+    first = draw()
+    between = draw()
+    seed(3)
+
+    assert draw() == first
+    assert all(one != other for one, other in zip(first, between, strict=True))
+    seed(4)
+    assert all(one != other for one, other in zip(first, draw(), strict=True))
+
+
+def test_the_device_can_compute():
+    assert torch.ones(2, device=notebook.device()).sum().item() == 2
+
+
+def test_a_gpu_is_chosen_when_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert notebook.device() == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert notebook.device() == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert notebook.device() == torch.device("cuda")
+
+
+def test_versions_are_one_line_and_those_that_run(capsys):
+    notebook.versions()
+    line = capsys.readouterr().out
+
+    assert line.count("\n") == 1
+    for part in (
+        sys.version.split()[0],
+        f"numpy {np.__version__}",
+        f"torch {torch.__version__.split('+')[0]}",
+    ):
+        assert part in line
+    assert "device: " in line
+
+
+# ---- shown source -------------------------------------------------------------------------------
+
+SHOWN = [
+    pooling.max_pool2d_loops,
+    pooling.MaxPool2d,
+    pooling.AvgPool2d.forward,
+    shapes.pool_size,
+    notebook.show,
+]
+
+
+def shown(displayed, *args, **kwargs) -> str:
+    """Give the text below the line that names the file."""
+    show_source(*args, **kwargs)
+    return displayed[-1][0]["text/plain"].split("\n", 1)[1]
+
+
+@pytest.mark.parametrize("thing", SHOWN)
+def test_shown_source_is_the_text_of_the_module(displayed, thing):
+    text = shown(displayed, thing)
+
+    assert text == inspect.cleandoc("\n" + inspect.getsource(thing))
+    assert text.startswith(("def ", "class "))
+
+
+def test_shown_source_names_its_file_and_is_coloured_where_that_works(displayed):
+    show_source(pooling.max_pool2d)
+    bundle, _ = displayed[0]
+
+    assert set(bundle) == {"text/plain", "text/markdown"}
+    assert bundle["text/plain"].startswith("# chapters_code/pooling.py\ndef max_pool2d(")
+    assert bundle["text/markdown"] == f"```python\n{bundle['text/plain']}\n```"
+
+
+def test_shown_source_is_what_the_module_holds_now(displayed, tmp_path, monkeypatch):
+    """After an edit and a reload the new text is shown, not one that was kept from before."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "a_small_module.py"
+    for body in ("return x", "# More lines than before.\n    return x + 1"):
+        file.write_text(f"def step(x):\n    {body}\n")
+        importlib.invalidate_caches()
+        sys.modules.pop("a_small_module", None)
+        module = importlib.import_module("a_small_module")
+
+        assert shown(displayed, module.step) == f"def step(x):\n    {body}"
+
+
+def without_docstrings(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+@pytest.mark.parametrize("thing", SHOWN)
+def test_brief_source_is_the_same_code(displayed, thing):
+    full, brief = shown(displayed, thing), shown(displayed, thing, brief=True)
+
+    assert without_docstrings(brief) == without_docstrings(full)
+    for line in brief.split("\n"):
+        assert line in full.split("\n") or line.removesuffix('"""') in full.split("\n")
+
+
+@pytest.mark.parametrize("thing", [pooling.max_pool2d, shapes.pool_size, notebook.show])
+def test_brief_source_keeps_the_first_line_of_a_docstring(displayed, thing):
+    text = shown(displayed, thing, brief=True)
+    (function,) = ast.parse(text).body
+
+    assert ast.get_docstring(function) == inspect.getdoc(thing).split("\n")[0]
+    assert "Args:" not in text
+    assert "Args:" in shown(displayed, thing)
+
+
+LONG = '''class Road:
+    """First.
+
+    More.
+    """
+
+    def crack(self):
+        """Second.
+
+        More.
+        """
+        return 1
+
+    def plain(self):
+        """Third."""
+        return 2
+'''
+BRIEF = '''class Road:
+    """First."""
+
+    def crack(self):
+        """Second."""
+        return 1
+
+    def plain(self):
+        """Third."""
+        return 2'''
+
+
+def test_brief_source_cuts_every_docstring_of_a_class(displayed, tmp_path, monkeypatch):
+    """One docstring above the other: cutting the first must not shift the second."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "documented.py").write_text(LONG)
+
+    assert shown(displayed, importlib.import_module("documented").Road, brief=True) == BRIEF
+
+
+# ---- pictures with words ------------------------------------------------------------------------
+
+
+def test_a_figure_carries_its_description_and_its_size(displayed):
+    """Half the stored size is shown: twice the pixels, for sharp screens."""
+    show(Figure(figsize=(4, 2.5)), ALT)
+    bundle, metadata = displayed[0]
+
+    assert bundle["text/plain"] == ALT
+    assert metadata == {"image/png": {"alt": ALT, "width": 400, "height": 250}}
+    assert png(displayed).size == (800, 500)
+
+
+def test_a_figure_holds_no_word_about_the_machine_that_drew_it(displayed):
+    """Matplotlib would write its version into each file, and the same figure differ between machines."""
+    show(Figure(figsize=(4, 2.5)), ALT)
+
+    assert "Software" not in png(displayed).info
+
+
+@pytest.mark.parametrize("alt", ["", "   ", "a plot", "  short words  "])
+def test_a_figure_without_description_is_refused(displayed, alt):
+    with pytest.raises(ValueError, match="alt must describe the picture in a sentence"):
+        show(Figure(), alt)
+    with pytest.raises(TypeError, match="alt"):
+        show(Figure())
+    assert displayed == []
+
+
+def brightness(colour: str) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((brightness(one), brightness(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_that_of_the_standard():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(
+        4.48, abs=0.005
+    )  # the well-known grey that just fails
+
+
+def test_words_can_be_read_on_the_paper():
+    """WCAG's stricter level, AAA, asks for 7."""
+    assert contrast(INK, PAPER) >= 7
+    for name in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):
+        assert STYLE[name] == INK
+    assert STYLE["axes.facecolor"] == STYLE["figure.facecolor"] == PAPER
+
+
+def test_the_first_curves_can_be_seen_on_the_paper():
+    """WCAG asks 3 of a line.  Okabe and Ito's purple, the fourth, just misses it: hence the markers."""
+    blue, vermillion, green, purple, *_ = (contrast(colour, PAPER) for colour in COLOURS.values())
+
+    assert min(blue, vermillion, green) >= 3
+    assert 2.8 < purple < 3
+
+
+def test_no_two_curves_have_the_same_colour():
+    assert len(COLOURS) == 8
+    assert [line["color"] for line in STYLE["axes.prop_cycle"]] == list(COLOURS.values())
+    for one, other in combinations(COLOURS.values(), 2):
+        apart = sum((int(one[i : i + 2], 16) - int(other[i : i + 2], 16)) ** 2 for i in (1, 3, 5)) ** 0.5
+        assert apart > 60, (one, other)
+
+
+# ---- plots that chapters share ------------------------------------------------------------------
+
+ROAD = torch.full((3, 5, 7), 128, dtype=torch.uint8)
+
+
+def test_pictures_are_shown_and_nothing_is_returned(displayed):
+    """A cell may end with the call: None leaves no output of its own, which nbval would compare."""
+    panels = {"colour": ROAD, "grey": torch.rand(5, 7), "one channel": torch.rand(1, 40, 30).double()}
+
+    assert figures.pictures(panels, ALT) is None
+    assert len(displayed) == 1
+    assert displayed[0][1]["image/png"]["alt"] == ALT
+
+
+def colours_at(displayed, x: float, y: float) -> tuple:
+    image = png(displayed).convert("RGB")
+    return image.getpixel((round(x * image.width), round(y * image.height)))
+
+
+def test_a_picture_is_not_upside_down_or_mirrored(displayed):
+    """Red in the top left corner, blue in the bottom right one."""
+    road = torch.zeros(3, 30, 40)
+    road[0, :15, :20] = 1
+    road[2, 15:, 20:] = 1
+    figures.pictures({"road": road}, ALT)
+
+    assert colours_at(displayed, 0.25, 0.35) == (255, 0, 0)
+    assert colours_at(displayed, 0.75, 0.75) == (0, 0, 255)
+    assert colours_at(displayed, 0.75, 0.35) == colours_at(displayed, 0.25, 0.75) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "grey"),
+    [({}, 64), ({"span": (0, 0.5)}, 128), ({"span": (-1, 1)}, 159), ({"span": (0, 0.2)}, 255)],
+)
+def test_black_and_white_stand_for_the_span(displayed, options, grey):
+    """By hand: a quarter of 0..1 is grey 64, half of 0..0.5 is 128, and so on; grey and colour alike."""
+    for picture in (torch.full((30, 40), 0.25), torch.full((3, 30, 40), 0.25)):
+        figures.pictures({"road": picture}, ALT, **options)
+
+        assert colours_at(displayed, 0.5, 0.5)[0] == pytest.approx(grey, abs=1)
+
+
+def test_numbers_grid_and_rows_are_drawn(displayed):
+    small = {name: torch.rand(2, 3) for name in "abcde"}
+    figures.pictures(small, ALT)
+    plain = png(displayed)
+    figures.pictures(small, ALT, numbers=True, grid={"a": 2})
+
+    assert png(displayed).size == plain.size
+    assert png(displayed).tobytes() != plain.tobytes()
+    figures.pictures(small, ALT, columns=1)
+    assert png(displayed).height > 3 * plain.height / 2
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (torch.zeros(2, 3, 5, 7), r"'road' is a Tensor \(2, 3, 5, 7\); take one out of a batch: x\[0\]"),
+        (torch.zeros(4, 5, 7), r"'road' is a Tensor \(4, 5, 7\)"),
+        (torch.zeros(5, 7, 3), r"'road' is a Tensor \(5, 7, 3\)"),
+        (torch.zeros(5), r"'road' is a Tensor \(5,\)"),
+        (torch.zeros(()), r"'road' is a Tensor \(\)"),
+        (np.zeros((5, 7)), r"'road' is a ndarray \(5, 7\)"),
+        ([[0, 1]], r"'road' is a list"),
+        (torch.zeros(3, 0, 7), r"'road' has no pixels"),
+    ],
+)
+def test_what_is_no_picture_is_refused(displayed, picture, message):
+    with pytest.raises(ValueError, match=message):
+        figures.pictures({"fine": ROAD, "road": picture}, ALT)
+    assert displayed == []
+
+
+def test_no_picture_at_all_is_refused(displayed):
+    with pytest.raises(ValueError, match="panels is empty"):
+        figures.pictures({}, ALT)
+    with pytest.raises(ValueError, match="numbers are for grey pictures"):
+        figures.pictures({"road": ROAD}, ALT, numbers=True)
+    with pytest.raises(ValueError, match="alt must describe"):
+        figures.pictures({"road": ROAD}, "road")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_curves_are_shown_and_nothing_is_returned(displayed, log):
+    lines = {name: ([1, 2, 4], [1.0, number, 9.0]) for number, name in enumerate("abcdefgh", start=1)}
+
+    assert figures.curves(lines, ALT, x_label="pixels", y_label="seconds", log=log) is None
+    assert displayed[0][1]["image/png"]["alt"] == ALT
+
+
+def test_no_curve_is_left_out_in_silence(displayed):
+    """There are eight markers; a ninth curve would have none, and be skipped."""
+    nine = {str(number): ([1, 2], [1, number]) for number in range(9)}
+
+    with pytest.raises(ValueError, match="at most 8 curves stay apart, got 9"):
+        figures.curves(nine, ALT, x_label="pixels", y_label="seconds")
+
+
+# ---- explore ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shell():
+    """An IPython of our own: only there is anything captured that a function displays."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    yield InteractiveShell.instance(config=config)
+    InteractiveShell.clear_instance()
+
+
+class Explored:
+    """`explore`, started with a function that writes down how it was called, prints, and shows a picture."""
+
+    def __init__(self, monkeypatch):
+        boxes: list[ipywidgets.VBox] = []
+        monkeypatch.setattr(figures, "display", boxes.append)
+        self.calls: list[tuple] = []
+        figures.explore(self.draw, ROAD, size=(1, 5), bright=[True, False])
+        self.size, self.bright, self.upload, self.problem, self.result = boxes[0].children
+
+    def draw(self, picture, size, bright):
+        self.calls.append((picture, size, bright))
+        print(f"size < {size}")
+        figures.pictures({"road": picture}, f'A road of {picture.shape[-1]} columns, called "road".')
+
+    def choose(self, new) -> None:
+        """Tell the observers of the button what ipywidgets would tell them."""
+        self.upload.notify_change(
+            {"name": "value", "old": (), "new": new, "owner": self.upload, "type": "change"}
+        )
+
+
+@pytest.fixture
+def explored(shell, monkeypatch):
+    return Explored(monkeypatch)
+
+
+def upload_of(content: bytes, version: int):
+    """Give the value of a FileUpload as ipywidgets 7 (Colab) or 8 hands it on."""
+    if version == 7:
+        return {"mine.png": {"metadata": {"name": "mine.png", "type": "image/png"}, "content": content}}
+    return ({"name": "mine.png", "type": "image/png", "size": len(content), "content": memoryview(content)},)
+
+
+def own_picture() -> bytes:
+    stored = io.BytesIO()
+    Image.new("RGB", (9, 4), (1, 2, 3)).save(stored, "PNG")
+    return stored.getvalue()
+
+
+def test_explore_starts_with_the_books_picture(explored):
+    """Once, and what the function prints and shows stands on the page with its description."""
+    assert explored.calls == [(ROAD, explored.size.value, True)]
+    assert 1 <= explored.size.value <= 5
+    assert f"<pre>size &lt; {explored.size.value}\n</pre>" in explored.result.value
+    assert 'alt="A road of 7 columns, called &quot;road&quot;."' in explored.result.value
+
+
+def test_explore_names_its_controls(explored):
+    assert [explored.size.description, explored.bright.description] == ["size", "bright"]
+    assert isinstance(explored.size, ipywidgets.IntSlider)
+
+
+def test_explore_calls_again_when_a_control_moves(explored):
+    for size in (1, 5, 2):
+        explored.size.value = size
+
+        assert explored.calls[-1] == (ROAD, size, True)
+        assert f"size &lt; {size}" in explored.result.value
+    explored.bright.value = False
+    assert explored.calls[-1] == (ROAD, 2, False)
+
+
+@pytest.mark.parametrize("version", [7, 8])
+def test_explore_takes_the_readers_picture(explored, version):
+    explored.choose(upload_of(own_picture(), version))
+    picture, *_ = explored.calls[-1]
+
+    assert picture.shape == (3, 4, 9)
+    assert picture[:, 0, 0].tolist() == [1, 2, 3]
+    assert explored.problem.value == ""
+    assert "A road of 9 columns" in explored.result.value
+    # And keeps it when a slider moves.
+    explored.size.value = 5
+    assert explored.calls[-1][0] is picture
+
+
+@pytest.mark.parametrize("version", [7, 8])
+def test_explore_names_a_damaged_file_and_keeps_the_picture(explored, version):
+    explored.choose(upload_of(b"<html>no picture</html>", version))
+
+    assert "not a picture" in explored.problem.value
+    assert len(explored.calls) == 1
+    explored.size.value = 5
+    assert explored.calls[-1][0] is ROAD
+    explored.choose(upload_of(own_picture(), version))
+    assert explored.problem.value == ""
+    assert explored.calls[-1][0].shape == (3, 4, 9)
+
+
+@pytest.mark.parametrize("nothing", [{}, ()])
+def test_explore_does_nothing_when_the_choice_is_withdrawn(explored, nothing):
+    explored.choose(nothing)
+
+    assert len(explored.calls) == 1
+
+
+def test_explore_works_with_the_installed_ipywidgets(explored):
+    """The real button, as far as Python goes: its value is set, and the observers hear of it."""
+    if ipywidgets.__version__ < "8":
+        pytest.skip("the value of ipywidgets 7 is set by the browser alone")
+    explored.upload.value = ({**upload_of(own_picture(), 8)[0], "last_modified": datetime.now(timezone.utc)},)
+
+    assert explored.calls[-1][0].shape == (3, 4, 9)

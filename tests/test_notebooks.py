@@ -1,0 +1,302 @@
+"""The rules that every chapter's notebook keeps; that its outputs are true, nbval holds in the same run.
+
+Each rule is a function from a notebook to a list of faults in words.  The second half plants each fault once.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import notebooks
+from chapters_code import exercises
+
+TAGS = {
+    "setup",  # fetches the book's code on Colab; the same everywhere
+    "exercise",  # an empty answer and its check; the site folds the solution in behind it
+    "remove-cell",  # these five: what the site leaves out or folds
+    "remove-input",
+    "remove-output",
+    "hide-input",
+    "hide-output",
+    "nbval-ignore-output",  # times, versions, sliders: true, but never the same twice
+    "raises-exception",  # the error is the lesson
+}
+# What Colab has, or the set-up cell brings; more would have to be installed there.
+PACKAGES = {
+    "chapters_code", "d2l",
+    "IPython", "PIL", "ipywidgets", "matplotlib", "numpy", "pywt", "scipy", "skimage", "torch", "torchvision",
+}  # fmt: skip
+
+
+# --- the rules ------------------------------------------------------------------------------------
+def code(notebook) -> list:
+    """The code cells in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def name(cell) -> str:
+    """A cell by its number and first line, for messages."""
+    return f"cell [{cell.execution_count}] {cell.source.partition(chr(10))[0]!r}"
+
+
+def order_faults(notebook) -> list[str]:
+    """Executed from the top to the bottom, once, in a fresh kernel."""
+    counts = [cell.execution_count for cell in code(notebook)]
+    return [] if counts == list(range(1, len(counts) + 1)) else [f"executed in the order {counts}"]
+
+
+def setup_faults(notebook) -> list[str]:
+    """The first code is the set-up cell, the same in all chapters, and there is no other."""
+    cells = code(notebook)
+    wanted = notebooks.SETUP_CELL.read_text(encoding="utf-8").strip()
+    faults = [f"{name(cell)} is a second set-up cell" for cell in cells[1:] if "setup" in tags(cell)]
+    if not cells or tags(cells[0]) != notebooks.SETUP_TAGS or cells[0].source != wanted:
+        faults.append("the first code cell is not the set-up cell of tools/setup_cell.py: `make notebooks`")
+    return faults
+
+
+def metadata_faults(notebook) -> list[str]:
+    """The kernel is `python3`, no widget state is stored, tags are known."""
+    faults = []
+    if notebook.metadata != notebooks.METADATA:
+        faults.append(f"metadata of the notebook: {dict(notebook.metadata)}")
+    for cell in notebook.cells:
+        faults += [f"{name(cell)} has an unknown tag: {tag}" for tag in tags(cell) if tag not in TAGS]
+    for cell in code(notebook):
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        faults += [f"{name(cell)} stores {kind}" for kind in sorted(kinds) if "widget" in kind]
+    return faults
+
+
+def path_faults(notebook) -> list[str]:
+    """No absolute path, neither printed nor written."""
+    faults = [
+        f"{cell.source[:60]!r} names {found.group()}"
+        for cell in notebook.cells
+        if (found := notebooks.ABSOLUTE_PATH.search(cell.source))
+    ]
+    for cell in code(notebook):
+        faults += [
+            f"{name(cell)} prints {path}" for path in map(notebooks.absolute_path, cell.outputs) if path
+        ]
+    return faults
+
+
+def figure_faults(notebook) -> list[str]:
+    """Every figure is a PNG, has alt text, and a number or assertion beside it: pictures are not compared."""
+    faults, unproved = [], None
+    for cell in code(notebook):
+        for output in cell.outputs:
+            kinds = output.get("data", {})
+            if others := {kind for kind in kinds if kind.startswith("image/")} - {"image/png"}:
+                faults.append(f"{name(cell)} stores {others}; only PNG is the same on every machine")
+            if "image/png" in kinds:
+                if unproved:
+                    faults.append(f"{unproved} has no number beside it before the next figure")
+                unproved = name(cell)
+                if len(output.metadata.get("image/png", {}).get("alt", "").strip()) < 15:
+                    faults.append(f"{name(cell)} shows a figure without alt text: show(figure, alt=...)")
+            elif re.search(r"\d", output.get("text", "") + str(kinds.get("text/plain", ""))):
+                unproved = None
+        if re.search(r"^\s*assert", cell.source, re.MULTILINE):
+            unproved = None
+    return faults + ([f"{unproved} has no number beside it"] if unproved else [])
+
+
+def warning_faults(notebook) -> list[str]:
+    """Nothing is stored that was said on stderr: warnings hold paths, and readers wonder."""
+    return [
+        f"{name(cell)} warns: {output.text[:80]!r}"
+        for cell in code(notebook)
+        for output in cell.outputs
+        if output.get("name") == "stderr"
+    ]
+
+
+def import_faults(notebook) -> list[str]:
+    """Chapters import public names, one by one, from packages that Colab has too."""
+    faults = []
+    for cell in code(notebook):
+        for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
+            if isinstance(node, ast.Import):
+                modules, names = [alias.name for alias in node.names], []
+            elif isinstance(node, ast.ImportFrom):
+                modules, names = (
+                    ["." * node.level + (node.module or "")],
+                    [alias.name for alias in node.names],
+                )
+            else:
+                continue
+            for module in modules:
+                if module.partition(".")[0] not in PACKAGES | sys.stdlib_module_names:
+                    faults.append(f"{name(cell)} imports {module}, which is not among the book's packages")
+            parts = ".".join([*modules, *names]).split(".")
+            if "*" in names or any(part.startswith("_") and part != "__future__" for part in parts):
+                faults.append(f"{name(cell)} imports * or a private name")
+    return faults
+
+
+def checks(cell) -> Iterator[tuple[str, int]]:
+    """The exercises that a cell checks, and with how many answers."""
+    for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check" and node.args:
+            yield getattr(node.args[0], "value", None), len(node.args) - 1
+
+
+def exercise_faults(notebook, chapter: int) -> list[str]:
+    """Every exercise cell checks one exercise of its chapter, and nothing else checks any."""
+    faults = []
+    for cell in code(notebook):
+        found = list(checks(cell))
+        if "exercise" not in tags(cell):
+            faults += [f"{name(cell)} checks {number} and lacks the tag exercise" for number, _ in found]
+        elif len(found) != 1 or found[0][1] != 1:
+            faults.append(f'{name(cell)} is an exercise and must hold one check("N.M", answer), has {found}')
+        elif found[0][0] not in exercises.numbers() or not found[0][0].startswith(f"{chapter}."):
+            faults.append(f"{name(cell)} checks {found[0][0]}, which is no exercise of chapter {chapter}")
+    return faults
+
+
+RULES = [
+    order_faults,
+    setup_faults,
+    metadata_faults,
+    path_faults,
+    figure_faults,
+    warning_faults,
+    import_faults,
+]
+
+# --- the book keeps them --------------------------------------------------------------------------
+PATHS = notebooks.paths()  # fails when there is none
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_chapter_keeps_the_rule(path, rule):
+    assert rule(read(path)) == []
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_chapter_is_named_by_its_number_and_topic_and_its_exercises_are_its_own(path):
+    assert re.fullmatch(r"\d\d_[a-z0-9]+", path.stem)
+    assert exercise_faults(read(path), int(path.stem[:2])) == []
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_chapter_is_stored_in_normal_form(path):
+    stored = path.read_text(encoding="utf-8")
+    assert stored == notebooks.as_text(notebooks.normalised(read(path))), "say `make notebooks`"
+
+
+def test_every_exercise_stands_in_one_chapter_in_order_and_has_a_solution():
+    found = [number for path in PATHS for cell in code(read(path)) for number, _ in checks(cell)]
+
+    assert tuple(found) == exercises.numbers()
+    for number in found:
+        solution = exercises.solution_source(number)
+        assert ast.parse(solution).body, f"the solution of {number} is empty"
+
+
+# --- every fault is found -------------------------------------------------------------------------
+def chapter(*cells, count=True):
+    """A notebook in order that begins with the set-up cell."""
+    setup = new_code_cell(notebooks.SETUP_CELL.read_text(encoding="utf-8").strip())
+    setup.metadata = {"tags": list(notebooks.SETUP_TAGS)}
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), setup, *cells], metadata=notebooks.METADATA)
+    for number, cell in enumerate(code(notebook), start=1):
+        cell.execution_count = number if count else 1
+    return notebook
+
+
+def cell(source="x = 1", *outputs, tagged=()):
+    """A code cell with outputs and tags."""
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tagged)} if tagged else {})
+
+
+def figure(alt="A road with a crack from left to right", kind="image/png"):
+    """The output that a picture leaves."""
+    return new_output("display_data", {kind: "iVBOR", "text/plain": alt}, metadata={kind: {"alt": alt}})
+
+
+def printed(text, name="stdout"):
+    """The output that print leaves."""
+    return new_output("stream", name=name, text=text)
+
+
+def test_a_good_chapter_has_no_fault():
+    good = chapter(
+        cell("import torch\nfrom chapters_code.pooling import max_pool2d", printed("3 cracks")),
+        cell("show(a)", figure()),
+        cell("%timeit -n 1 -r 1 1\na.sum()", printed("7")),
+        cell("show(b)\nshow(c)", figure(), printed("2"), figure()),
+        cell("    \nassert b.sum() > 0"),
+        cell("check('1.1', f)", tagged=["exercise"]),
+    )
+    assert [rule(good) for rule in RULES] == [[]] * len(RULES)
+    assert exercise_faults(good, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault", "said"),
+    [
+        (order_faults, chapter(cell(), count=False), "in the order"),
+        (setup_faults, new_notebook(cells=[cell()]), "not the set-up cell"),
+        (setup_faults, chapter(cell(tagged=["setup"])), "second set-up cell"),
+        (
+            metadata_faults,
+            new_notebook(metadata={"kernelspec": {"name": "book", "display_name": "b"}}),
+            "book",
+        ),
+        (metadata_faults, new_notebook(metadata=notebooks.METADATA | {"widgets": {}}), "widgets"),
+        (metadata_faults, chapter(cell(tagged=["skip"])), "unknown tag: skip"),
+        (
+            metadata_faults,
+            chapter(cell("", new_output("display_data", {notebooks.WIDGET_VIEW: {}}))),
+            "stores",
+        ),
+        (path_faults, chapter(cell("open('/home/ada/x')")), "/home/ada"),
+        (path_faults, chapter(cell("x", printed("at /Users/ada/book"))), "/Users/ada"),
+        (path_faults, chapter(cell("x", new_output("execute_result", {"text/html": "C:\\Users"}))), "C:"),
+        (path_faults, chapter(cell("x", printed(f"{notebooks.ROOT}/x"))), "prints"),
+        (
+            figure_faults,
+            chapter(cell("show(a)", figure(alt="a road")), cell("x", printed("1"))),
+            "without alt",
+        ),
+        (figure_faults, chapter(cell("show(a)", figure()), cell("x", printed("no figure"))), "no number"),
+        (figure_faults, chapter(cell("a", figure()), cell("b", figure()), cell("x", printed("1"))), "before"),
+        (figure_faults, chapter(cell("a", figure(kind="image/svg+xml"))), "only PNG"),
+        (warning_faults, chapter(cell("x", printed("UserWarning: old", name="stderr"))), "warns"),
+        (import_faults, chapter(cell("from torch import *")), "imports *"),
+        (import_faults, chapter(cell("from chapters_code.pooling import _windows")), "private"),
+        (import_faults, chapter(cell("def f():\n    import pandas")), "imports pandas"),
+        (import_faults, chapter(cell("from .pooling import x")), "imports .pooling"),
+        (lambda book: exercise_faults(book, 1), chapter(cell("check('1.1', f)")), "lacks the tag"),
+        (lambda book: exercise_faults(book, 1), chapter(cell("f = 1", tagged=["exercise"])), "must hold one"),
+        (lambda book: exercise_faults(book, 1), chapter(cell("check('1.1')", tagged=["exercise"])), "one"),
+        (
+            lambda book: exercise_faults(book, 1),
+            chapter(cell("check('1.99', f)", tagged=["exercise"])),
+            "1.99",
+        ),
+        (lambda book: exercise_faults(book, 1), chapter(cell("check('0.1', f)", tagged=["exercise"])), "0.1"),
+    ],
+)
+def test_a_planted_fault_is_found(rule, fault, said):
+    assert any(said in line for line in rule(fault)), rule(fault)

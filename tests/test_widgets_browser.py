@@ -1,0 +1,415 @@
+"""The figures that move, in a real browser: their numbers are Python's, and a page needs nothing else."""
+
+import itertools
+import json
+import random
+import re
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from chapters_code.shapes import pool_size
+from chapters_code.widgets import Window
+from chapters_code.widgets.moving import es_module
+
+pytestmark = pytest.mark.browser
+
+SHAPES = [(1, 4), (3, 3), (3, 8), (5, 4), (6, 8), (10, 7)]
+SETTINGS = list(itertools.product((1, 2), ("max", "average"), range(1, 6), range(1, 5), range(3)))
+
+
+def page_of(*figures, style=""):
+    """Write a page as small as it gets around some figures."""
+    body = "".join(figure.to_html() for figure in figures)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Try</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>body {{ margin: 16px }} {style}</style><main>{body}</main></html>"
+    )
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Open figures on a page from disk; nothing may be asked for, and nothing may go wrong."""
+    contexts, wrong = [], []
+
+    def refuse(route):
+        wrong.append(f"request: {route.request.url}")
+        route.abort()
+
+    def open_(*figures, style="", **settings):
+        path = tmp_path / "page.html"
+        path.write_text(page_of(*figures, style=style), encoding="utf-8")
+        contexts.append(browser.new_context(**settings))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.route(lambda url: not url.startswith(("data:", path.as_uri())), refuse)
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.goto(path.as_uri())
+        if settings.get("java_script_enabled", True):
+            page.locator(".figure").nth(len(figures) - 1).wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def call(page, function, cases):
+    """Call one of window.js's plain functions in the browser, once per case (a list of arguments)."""
+    return page.evaluate(
+        """async ([module, name, cases]) => {
+            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
+            const {[name]: f} = await import(url);
+            return cases.map((one) => f(...one));
+        }""",
+        [es_module("window.js"), function, cases],
+    )
+
+
+@pytest.fixture(scope="module")
+def blank(browser):
+    """A page for the plain functions."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def picture(shape):
+    """Numbers with one decimal, some below zero."""
+    numbers = random.Random(str(shape))
+    return [[numbers.randint(-99, 99) / 10 for _ in range(shape[1])] for _ in range(shape[0])]
+
+
+def fits(shape, dimensions, kernel_size, stride, padding):
+    try:
+        pool_size(shape if dimensions == 2 else shape[1], kernel_size, stride, padding)
+    except ValueError:
+        return False
+    return True
+
+
+def numbers_in(text):
+    """Read the numbers of a sentence."""
+    return [float(found.replace("−", "-")) for found in re.findall(r"[-−]?\d+(?:\.\d+)?", text)]
+
+
+def output_of(page):
+    """Read what stands in the output cells."""
+    return page.locator(".grid").nth(1).locator("button").all_inner_texts()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_settings_give_torchs_numbers(blank, shape):
+    """And those that no window fits are refused, exactly those."""
+    values = picture(shape)
+    names = ("dimensions", "operation", "kernel_size", "stride", "padding")
+    states = [dict(zip(names, setting, strict=True)) | {"values": values} for setting in SETTINGS]
+
+    problems = call(blank, "problem", [[state] for state in states])
+    legal = [state for state, problem in zip(states, problems, strict=True) if problem is None]
+
+    assert legal == [
+        state for state in states if fits(shape, *(state[name] for name in (names[0], *names[2:])))
+    ]
+    for state, ours in zip(legal, call(blank, "pool", [[state] for state in legal]), strict=True):
+        expected = torch.atleast_2d(Window(**state).output)
+        # A sum of 25 numbers in another order: the last bits may differ.
+        assert_close(torch.tensor(ours, dtype=torch.float64), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "max(7, 7, 7, 7) = 7"),
+        ({"step": 1, "operation": "average"}, "(1 + 7 + 1 + 7) / 4 = 4"),
+        ({"kernel_size": 3, "padding": 1}, "max(−∞, −∞, −∞, −∞, 7, 7, −∞, 7, 7) = 7"),
+        ({"kernel_size": 3, "padding": 1, "operation": "average", "dimensions": 1}, "(0 + 7 + 7) / 3 ≈ 4.67"),
+        ({"values": [[-1, 0.5], [-0.5, 0]], "operation": "average"}, "((−1) + 0.5 + (−0.5) + 0) / 4 = −0.25"),
+        (
+            {"values": [[0.8964, 0.1], [0.25, 0]], "operation": "average"},
+            "(0.8964 + 0.1 + 0.25 + 0) / 4 = 0.3116",
+        ),
+    ],
+)
+def test_the_sum_is_written_as_one_would(blank, settings, text):
+    figure = Window(**settings)
+
+    assert call(blank, "sumText", [[figure.state(), figure.step]])[0].replace("\u00a0", " ") == text
+
+
+def test_every_sum_comes_out_as_it_says(blank):
+    """The law: doing the written sum by hand gives the number after the equals sign."""
+    for operation, padding in itertools.product(("max", "average"), (0, 1)):
+        figure = Window(picture((5, 6)), kernel_size=3, stride=1, padding=padding, operation=operation)
+        steps = range(figure.output.numel())
+        for text in call(blank, "sumText", [[figure.state(), step] for step in steps]):
+            terms, result = re.split("[=≈]", text)
+            terms = numbers_in(terms.replace("−∞", ""))
+            by_hand = max(terms) if operation == "max" else sum(terms[:-1]) / terms[-1]
+            assert numbers_in(result)[0] == pytest.approx(by_hand, abs=0.00501)
+
+
+def test_the_output_size_is_put_in_numbers(blank):
+    side = {"name": "height", "size": 6, "kernel": 3, "stride": 2, "padding": 1}
+
+    assert call(blank, "sizeText", [[side]]) == ["output height = floor((6 + 2·1 − 3) / 2) + 1 = 3"]
+
+
+def test_numbers_on_the_page_follow_the_keyboard(open_page):
+    """Every control by keys alone; after each, the page shows what Python computes."""
+    page = open_page(Window(operation="average"))
+    state = {"operation": "average"}
+
+    def agree(**changes):
+        state.update(changes)
+        expected = Window(**state).output
+        page.locator(".grid button[tabindex='0']").nth(1).press("End")
+        shown = [numbers_in(text)[0] for text in output_of(page)]
+        assert_close(torch.tensor(shown).double(), expected.flatten(), rtol=0, atol=0.00501)
+
+    agree()
+    page.get_by_role("slider", name="kernel size").press("ArrowRight")
+    agree(kernel_size=3)
+    page.get_by_role("slider", name="stride").press("ArrowLeft")
+    agree(stride=1)
+    page.get_by_role("slider", name="padding").press("ArrowRight")
+    agree(padding=1)
+    page.get_by_role("slider", name="height").press("ArrowLeft")
+    agree(values=[list(row) for row in Window().values[:5]], pavement=7, crack=1)
+    page.get_by_role("radio", name="average").press("ArrowLeft")
+    agree(operation="max")
+    page.get_by_role("radio", name="2-D").press("ArrowRight")
+    agree(dimensions=1)
+
+
+def test_a_picture_that_was_cut_gets_its_crack_back(open_page):
+    page = open_page(Window())
+    pixels = page.locator(".grid").first.locator("button")
+    before = pixels.all_inner_texts()
+
+    page.get_by_role("slider", name="width").press("Home")
+    assert pixels.count() == 6
+    for _ in range(7):
+        page.get_by_role("slider", name="width").press("ArrowRight")
+
+    assert pixels.all_inner_texts() == before
+
+
+@pytest.mark.parametrize("way", ["click", "tap", "key"])
+def test_a_crack_is_drawn_and_mended(open_page, way):
+    """By mouse, finger and keyboard; the sum that is shown follows at once."""
+    page = open_page(Window(operation="average"), has_touch=True)
+    pixel = page.get_by_role("button", name=re.compile("^row 2, column 1"))
+    act = {"click": pixel.click, "tap": pixel.tap, "key": lambda: pixel.press("Enter")}[way]
+
+    act()
+    assert pixel.inner_text() == "1"
+    assert page.locator(".sum strong").inner_text().replace("\u00a0", " ") == "(7 + 7 + 1 + 7) / 4 = 5.5"
+    act()
+    assert pixel.inner_text() == "7"
+
+
+def test_arrow_keys_walk_over_the_pixels_and_space_draws(open_page):
+    page = open_page(Window())
+    page.locator(".grid").first.locator("button[tabindex='0']").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft", "Space"):
+        page.keyboard.press(key)
+
+    pixel = page.get_by_role("button", name="row 2, column 2: 1, crack")
+    assert pixel.evaluate("node => node === node.getRootNode().activeElement")
+
+
+def test_keys_for_the_figure_do_not_turn_the_page(open_page):
+    """Some themes go to the next chapter on an arrow key; shortcuts such as Ctrl+K still reach the page."""
+    page = open_page(Window())
+    page.evaluate("() => { window.heard = []; document.onkeydown = (event) => heard.push(event.key); }")
+
+    for key in ("ArrowRight", "Control+k"):
+        page.get_by_role("button", name="Next", exact=True).press(key)
+
+    assert page.evaluate("heard") == ["Control", "k"]
+
+
+def test_steps_by_button_by_key_and_by_tap(open_page):
+    """Cells after the step are still empty."""
+    page = open_page(Window(), has_touch=True)
+    where = page.locator(".sum span")
+    press = {name: page.get_by_role("button", name=name, exact=True) for name in ("First", "Back", "Next")}
+
+    assert where.inner_text() == "Step 1 of 12: row 1, column 1"
+    press["Back"].click()  # there is nothing before the first
+    press["Next"].tap()
+    press["Next"].press("ArrowDown")
+    assert where.inner_text() == "Step 6 of 12: row 2, column 2"
+    assert [bool(text) for text in output_of(page)] == [True] * 6 + [False] * 6
+    press["Back"].click()
+    assert where.inner_text().startswith("Step 5 of 12")
+    page.get_by_role("button", name="output row 3, column 4: not done yet").tap()
+    press["Next"].click()  # nor after the last
+    assert where.inner_text().startswith("Step 12 of 12")
+    press["First"].click()
+    assert where.inner_text().startswith("Step 1 of 12")
+
+
+def test_play_runs_to_the_end_and_can_pause(open_page):
+    page = open_page(Window(kernel_size=3, stride=3), reduced_motion="reduce")
+    play = page.get_by_role("button", name="Play", exact=True)
+    frame = page.locator(".frame").first
+
+    play.click()
+    pause = page.get_by_role("button", name="Pause", exact=True)
+    assert page.locator(".sum").get_attribute("aria-live") == "off"
+    pause.click()
+    assert page.locator(".sum span").inner_text().startswith("Step 2 of 4")
+    play.click()
+    play.wait_for()  # it stands on Play again when all is done
+    assert page.locator(".sum span").inner_text().startswith("Step 4 of 4")
+    assert page.locator(".sum").get_attribute("aria-live") == "polite"
+    assert frame.evaluate("node => getComputedStyle(node).transitionProperty") == "none"
+
+
+def test_the_frame_covers_the_window(open_page):
+    """Step 4, at three windows a row, is row 1, column 1: it covers pixels (2, 2) to (4, 4), from 1 on."""
+    figure = Window([[7] * 6 for _ in range(5)], kernel_size=3, stride=2, padding=1, step=4)
+    page = open_page(figure, reduced_motion="reduce")
+    frame, first, last = (
+        page.locator(".frame").first.bounding_box(),
+        page.get_by_role("button", name=re.compile("^row 2, column 2")).bounding_box(),
+        page.get_by_role("button", name=re.compile("^row 4, column 4")).bounding_box(),
+    )
+
+    assert frame["x"] == pytest.approx(first["x"], abs=1.5)
+    assert frame["y"] == pytest.approx(first["y"], abs=1.5)
+    assert frame["x"] + frame["width"] == pytest.approx(last["x"] + last["width"], abs=1.5)
+    assert frame["y"] + frame["height"] == pytest.approx(last["y"] + last["height"], abs=1.5)
+
+
+def test_pixels_that_no_window_reaches_are_hatched(open_page):
+    """Kernel 2 and stride 3 over 6 x 8: rows 3 and 6 are leapt over, columns 3 and 6 too."""
+    page = open_page(Window(kernel_size=2, stride=3))
+    names = [cell.get_attribute("aria-label") for cell in page.locator("button.missed").all()]
+
+    places = {tuple(map(int, numbers_in(name)[:2])) for name in names}
+    assert places == {(y, x) for y in range(1, 7) for x in range(1, 9) if y % 3 == 0 or x % 3 == 0}
+    assert all(name.endswith("no window reaches it") for name in names)
+    assert "Hatched: no window reaches these." in page.locator(".sizes").inner_text()
+
+
+def test_settings_that_fit_no_window_say_what_to_do(open_page):
+    """The same settings are an error in Python; here nothing crashes and no number is left on the page."""
+    page = open_page(Window())
+    kernel, padding = (page.get_by_role("slider", name=name) for name in ("kernel size", "padding"))
+    told = page.locator(".sum.problem strong")
+
+    padding.press("End")
+    assert told.inner_text() == (
+        "Padding 2 is more than half of kernel size 2: a window could see nothing but padding."
+        " Choose padding 1, or a larger kernel size."
+    )
+    assert output_of(page) == [] and page.locator(".frame:visible").count() == 0
+    assert page.get_by_role("button", name="Next", exact=True).is_disabled()
+
+    padding.press("Home")
+    kernel.press("End")
+    page.get_by_role("slider", name="height").press("Home")
+    assert told.inner_text() == (
+        "Kernel size 5 is larger than the padded height, 1 + 2·0 = 1."
+        " Choose kernel size 1, or a larger height."
+    )
+
+    kernel.press("Home")
+    assert told.count() == 0 and len(output_of(page)) == 4
+
+
+def test_every_control_has_a_name_and_room_for_a_finger(open_page):
+    page = open_page(Window(), viewport={"width": 320, "height": 600})
+
+    assert page.get_by_role("group", name="Pooling, one window at a time").count() == 1
+    for name in ("height", "width", "kernel size", "stride", "padding"):
+        assert page.get_by_role("slider", name=name, exact=True).bounding_box()["height"] >= 32
+    for name in ("2-D", "1-D", "max", "average"):
+        assert page.get_by_role("radio", name=name, exact=True).bounding_box()["height"] >= 32
+    sizes = [cell.bounding_box() for cell in page.get_by_role("button").all()]
+    assert len(sizes) == 48 + 12 + 4
+    assert min(min(box["width"], box["height"]) for box in sizes) >= 32
+    assert page.locator("[tabindex='0']").count() == 2  # Tab passes each grid in one step
+
+
+@pytest.mark.parametrize("width", [300, 320, 800])
+def test_nothing_overflows(open_page, width):
+    """The widest there is: 10 x 10 with padding 2, long numbers."""
+    values = [[-99.9] * 10 for _ in range(10)]
+    figures = (
+        Window(), Window(values, kernel_size=5, stride=1, padding=2, operation="average"),
+        Window(values, dimensions=1, kernel_size=4, stride=1, padding=2))  # fmt: skip
+    page = open_page(*figures, viewport={"width": width, "height": 600})
+
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    texts = page.locator(".cell").evaluate_all("all => all.map(node => [node.scrollWidth, node.clientWidth])")
+    assert all(text <= room + 1 for text, room in texts)
+
+
+def test_the_same_figure_twice_and_another_one(open_page):
+    """Each has its own state."""
+    page = open_page(Window(), Window(), Window(step=3))
+    page.get_by_role("button", name="Next", exact=True).nth(1).click()
+
+    steps = [numbers_in(text)[0] for text in page.locator(".sum span").all_inner_texts()]
+    assert steps == [1, 2, 4]
+
+
+def test_without_javascript_the_still_picture_stands(open_page):
+    page = open_page(Window(), java_script_enabled=False, viewport={"width": 320, "height": 600})
+    image = page.get_by_role("img", name=Window().description)
+
+    box = image.bounding_box()
+    assert image.is_visible() and 0 < box["width"] <= 288 and box["height"] > 100
+    assert page.locator(".figure").count() == 0
+
+
+def test_if_the_module_fails_the_still_picture_stays(browser, tmp_path):
+    """An old browser, a broken file: the reader is left with the picture, not with a hole."""
+
+    class Broken(Window):
+        _esm = "export default { render() { throw new Error('broken'); } };"
+
+    path = tmp_path / "page.html"
+    path.write_text(page_of(Broken()), encoding="utf-8")
+    page = browser.new_page()
+    with page.expect_event("pageerror"):
+        page.goto(path.as_uri())
+
+    assert page.get_by_role("img").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_takes_the_colour_of_the_page(open_page, theme):
+    colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
+    page = open_page(Window(padding=1), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
+    seen = page.evaluate(
+        """(names) => {
+            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
+            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
+        }""",
+        [".caption", ".slider", ".sum strong", ".button", "span.empty"],
+    )
+
+    assert set(seen) == {colour}
+
+
+def test_the_style_of_the_page_does_not_reach_in(open_page):
+    """Themes restyle buttons, labels and legends; the figure looks the same everywhere."""
+    loud = (
+        "button, label, legend, span, p, fieldset { font-size: 40px !important; float: left; margin: 30px }"
+    )
+    sizes = []
+    for style in ("", loud):
+        page = open_page(Window(), style=style)
+        sizes.append(json.dumps(page.locator(".figure").bounding_box()))
+
+    assert sizes[0] == sizes[1]

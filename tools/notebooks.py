@@ -1,0 +1,197 @@
+"""Run the chapters' notebooks anew and store them in one normal form: `make notebooks`.
+
+    python tools/notebooks.py                      run all, in order
+    python tools/notebooks.py --only 01_pooling    run one
+    python tools/notebooks.py --check              run none; name those that are not in normal form
+
+What is stored is what the site shows and what the tests compare.  So it must not depend on who ran it, when
+or where: no times, no widget state, no traceback, no path of this machine.  A notebook is written whole or
+not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py.
+"""
+
+import argparse
+import copy
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SETUP_CELL = ROOT / "tools" / "setup_cell.py"
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+SETUP_TAGS = ["setup", "remove-cell"]
+KEPT_CELL_METADATA = {"mystnb", "tags"}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# Home folders, temporary folders, Colab's folder, Windows drives; and this book's folder, wherever it lies.
+ABSOLUTE_PATH = re.compile(
+    rf"(?<![\w.:/])/(?:home|Users|root|tmp|var|opt|mnt|private|content)/[\w.-]+|\b[A-Z]:\\+\w+|{re.escape(str(ROOT))}"
+)
+CELL_SECONDS = 600
+
+
+def paths(only: str | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
+    """List the notebooks in the book's order, or just the one that is called `only`.
+
+    Raises:
+        ValueError: There is none, or none of that name.
+    """
+    there = sorted(folder.glob("*.ipynb"))
+    wanted = [path for path in there if only in (None, path.stem, path.name)]
+    if not wanted:
+        names = ", ".join(path.stem for path in there) or "nothing"
+        raise ValueError(f"there is no notebook {only or ''} in {folder.name}/, which holds {names}")
+    return wanted
+
+
+def put_setup_cell(notebook: NotebookNode, text: str) -> None:
+    """Put the set-up cell in place of the old one, or before the first code."""
+    setup = [cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", [])]
+    if not setup:
+        code = [place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+        setup = [nbformat.v4.new_code_cell(id="setup")]
+        notebook.cells.insert(code[0] if code else len(notebook.cells), setup[0])
+    setup[0].source = text.strip()
+    setup[0].metadata = NotebookNode(tags=SETUP_TAGS)
+
+
+def normalised(notebook: NotebookNode) -> NotebookNode:
+    """Return the notebook with today's set-up cell and without what depends on the machine.
+
+    Raises:
+        ValueError: An output holds an absolute path.
+    """
+    notebook = copy.deepcopy(notebook)
+    put_setup_cell(notebook, SETUP_CELL.read_text(encoding="utf-8"))
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat_minor = 5
+    for place, cell in enumerate(notebook.cells):
+        cell.metadata = NotebookNode(
+            (key, cell.metadata[key]) for key in KEPT_CELL_METADATA & set(cell.metadata)
+        )
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = _merged(_normalised_output(output, cell.execution_count) for output in cell.outputs)
+        for path in filter(None, map(absolute_path, cell.outputs)):
+            raise ValueError(
+                f"cell {place} prints an absolute path ({path}), which is another one on every machine;"
+                " print the file's name, or its place below the book's folder"
+            )
+    return notebook
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """Write a notebook as the text that is stored: indented by 1, keys sorted, one newline at the end."""
+    return nbformat.writes(notebook, version=4, indent=1, sort_keys=True).rstrip("\n") + "\n"
+
+
+def absolute_path(output: NotebookNode) -> str | None:
+    """Return the first absolute path in what a cell printed or showed; pictures are not searched."""
+    texts = [output.get("text", ""), output.get("evalue", "")]
+    texts += [text for kind, text in output.get("data", {}).items() if not kind.startswith("image/")]
+    found = next(filter(None, (ABSOLUTE_PATH.search(str(text)) for text in texts)), None)
+    return found and found.group()
+
+
+def execute(notebook: NotebookNode, folder: Path = NOTEBOOKS) -> None:
+    """Run all cells in a fresh kernel that works in `folder`; the outputs are put into the notebook.
+
+    Raises:
+        RuntimeError: A cell failed, took too long, or brought the kernel down; says which.
+    """
+    place = 0
+
+    def note(cell: NotebookNode, cell_index: int) -> None:
+        nonlocal place
+        place = cell_index
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+        record_timing=False,
+        on_cell_start=note,
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        first = notebook.cells[place].source.partition("\n")[0]
+        raise RuntimeError(f"cell {place} ({first}) failed:\n{error}") from error
+
+
+def store(path: Path, text: str) -> None:
+    """Replace a file in one step: an interruption leaves the old text or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def _normalised_output(output: NotebookNode, count: int | None) -> NotebookNode:
+    if output.output_type == "error":
+        # The frames of a traceback name files of this machine; the last line says what a reader needs.
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+    if output.output_type == "execute_result":
+        output.execution_count = count
+    if "data" in output:
+        # A view is the number of a live widget in a kernel that is gone; its text or HTML stays.
+        output.data.pop(WIDGET_VIEW, None)
+    return output
+
+
+def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Join what one stream printed in a row: how it is cut into pieces is a matter of chance."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        before = joined[-1] if joined else None
+        if before and output.output_type == before.output_type == "stream" and output.name == before.name:
+            before.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def main() -> int:
+    """Run or check the notebooks; return 0 if all is well."""
+    parser = argparse.ArgumentParser(description="Run the notebooks anew and store them in normal form.")
+    parser.add_argument("--only", metavar="NAME", help="one notebook, for example 01_pooling")
+    parser.add_argument("--check", action="store_true", help="run nothing; name those not in normal form")
+    arguments = parser.parse_args()
+    failed = 0
+    for path in paths(arguments.only):
+        print(path.relative_to(ROOT), end=" ... ", flush=True)
+        try:
+            notebook = nbformat.read(path, as_version=4)
+            put_setup_cell(notebook, SETUP_CELL.read_text(encoding="utf-8"))
+            if not arguments.check:
+                execute(notebook)
+            text = as_text(normalised(notebook))
+        except (RuntimeError, ValueError) as error:
+            print(f"not stored.\n{path.name}, {error}", file=sys.stderr)
+            return 1
+        same = text == path.read_text(encoding="utf-8")
+        if not arguments.check:
+            store(path, text)
+            print("unchanged" if same else "stored")
+        else:
+            failed += not same
+            print("in normal form" if same else "not in normal form: say `make notebooks`")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ValueError as error:
+        sys.exit(str(error))
