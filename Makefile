@@ -51,8 +51,8 @@ repository: environment  ## set the address the book is published at (URL=https:
 	@$(python) tools/repository.py "$(URL)"
 
 clean:  ## remove what was built
-	rm -rf _build .pytest_cache .ruff_cache build *.egg-info
-	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	rm -rf _build .pytest_cache build *.egg-info
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints -o -name .ruff_cache \) -prune -exec rm -rf {} +
 
 distclean: clean  ## remove what was built and .venv
 	rm -rf .venv

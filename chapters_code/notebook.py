@@ -1,7 +1,8 @@
 """What every chapter's notebook needs: a seed, a device, shown source code, and pictures with words (all chapters).
 
 Plots are drawn on an opaque card of light paper, so that they read the same on a white page, on a dark one and on
-Colab.  Every picture comes with `alt`, a sentence for those who cannot see it; it travels inside the notebook to the site.
+Colab.  Every picture comes with `alt`, a sentence for those who cannot see it; it is stored in the notebook, and the
+site puts it on the page.
 
 Left out: anything about one chapter's topic; plots that chapters share are in figures.py.
 """

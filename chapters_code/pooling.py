@@ -237,8 +237,7 @@ def _need_pictures(x: Tensor) -> None:
         raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
     if x.dim() not in (3, 4):
         raise ValueError(
-            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)};"
-            " x[None] adds an axis in front"
+            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front"
         )
     if 0 in x.shape[-3:]:
         raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
@@ -251,9 +250,7 @@ def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
     return functional.pad(x, (left, left, above, above), value=fill) if above or left else x
 
 
-def _cut(
-    padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tuple[int, int], fill: float
-) -> Tensor:
+def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tuple[int, int], fill: float) -> Tensor:
     """Cut `out` windows from a padded picture: (..., H', W', pixels of a window)."""
     # With ceil_mode the last window may hang over: add the rows and columns it lacks.
     below, right = ((out[i] - 1) * step[i] + kernel[i] - padded.shape[i - 2] for i in (0, 1))

@@ -244,9 +244,7 @@ def _reach(kernel_size: int, dilation: int) -> int:
     return dilation * (kernel_size - 1) + 1
 
 
-def _conv_side(
-    size: int, kernel_size: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False
-) -> int:
+def _conv_side(size: int, kernel_size: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False) -> int:
     reach = _reach(kernel_size, dilation)
     room = size + 2 * padding - reach
     positions = (-(-room // stride) if ceil_mode else room // stride) + 1

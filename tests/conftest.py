@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -32,11 +33,19 @@ def browser():
         try:
             chromium = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         except sync_api.Error as error:
-            reason = (
-                f"no Chromium starts ({str(error).splitlines()[0]}): install one, or name it in BOOK_CHROMIUM"
-            )
+            reason = f"no Chromium starts ({str(error).splitlines()[0]}): install one, or name it in BOOK_CHROMIUM"
             if os.environ.get("BOOK_REQUIRE_BROWSER") == "1":
                 pytest.fail(reason)
             pytest.skip(reason)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def book_data():
+    """The folder of real photographs that BOOK_DATA names; without one the test is skipped."""
+    folder = os.environ.get("BOOK_DATA")
+    if not folder:
+        pytest.skip("BOOK_DATA names no folder with the real data sets")
+    assert Path(folder).is_dir(), f"BOOK_DATA={folder} is not a folder"
+    return Path(folder)

@@ -140,11 +140,12 @@ def test_the_environment_is_filled_up_after_a_failure_and_made_anew_after_a_move
     assert environment(moved, path).stderr == ""
 
 
-def test_a_command_that_cannot_run_is_passed_over_and_uv_is_used_when_there(folder, tmp_path):
+@pytest.mark.parametrize("works", ["python3", "python3.12"])
+def test_a_command_that_cannot_run_is_passed_over_and_uv_is_used_when_there(folder, tmp_path, works):
     """As with pyenv, whose commands exist for every version and fail for most."""
-    shim = "echo 'command not found' >&2; exit 127"
-    real = f'exec "{sys.executable}" "$@"'
-    path = commands(tmp_path / "bin", python3=shim, **{"python3.13": shim, "python3.12": real}, uv=UV)
+    pythons = dict.fromkeys(["python3", "python3.13", "python3.12"], "echo 'command not found' >&2; exit 127")
+    pythons[works] = f'exec "{sys.executable}" "$@"'
+    path = commands(tmp_path / "bin", **pythons, uv=UV)
 
     answer = environment(folder, path, python=None)
 
@@ -193,7 +194,9 @@ def test_site_cells_and_citation_name_the_same_address():
     assert repository.site_block(url) in (ROOT / "_config.yml").read_text(encoding="utf-8")
     assert CITATION.get("repository-code", "") == (url if url.startswith("https://") else "")
     for path in notebooks.paths():
-        assert f'REPOSITORY = "{url}"' in nbformat.read(path, as_version=4).cells[1].source
+        cells = nbformat.read(path, as_version=4).cells
+        (setup,) = (cell for cell in cells if "setup" in cell.metadata.get("tags", []))
+        assert f'REPOSITORY = "{url}"' in setup.source
 
 
 @pytest.fixture
@@ -295,7 +298,8 @@ def small(copy, *sources):
 
 
 def test_notebooks_are_run_in_their_folder_and_stored_without_traces(copy):
-    prints = "import os\nprint(1)\nprint(os.path.basename(os.getcwd()))"
+    # The pause cuts what is printed into two messages.
+    prints = "import os, time\nprint(1)\ntime.sleep(0.5)\nprint(os.path.basename(os.getcwd()))"
     small(copy, prints, "import ipywidgets\nipywidgets.IntSlider(3)", "1 / 0")
 
     answer, text = store(copy)
@@ -316,6 +320,7 @@ def test_notebooks_are_run_in_their_folder_and_stored_without_traces(copy):
     assert error.metadata == {"tags": ["raises-exception"]}
     assert '"scrolled"' not in text
     assert text.endswith("}\n")
+    assert os.listdir(copy / "notebooks") == ["00_small.ipynb"]
 
 
 @pytest.mark.parametrize(
@@ -414,10 +419,10 @@ def blocks(language):
 
 
 def test_the_readme_s_python_runs(tmp_path):
+    """The blocks follow one another, as a reader would type them, in a folder that is not the book's."""
     assert blocks("python")
-    for block in blocks("python"):
-        answer = run(sys.executable, "-W", "error", "-c", block, cwd=tmp_path)
-        assert answer.returncode == 0, answer.stderr
+    answer = run(sys.executable, "-W", "error", "-c", "\n".join(blocks("python")), cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_the_readme_s_commands_exist():

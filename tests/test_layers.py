@@ -48,13 +48,9 @@ def faults(text: str, module: tuple[str, ...], package: bool = False) -> list[st
     wrong = []
     for unit in units_imported(text, module, package):
         if unit not in HEIGHT:
-            wrong.append(
-                f"{unit} has no layer: add it to LAYERS in tests/test_layers.py, or import it by its module"
-            )
+            wrong.append(f"{unit} has no layer: add it to LAYERS in tests/test_layers.py, or import it by its module")
         elif unit != here and HEIGHT[unit] >= HEIGHT[here]:
-            wrong.append(
-                f"{here} (layer {HEIGHT[here]}) imports {unit} (layer {HEIGHT[unit]}), which is not lower"
-            )
+            wrong.append(f"{here} (layer {HEIGHT[here]}) imports {unit} (layer {HEIGHT[unit]}), which is not lower")
     return wrong
 
 
@@ -77,10 +73,7 @@ def test_a_module_imports_only_what_is_lower(name):
 
 def test_the_package_itself_imports_nothing_of_its_own():
     """`import chapters_code` stays cheap, and no unit can reach another through it."""
-    assert (
-        list(units_imported((PACKAGE / "__init__.py").read_text(encoding="utf-8"), ("chapters_code",), True))
-        == []
-    )
+    assert list(units_imported((PACKAGE / "__init__.py").read_text(encoding="utf-8"), ("chapters_code",), True)) == []
 
 
 @pytest.mark.parametrize(

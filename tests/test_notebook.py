@@ -242,9 +242,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_contrast_is_that_of_the_standard():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert contrast("#777777", "#ffffff") == pytest.approx(
-        4.48, abs=0.005
-    )  # the well-known grey that just fails
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the well-known grey that just fails
 
 
 def test_words_can_be_read_on_the_paper():
@@ -399,9 +397,7 @@ class Explored:
 
     def choose(self, new) -> None:
         """Tell the observers of the button what ipywidgets would tell them."""
-        self.upload.notify_change(
-            {"name": "value", "old": (), "new": new, "owner": self.upload, "type": "change"}
-        )
+        self.upload.notify_change({"name": "value", "old": (), "new": new, "owner": self.upload, "type": "change"})
 
 
 @pytest.fixture

@@ -87,9 +87,7 @@ def path_faults(notebook) -> list[str]:
         if (found := notebooks.ABSOLUTE_PATH.search(cell.source))
     ]
     for cell in code(notebook):
-        faults += [
-            f"{name(cell)} prints {path}" for path in map(notebooks.absolute_path, cell.outputs) if path
-        ]
+        faults += [f"{name(cell)} prints {path}" for path in map(notebooks.absolute_path, cell.outputs) if path]
     return faults
 
 

@@ -368,9 +368,7 @@ def test_rows_and_columns_play_the_same_part(ours):
 def test_the_layers_equal_those_of_pytorch(settings, ceil_mode):
     x = torch.randn(2, 3, 6, 9)
 
-    assert_close(
-        MaxPool2d(*settings, ceil_mode=ceil_mode)(x), nn.MaxPool2d(*settings, ceil_mode=ceil_mode)(x)
-    )
+    assert_close(MaxPool2d(*settings, ceil_mode=ceil_mode)(x), nn.MaxPool2d(*settings, ceil_mode=ceil_mode)(x))
     for counted in (True, False):
         options = {"ceil_mode": ceil_mode, "count_include_pad": counted}
         assert_close(AvgPool2d(*settings, **options)(x), nn.AvgPool2d(*settings, **options)(x))

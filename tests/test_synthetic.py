@@ -75,9 +75,7 @@ def test_stones_are_the_installed_gravel_four_times_smaller():
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_surfaces_have_their_tone_and_no_clipped_pixel(surface):
-    images = torch.stack(
-        [cracked_road((64, 96), 0, seed, surface=surface, distractors=()).image for seed in range(20)]
-    )
+    images = torch.stack([cracked_road((64, 96), 0, seed, surface=surface, distractors=()).image for seed in range(20)])
     tone = torch.tensor(SURFACES[surface][0], dtype=torch.float32)
 
     assert_close(images.float().mean(dim=(0, 2, 3)), tone, rtol=0, atol=6)  # each road is up to 18 off
@@ -313,8 +311,7 @@ def test_the_set_takes_only_the_widths_it_was_given():
     """A set of width 0 is a set of sound roads."""
     assert not any(road.mask.any() for road in SyntheticCracks(4, (32, 48), crack_widths=(0,)))
     shares = [
-        sum(road.mask.sum() for road in SyntheticCracks(8, (32, 48), crack_widths=(width,)))
-        for width in (1, 3, 7)
+        sum(road.mask.sum() for road in SyntheticCracks(8, (32, 48), crack_widths=(width,))) for width in (1, 3, 7)
     ]
     assert shares[0] * 2 < shares[1] < shares[2] / 1.5
 

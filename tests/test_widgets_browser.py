@@ -49,7 +49,7 @@ def open_page(browser, tmp_path):
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.goto(path.as_uri())
         if settings.get("java_script_enabled", True):
-            page.locator(".figure").nth(len(figures) - 1).wait_for()
+            page.locator(".figure").nth(len(figures) - 1).wait_for(state="attached")
         return page
 
     yield open_
@@ -112,9 +112,7 @@ def test_all_settings_give_torchs_numbers(blank, shape):
     problems = call(blank, "problem", [[state] for state in states])
     legal = [state for state, problem in zip(states, problems, strict=True) if problem is None]
 
-    assert legal == [
-        state for state in states if fits(shape, *(state[name] for name in (names[0], *names[2:])))
-    ]
+    assert legal == [state for state in states if fits(shape, *(state[name] for name in (names[0], *names[2:])))]
     for state, ours in zip(legal, call(blank, "pool", [[state] for state in legal]), strict=True):
         expected = torch.atleast_2d(Window(**state).output)
         # A sum of 25 numbers in another order: the last bits may differ.
@@ -184,6 +182,7 @@ def test_numbers_on_the_page_follow_the_keyboard(open_page):
     agree(operation="max")
     page.get_by_role("radio", name="2-D").press("ArrowRight")
     agree(dimensions=1)
+    assert page.get_by_role("slider", name="height").count() == 0  # a row has none
 
 
 def test_a_picture_that_was_cut_gets_its_crack_back(open_page):
@@ -203,7 +202,7 @@ def test_a_picture_that_was_cut_gets_its_crack_back(open_page):
 def test_a_crack_is_drawn_and_mended(open_page, way):
     """By mouse, finger and keyboard; the sum that is shown follows at once."""
     page = open_page(Window(operation="average"), has_touch=True)
-    pixel = page.get_by_role("button", name=re.compile("^row 2, column 1"))
+    pixel = page.get_by_role("button", name=re.compile("^row 1, column 0"))
     act = {"click": pixel.click, "tap": pixel.tap, "key": lambda: pixel.press("Enter")}[way]
 
     act()
@@ -219,7 +218,11 @@ def test_arrow_keys_walk_over_the_pixels_and_space_draws(open_page):
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft", "Space"):
         page.keyboard.press(key)
 
-    pixel = page.get_by_role("button", name="row 2, column 2: 1, crack")
+    pixel = page.get_by_role("button", name="row 1, column 1: 1, crack")
+    assert pixel.evaluate("node => node === node.getRootNode().activeElement")
+    page.get_by_role("button", name=re.compile("^row 4, column 0")).click()
+    page.keyboard.press("ArrowRight")  # goes on from where the mouse was
+    pixel = page.get_by_role("button", name=re.compile("^row 4, column 1"))
     assert pixel.evaluate("node => node === node.getRootNode().activeElement")
 
 
@@ -238,21 +241,24 @@ def test_steps_by_button_by_key_and_by_tap(open_page):
     """Cells after the step are still empty."""
     page = open_page(Window(), has_touch=True)
     where = page.locator(".sum span")
-    press = {name: page.get_by_role("button", name=name, exact=True) for name in ("First", "Back", "Next")}
+    press = {name: page.get_by_role("button", name=name, exact=True) for name in ("First", "Back", "Next", "Last")}
 
-    assert where.inner_text() == "Step 1 of 12: row 1, column 1"
+    assert where.inner_text() == "Step 1 of 12: row 0, column 0"
     press["Back"].click()  # there is nothing before the first
     press["Next"].tap()
     press["Next"].press("ArrowDown")
-    assert where.inner_text() == "Step 6 of 12: row 2, column 2"
+    assert where.inner_text() == "Step 6 of 12: row 1, column 1"
     assert [bool(text) for text in output_of(page)] == [True] * 6 + [False] * 6
     press["Back"].click()
     assert where.inner_text().startswith("Step 5 of 12")
-    page.get_by_role("button", name="output row 3, column 4: not done yet").tap()
+    page.get_by_role("button", name="output row 2, column 3: not done yet").tap()
     press["Next"].click()  # nor after the last
     assert where.inner_text().startswith("Step 12 of 12")
     press["First"].click()
     assert where.inner_text().startswith("Step 1 of 12")
+    press["Last"].tap()
+    assert where.inner_text() == "Step 12 of 12: row 2, column 3"
+    assert all(output_of(page))
 
 
 def test_play_runs_to_the_end_and_can_pause(open_page):
@@ -273,13 +279,13 @@ def test_play_runs_to_the_end_and_can_pause(open_page):
 
 
 def test_the_frame_covers_the_window(open_page):
-    """Step 4, at three windows a row, is row 1, column 1: it covers pixels (2, 2) to (4, 4), from 1 on."""
+    """Step 4, at three windows a row, is row 1, column 1: it covers pixels (1, 1) to (3, 3), counted from 0."""
     figure = Window([[7] * 6 for _ in range(5)], kernel_size=3, stride=2, padding=1, step=4)
     page = open_page(figure, reduced_motion="reduce")
     frame, first, last = (
         page.locator(".frame").first.bounding_box(),
-        page.get_by_role("button", name=re.compile("^row 2, column 2")).bounding_box(),
-        page.get_by_role("button", name=re.compile("^row 4, column 4")).bounding_box(),
+        page.get_by_role("button", name=re.compile("^row 1, column 1")).bounding_box(),
+        page.get_by_role("button", name=re.compile("^row 3, column 3")).bounding_box(),
     )
 
     assert frame["x"] == pytest.approx(first["x"], abs=1.5)
@@ -288,13 +294,20 @@ def test_the_frame_covers_the_window(open_page):
     assert frame["y"] + frame["height"] == pytest.approx(last["y"] + last["height"], abs=1.5)
 
 
-def test_pixels_that_no_window_reaches_are_hatched(open_page):
-    """Kernel 2 and stride 3 over 6 x 8: rows 3 and 6 are leapt over, columns 3 and 6 too."""
-    page = open_page(Window(kernel_size=2, stride=3))
+@pytest.mark.parametrize(
+    ("kernel_size", "rows", "columns"),
+    [
+        (2, {2, 5}, {2, 5}),  # the window leaps over one row and one column in three
+        (3, set(), {6, 7}),  # too little is left for a third window across
+    ],
+)
+def test_pixels_that_no_window_reaches_are_hatched(open_page, kernel_size, rows, columns):
+    """Stride 3 over 6 x 8 pixels."""
+    page = open_page(Window(kernel_size=kernel_size, stride=3))
     names = [cell.get_attribute("aria-label") for cell in page.locator("button.missed").all()]
 
     places = {tuple(map(int, numbers_in(name)[:2])) for name in names}
-    assert places == {(y, x) for y in range(1, 7) for x in range(1, 9) if y % 3 == 0 or x % 3 == 0}
+    assert places == {(y, x) for y in range(6) for x in range(8) if y in rows or x in columns}
     assert all(name.endswith("no window reaches it") for name in names)
     assert "Hatched: no window reaches these." in page.locator(".sizes").inner_text()
 
@@ -317,8 +330,7 @@ def test_settings_that_fit_no_window_say_what_to_do(open_page):
     kernel.press("End")
     page.get_by_role("slider", name="height").press("Home")
     assert told.inner_text() == (
-        "Kernel size 5 is larger than the padded height, 1 + 2·0 = 1."
-        " Choose kernel size 1, or a larger height."
+        "Kernel size 5 is larger than the padded height, 1 + 2·0 = 1. Choose kernel size 1, or a larger height."
     )
 
     kernel.press("Home")
@@ -334,7 +346,7 @@ def test_every_control_has_a_name_and_room_for_a_finger(open_page):
     for name in ("2-D", "1-D", "max", "average"):
         assert page.get_by_role("radio", name=name, exact=True).bounding_box()["height"] >= 32
     sizes = [cell.bounding_box() for cell in page.get_by_role("button").all()]
-    assert len(sizes) == 48 + 12 + 4
+    assert len(sizes) == 48 + 12 + 5
     assert min(min(box["width"], box["height"]) for box in sizes) >= 32
     assert page.locator("[tabindex='0']").count() == 2  # Tab passes each grid in one step
 
@@ -360,6 +372,21 @@ def test_the_same_figure_twice_and_another_one(open_page):
 
     steps = [numbers_in(text)[0] for text in page.locator(".sum span").all_inner_texts()]
     assert steps == [1, 2, 4]
+
+
+def test_each_figure_is_started_once(open_page):
+    """The script stands on the page twice; a second start would throw away what the reader did."""
+
+    class Counting(Window):
+        _esm = """export default { render({ el }) {
+            globalThis.starts = (globalThis.starts ?? 0) + 1;
+            el.className = "figure";
+        } };"""
+
+    page = open_page(Counting(), Counting())
+    page.wait_for_timeout(100)
+
+    assert page.evaluate("starts") == 2
 
 
 def test_without_javascript_the_still_picture_stands(open_page):
@@ -404,9 +431,7 @@ def test_text_takes_the_colour_of_the_page(open_page, theme):
 
 def test_the_style_of_the_page_does_not_reach_in(open_page):
     """Themes restyle buttons, labels and legends; the figure looks the same everywhere."""
-    loud = (
-        "button, label, legend, span, p, fieldset { font-size: 40px !important; float: left; margin: 30px }"
-    )
+    loud = "button, label, legend, span, p, fieldset { font-size: 40px !important; float: left; margin: 30px }"
     sizes = []
     for style in ("", loud):
         page = open_page(Window(), style=style)

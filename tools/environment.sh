@@ -64,13 +64,18 @@ if ! holds .venv/bin/python '__import__("pip")' || moved || other_python; then
     rm -rf .venv
     if has_uv; then uv venv --quiet --seed --python "$python" .venv; else "$python" -m venv .venv; fi
 fi
+# Little is said when only a few lines changed; the first time, a reader wants to see that it goes on.
+quiet=
+[ -f .venv/.ready ] && quiet=--quiet
 rm -f .venv/.ready
 
 say "Installing what requirements.txt lists; the first time takes some minutes."
 if has_uv; then
-    set -- uv pip install --python .venv/bin/python -r requirements.txt
+    set -- uv pip install $quiet --python .venv/bin/python -r requirements.txt
 else
-    set -- .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+    # setuptools warns at length that the package lies in the folder it is installed from; here it should.
+    export PYTHONWARNINGS=ignore
+    set -- .venv/bin/python -m pip install $quiet --disable-pip-version-check -r requirements.txt
 fi
 if ! "$@" >&2; then
     say "" "The installation stopped; the reason stands above (often the network, or a full disk)." \

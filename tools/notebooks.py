@@ -76,9 +76,7 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat_minor = 5
     for place, cell in enumerate(notebook.cells):
-        cell.metadata = NotebookNode(
-            (key, cell.metadata[key]) for key in KEPT_CELL_METADATA & set(cell.metadata)
-        )
+        cell.metadata = NotebookNode((key, cell.metadata[key]) for key in KEPT_CELL_METADATA & set(cell.metadata))
         if cell.cell_type != "code":
             continue
         cell.outputs = _merged(_normalised_output(output, cell.execution_count) for output in cell.outputs)

@@ -2,7 +2,7 @@
 
     exercise cell   ->  its solution, folded, in a new cell right below it
     figure          ->  the alt text that Python stored beside it, on the page's <img>
-    docstring       ->  its diagrams, shown as they are typed
+    docstring       ->  its diagrams as they are typed, without what only Python says
     mathematics     ->  MathJax from the package sphinx-mathjax-offline, only the files that pages ask for
 
 Notebooks are changed in memory, after Sphinx has read them.  The file that a reader downloads is the one in
@@ -93,9 +93,7 @@ def solution_cells(cell: nbformat.NotebookNode, docname: str) -> list[nbformat.N
         except (AttributeError, LookupError, ValueError) as error:
             logger.warning("exercise %s has no solution: %s", number, error, location=docname)
             continue
-        text = SOLUTION.format(
-            number=number, anchor=number.replace(".", "-"), note=note.strip(), source=source.strip()
-        )
+        text = SOLUTION.format(number=number, anchor=number.replace(".", "-"), note=note.strip(), source=source.strip())
         cells.append(nbformat.v4.new_markdown_cell(text))
     return cells
 
@@ -127,7 +125,12 @@ def keep_diagrams(app: Sphinx, what: str, name: str, obj: object, options: objec
     for i in reversed(range(2, len(lines))):
         begins = lines[i].startswith(" ") and not lines[i - 1] and not lines[i - 2].startswith(" ")
         if begins:
-            lines[i:i] = ["::", ""]
+            lines[i:i] = [".. code-block:: text", ""]
+
+
+def skip_tuple_fields(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the fields of a NamedTuple, of which Python says only "Alias for field number 0"."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
@@ -146,9 +149,10 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect the four to Sphinx."""
+    """Connect all of it to Sphinx."""
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_figures)
     app.connect("autodoc-process-docstring", keep_diagrams)
+    app.connect("autodoc-skip-member", skip_tuple_fields)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

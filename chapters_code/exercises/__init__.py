@@ -8,8 +8,8 @@ Each chapter's checks and hints are in the module of its name, its solutions in 
 site folds them in under each exercise, and the tests run every one of them through its check.
 """
 
+import ast
 import inspect
-import textwrap
 from collections.abc import Callable
 from types import ModuleType
 
@@ -100,29 +100,35 @@ def solution(number: str) -> None:
 
 def solution_source(number: str) -> str:
     """Give the code of our answer, with the imports it needs and without its explanation."""
-    exercise, solutions = _EXERCISES[_find(number).number]
-    function = getattr(solutions, exercise.name)
-    text = textwrap.dedent(inspect.getsource(function))
-    note = function.__doc__
-    head, body = text.split(f'    """{note}"""\n', 1)
-    return _imports(solutions, body) + head + body
+    function, solutions = _solution(number)
+    source = inspect.getsource(function)
+    # Cut by lines: from Python 3.13 on, __doc__ has lost the indentation that the source still has.
+    explanation = ast.parse(source).body[0].body[0]
+    lines = source.splitlines(keepends=True)
+    code = "".join(lines[: explanation.lineno - 1] + lines[explanation.end_lineno :])
+    return _imports_of(code, solutions) + code
 
 
 def solution_note(number: str) -> str:
     """Give the paragraph that says why our answer works, in Markdown."""
-    exercise, solutions = _EXERCISES[_find(number).number]
-    return inspect.cleandoc(getattr(solutions, exercise.name).__doc__)
+    return inspect.getdoc(_solution(number)[0])
 
 
-def _imports(module: ModuleType, body: str) -> str:
-    """Pick the module's import lines whose names the code uses."""
-    lines = [line for line in inspect.getsource(module).split("\n") if line.startswith(("import ", "from "))]
-    used = [line for line in lines if any(f"{name.strip()}" in _words(body) for name in line.split("import ")[1].split(","))]
-    return "\n".join(used) + "\n\n\n" if used else ""
+def _imports_of(code: str, module: ModuleType) -> str:
+    """Pick from the module's import lines those that the code needs."""
+    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    needed = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [alias for alias in node.names if alias.name in used]
+            needed += [ast.unparse(node)] if node.names else []
+    return "\n".join(needed) + "\n\n\n" if needed else ""
 
 
-def _words(text: str) -> set[str]:
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
+def _solution(number: str) -> tuple[Callable, ModuleType]:
+    exercise = _find(number)
+    solutions = _EXERCISES[number][1]
+    return getattr(solutions, exercise.name), solutions
 
 
 def _find(number: str) -> Exercise:

@@ -20,7 +20,7 @@ from chapters_code import pooling
 
 __all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
 
-# What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises NotImplementedError, too, for other reasons.
+# What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
 _NO_GRADIENT = "none comes back; build the answer from tensor operations on x, without .item() or .data"
 # Kept under a name of our own: an answer may have put another function in the place of torch.allclose.
@@ -150,7 +150,9 @@ def _run(answer: Callable, trusted: Callable, call: Call, gradients: bool, witho
 def _place(error: Exception, answer: Callable) -> str:
     """Quote the last line of the student's own code on the way to the error."""
     code = getattr(answer, "__code__", None)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename
+    ]
     return f"\nin line {frames[-1].lineno}:  {frames[-1].line}" if frames and frames[-1].line else ""
 
 
@@ -183,7 +185,9 @@ def _difference(one: Any, other: Any) -> str | None:
         return f"the shape is {tuple(one.shape)}, it should be {tuple(other.shape)}"
     if one.dtype != other.dtype:
         return f"the dtype is {one.dtype}, it should be {other.dtype}"
-    return None if _allclose(one.detach(), other.detach(), rtol=1e-5, atol=1e-6, equal_nan=True) else "the numbers differ"
+    return (
+        None if _allclose(one.detach(), other.detach(), rtol=1e-5, atol=1e-6, equal_nan=True) else "the numbers differ"
+    )
 
 
 def _kind(value: Any) -> str:

@@ -11,7 +11,7 @@ from chapters_code.exercises.checking import Call, Exercise, compare
 
 __all__ = ["EXERCISES"]
 
-_SHAPES = ((1, 1, 2, 3), (1, 2, 5, 4), (2, 3, 7, 9))
+_SHAPES = ((1, 1, 2, 3), (1, 2, 5, 4), (2, 1, 3, 7), (2, 3, 7, 9))
 
 
 def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -129,7 +129,7 @@ EXERCISES = (
         "safe_width",
         _check_safe_width,
         (
-            "Dark survives if one whole window is dark. Draw ten pixels in a row, and windows of 2 with stride 2 on them.",
+            "Dark survives if one whole window is dark. Draw ten pixels in a row, and windows of 2 on them.",
             "The unluckiest crack starts one pixel after a window's first pixel. Where does the next window start?",
             "From there it is stride - 1 pixels to the next window, and that one needs kernel_size dark pixels.",
         ),
@@ -160,7 +160,7 @@ EXERCISES = (
         "median_pool2d",
         _check_median_pool2d,
         (
-            "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with that axis?",
+            "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with it?",
             "Tensor.median takes dim, and of two middle numbers gives the lower, as wanted here.",
             "Like max(dim), it returns values and places.",
         ),

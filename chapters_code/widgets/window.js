@@ -108,7 +108,7 @@ const LOOK = `
   .frame { position: absolute; z-index: 2; pointer-events: none; border-radius: 4px; transition: left 0.2s, top 0.2s;
     box-shadow: inset 0 0 0 1px #2b2b2b, 0 0 0 3px var(--orange), 0 0 0 4px #2b2b2b; }
   @media (prefers-reduced-motion: reduce) { .frame { transition: none; } }
-  .steps { display: grid; grid-template-columns: repeat(4, minmax(0, 5.5rem)); gap: 8px; margin: 16px 0 12px; }
+  .steps { display: grid; grid-template-columns: repeat(5, minmax(0, 5.5rem)); gap: 8px; margin: 16px 0 12px; }
   .sum { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
   .sum strong { display: block; font-size: 18px; font-weight: 600; }
   .problem { border-left: 8px double var(--vermillion); }
@@ -191,8 +191,9 @@ function render({ model, el }) {
   const [dimensions, operation, ...sliders] = Object.values(controls).map(({ node }) => node);
   const input = board(tap), output = board(goTo);
   const boards = make("div", { className: "boards" }, input.node, output.node);
+  const playing = button("Play", () => (timer ? pause() : play()));
   const buttons = [button("First", () => goTo(0)), button("Back", () => goTo(now.step - 1)),
-    button("Next", () => goTo(now.step + 1)), button("Play", () => (timer ? pause() : play()))];
+    button("Next", () => goTo(now.step + 1)), button("Last", () => goTo(now.count - 1)), playing];
   const steps = make("div", { className: "steps" }, ...buttons);
   const where = make("span"), sum = make("strong"), sizes = make("p", { className: "sizes" });
   const telling = make("div", {}, where, sum);
@@ -254,19 +255,19 @@ function render({ model, el }) {
       return {
         row: y + down.padding, column: x + across.padding, text: text(value), share: share(value),
         kind: lost ? "missed" : "",
-        name: `row ${y + 1}, column ${x + 1}: ${text(value)}${value === crack ? ", crack" : ""}`
+        name: `row ${y}, column ${x}: ${text(value)}${value === crack ? ", crack" : ""}`
           + (lost ? ", no window reaches it" : ""),
       };
     }), wide, cursor);
     output.show(results.map((value, i) => {
       const row = Math.floor(i / columns), column = i % columns, done = i <= step; // what comes later is still empty
-      const name = `output row ${row + 1}, column ${column + 1}: ${done ? text(value) : "not done yet"}`;
+      const name = `output row ${row}, column ${column}: ${done ? text(value) : "not done yet"}`;
       return { row, column, text: done ? text(value) : "", share: share(value), kind: done ? "" : "empty", name };
     }), columns, step);
 
     const padded = state.padding ? `, padded to ${shape(tall, wide)}` : "";
     input.caption.textContent = `Input, ${shape(down.size, across.size)} pixels${padded}. Tap one: crack or pavement.`;
-    output.caption.textContent = wrong ? "No output" : `Output, ${shape(count / columns, columns)} pixels`;
+    output.caption.textContent = wrong ? "No output" : `Output, ${shape(count / columns, columns)} pixels. Tap one to go there.`;
     input.grid.ariaLabel = "Input. Arrow keys move, Enter draws.";
     output.grid.ariaLabel = "Output. Arrow keys step through it.";
     const row = Math.floor(step / columns), column = step % columns;
@@ -277,14 +278,14 @@ function render({ model, el }) {
     telling.ariaLive = timer ? "off" : "polite"; // or every beat of the play is read aloud
     telling.className = wrong ? "sum problem" : "sum";
     where.textContent = wrong ? "No window fits."
-      : `Step ${step + 1} of ${count}: row ${row + 1}, column ${column + 1}`;
+      : `Step ${step + 1} of ${count}: row ${row}, column ${column}`;
     sum.textContent = wrong ?? sumText(state, step);
     sizes.textContent = [
       ...(dimensions === 2 ? [down, across] : [across]).map((side) => (wrong ? "" : sizeText(side))),
       input.grid.querySelector(".missed") ? "Hatched: no window reaches these." : "",
     ].join("\n");
     for (const one of buttons) one.disabled = Boolean(wrong);
-    buttons[3].textContent = timer ? "Pause" : "Play";
+    playing.textContent = timer ? "Pause" : "Play";
   }
 
   STATE.forEach((name) => model.on(`change:${name}`, draw));

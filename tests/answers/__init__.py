@@ -1,7 +1,7 @@
 """Answers to the exercises as students write them, right and wrong: what the checks are tested with.
 
-`@right("1.1")` marks an answer that must pass, `@wrong("1.1", "words")` one that must be refused with a message that
-holds these words.  The function's name says what is special about it.
+`@right("1.1")` marks an answer that must pass.  `@wrong("1.1", "words")` marks one that must be refused, in a
+message that holds these words.  The function's name says what is special about the answer.
 """
 
 from collections import defaultdict

@@ -1,8 +1,9 @@
 """Answers to the exercises of Chapter 00."""
 
 import torch
-from answers import right, wrong
 from torch.nn import functional
+
+from answers import right, wrong
 
 # ---- 0.1 channels_first -------------------------------------------------------------------------
 

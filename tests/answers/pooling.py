@@ -3,10 +3,10 @@
 from itertools import product
 
 import torch
-from answers import right, wrong
 from torch import nn
 from torch.nn import functional
 
+from answers import right, wrong
 from chapters_code.pooling import max_pool2d, max_pool2d_loops, windows
 
 # ---- 1.1 min_pool2d -----------------------------------------------------------------------------
@@ -467,6 +467,11 @@ def detaches(pooled, kernel_size):
 def lets_the_gradient_through_one_pixel_only(pooled, kernel_size):
     out = enlarged(pooled.detach(), kernel_size)
     return out + fills_the_corner_of_each_block_only(pooled - pooled.detach(), kernel_size)
+
+
+@wrong("1.5", "The gradient is wrong: the numbers differ")
+def sends_the_gradient_to_the_wrong_blocks(pooled, kernel_size):
+    return enlarged(pooled.detach() + (pooled - pooled.detach()).flip(-1), kernel_size)
 
 
 @wrong("1.5", "dtype is torch.float32")

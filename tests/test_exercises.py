@@ -1,0 +1,505 @@
+"""The checks of the exercises: right answers pass, wrong ones are refused for the reason that is theirs."""
+
+import ast
+import inspect
+import re
+
+import pytest
+import torch
+from torch.nn import functional
+
+import answers.pictures
+import answers.pooling
+from chapters_code import exercises
+from chapters_code.exercises import check, checking, grade, hint, solution, solution_note, solution_source
+from chapters_code.exercises.checking import Call, Wrong, compare, smallest_first
+from chapters_code.pooling import max_pool2d, windows
+
+NUMBERS = exercises.numbers()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Pictures this small leave nothing to share, and where the cores are busy a second thread waits long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Every test starts with the same random numbers, as a reader who has seen no hint."""
+    monkeypatch.setattr(exercises, "_seen", {})
+    torch.manual_seed(0)
+
+
+def book_answer(number: str):
+    exercise, solutions = exercises._EXERCISES[number]
+    return getattr(solutions, exercise.name)
+
+
+def min_pool2d(x, kernel_size):
+    return -max_pool2d(-x, kernel_size)
+
+
+# ---- right and wrong answers --------------------------------------------------------------------
+
+
+def test_there_are_enough_answers_of_both_kinds():
+    assert set(answers.RIGHT) == set(answers.WRONG) == set(NUMBERS)
+    for number in NUMBERS:
+        assert len(answers.RIGHT[number]) >= 2, number
+        assert len(answers.WRONG[number]) >= 4, number
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_books_answer_is_right_whatever_is_drawn(number):
+    """Ten checks, each with two draws: the second is new every time this test runs."""
+    for seed in range(10):
+        torch.manual_seed(seed)
+
+        assert grade(number, book_answer(number)) is None
+
+
+@pytest.mark.parametrize(("number", "answer"), [(number, one) for number in NUMBERS for one in answers.RIGHT[number]])
+def test_other_right_answers_are_right(number, answer):
+    assert grade(number, answer) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "words"), [(number, *one) for number in NUMBERS for one in answers.WRONG[number]]
+)
+def test_wrong_answers_are_refused_for_their_own_reason(number, answer, words):
+    """Whatever is drawn: a check that finds a mistake only now and then has not found it."""
+    for seed in range(3):
+        torch.manual_seed(seed)
+
+        assert words in (grade(number, answer) or "nothing was found")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_answer_of_another_exercise_is_right(number):
+    for other in NUMBERS:
+        if other != number:
+            assert grade(number, book_answer(other)) is not None, other
+
+
+# ---- what the student reads ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_empty_stub_waits(number, capsys):
+    def stub(*arguments):
+        raise NotImplementedError("your turn")
+
+    check(number, stub)
+    out = capsys.readouterr().out
+
+    assert out.startswith(f"Exercise {number} waits for you: replace the line with raise by your answer")
+    assert f'hint("{number}")' in out
+    assert exercises._seen == {}, "waiting must not cost a hint"
+
+
+def test_a_not_implemented_error_of_another_kind_is_a_mistake(capsys):
+    """PyTorch raises the same error where an operator has no code for a dtype."""
+
+    def answer(x, kernel_size):
+        return functional.max_pool2d(x.cfloat(), kernel_size)
+
+    check("1.1", answer)
+    out = capsys.readouterr().out
+
+    assert "waits" not in out
+    assert "stopped with NotImplementedError" in out
+
+
+def test_a_right_answer_is_told_so(capsys):
+    check("1.1", min_pool2d)
+
+    assert capsys.readouterr().out == (
+        "Exercise 1.1: right. Your answer agrees with the trusted one on every input tried.\n"
+    )
+
+
+def test_a_wrong_answer_gets_the_reason_and_one_hint(capsys):
+    first, second, *_ = exercises._find("1.1").hints
+    for expected in (f"Hint 1 of 3: {first}", f"Hint 2 of 3: {second}"):
+        check("1.1", max_pool2d)
+        out = capsys.readouterr().out
+
+        assert out.startswith("Exercise 1.1: not yet. The result is wrong: the numbers differ.")
+        assert out.endswith(f"{expected}\n")
+        assert out.count("Hint") == 1
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_hints_come_in_order_and_end(number, capsys):
+    hints = exercises._find(number).hints
+    for _ in range(len(hints) + 2):
+        hint(number)
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[:-2] == [f"Hint {i} of {len(hints)}: {text}" for i, text in enumerate(hints, start=1)]
+    assert lines[-2:] == [f'No hint is left. solution("{number}") shows our answer.'] * 2
+
+
+def test_hints_of_one_exercise_do_not_use_up_those_of_another(capsys):
+    hint("1.1")
+    hint("1.2")
+
+    assert "Hint 1 of" in capsys.readouterr().out.splitlines()[1]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_hint_gives_a_line_of_the_solution_away(number):
+    """A `return` counts by what it returns; lines that only close or name something give nothing away."""
+    lines = [line.strip().removeprefix("return ") for line in solution_source(number).splitlines()]
+    telling = [line for line in lines if re.search(r"[a-z]\w*\(", line) and not line.startswith("def ")]
+    for text in exercises._find(number).hints:
+        assert [line for line in telling if line in text] == []
+
+
+@pytest.mark.parametrize("call", [check, grade])
+@pytest.mark.parametrize("number", ["9.9", "", 1.1, None])
+def test_an_unknown_number_lists_what_there_is(call, number):
+    with pytest.raises(ValueError, match=re.escape(f"there is no exercise {number!r}; there are 0.1, 0.2")):
+        call(number, min_pool2d)
+
+
+def test_all_doors_know_the_numbers():
+    for door in (hint, solution, solution_note, solution_source):
+        with pytest.raises(ValueError, match="there is no exercise '9.9'"):
+            door("9.9")
+
+
+@pytest.mark.parametrize("result", [torch.zeros(2, 3), 3, None])
+def test_a_result_in_the_place_of_the_function_is_explained(result):
+    with pytest.raises(ValueError, match=r"check\(.1.1., min_pool2d\), without calling it"):
+        check("1.1", result)
+
+
+def test_a_students_error_is_quoted_with_its_line_and_the_input():
+    def answer(x, kernel_size):
+        lost = x.reshape(-1)
+        return lost[10**9]  # the line at fault
+
+    problem = grade("1.1", answer)
+
+    assert "Your code stopped with IndexError: index 1000000000 is out of bounds" in problem
+    line = inspect.getsourcelines(answer)[1] + 2
+    assert f"in line {line}:  return lost[10**9]  # the line at fault" in problem
+    assert "The input that stopped it:\n    x = tensor(" in problem
+    assert "kernel_size = 1" in problem
+
+
+def test_an_error_deep_in_pytorch_is_quoted_with_the_students_line():
+    def answer(x, kernel_size):
+        return functional.max_pool2d(x, -kernel_size)
+
+    assert "return functional.max_pool2d(x, -kernel_size)" in grade("1.1", answer)
+
+
+def test_too_few_arguments_are_an_error_of_the_student():
+    assert "stopped with TypeError" in grade("1.1", lambda x: x)
+
+
+def shown_input(problem: str) -> torch.Tensor:
+    """Read the picture out of a message."""
+    text = re.search(r" x = (tensor\(.*?\))\n    kernel_size", problem, re.DOTALL).group(1)
+    return eval(text, {"tensor": torch.tensor, "torch": torch})
+
+
+def test_the_message_shows_an_input_that_really_fails():
+    problem = grade("1.1", max_pool2d)
+    x = shown_input(problem)
+    kernel = int(re.search(r"kernel_size = (\d)", problem).group(1))
+    yours, expected = max_pool2d(x, kernel), min_pool2d(x, kernel)
+
+    assert not torch.equal(yours, expected)
+    flat = re.sub(r"\s+", "", problem)
+    assert re.sub(r"\s+", "", f"yours={yours}") in flat
+    assert re.sub(r"\s+", "", f"expected={expected}") in flat
+
+
+@pytest.mark.parametrize(("axis", "least"), [(0, 2), (1, 2), (2, 5), (3, 1), (3, 4), (3, 5)])
+def test_the_message_shows_the_smallest_input_that_fails(axis, least):
+    """A fault that needs two pictures, two channels, five rows or a certain width: nothing smaller has it."""
+    tried = []
+
+    def faulty(x, kernel_size):
+        return min_pool2d(x, kernel_size) + (x.shape[axis] >= least)
+
+    def watched(x, kernel_size):
+        tried.append(x.shape)
+        return min_pool2d(x, kernel_size)
+
+    shown = shown_input(grade("1.1", faulty))
+    assert grade("1.1", watched) is None
+
+    assert shown.numel() == min(shape.numel() for shape in tried if shape[axis] >= least)
+
+
+def test_compare_tries_the_smallest_call_first():
+    """The list may come in any order; what is shown is the least to read, and then the smallest setting."""
+    calls = [Call.of(torch.ones(1, n), k) for n in (5, 2, 9, 4, 3) for k in (3, 1, 2)]
+    ordered = [(call.arguments[0].shape[1], call.arguments[1]) for call in smallest_first(calls)]
+
+    assert ordered == [(n, k) for n in (2, 3, 4, 5, 9) for k in (1, 2, 3)]
+    with pytest.raises(
+        Wrong, match=r"smallest input that shows it:\n    x = tensor\(\[\[1., 1., 1., 1.\]\]\)\n    k = 2"
+    ):
+        compare(lambda x, k: x + (x.numel() >= 4 and k >= 2), lambda x, k: x, calls)
+
+
+def test_long_tensors_are_named_by_shape_and_not_printed():
+    with pytest.raises(Wrong, match=r"x = a tensor of shape \(9, 8\), torch.float32"):
+        compare(lambda x: x + 1, lambda x: x, [Call.of(torch.zeros(9, 8))])
+
+
+def test_compare_hands_settings_on_by_name_and_judges_each_value_of_a_pair():
+    calls = [Call.of(torch.arange(6.0).reshape(2, 3), axis=axis) for axis in (0, 1)]
+
+    def trusted(x, axis):
+        return x.sum(axis), x.shape[axis]
+
+    compare(lambda x, axis: [x.sum(axis), x.shape[axis]], trusted, calls)
+    with pytest.raises(Wrong, match=r"(?s)the numbers differ.*\n    axis = 1\n    yours\[0\]"):
+        compare(lambda x, axis: (x.sum(axis), 2), trusted, calls)
+
+
+# ---- solutions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_solution_stands_on_its_own_and_is_right(number):
+    """What the page shows is all that a reader needs to paste: imports and code, without the explanation."""
+    source, space = solution_source(number), {}
+    exec(compile(source, "solution", "exec"), space)
+    function = space[exercises._find(number).name]
+
+    assert function.__doc__ is None
+    assert grade(number, function) is None
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_solution_imports_nothing_that_it_does_not_use(number):
+    tree = ast.parse(solution_source(number))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for line in tree.body[:-1]:
+        assert isinstance(line, ast.Import | ast.ImportFrom)
+        assert used & {alias.asname or alias.name for alias in line.names}, ast.unparse(line)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_solution_is_explained(number):
+    note = solution_note(number)
+
+    assert len(note) > 80
+    assert note == inspect.cleandoc(note)
+    assert note.rstrip().endswith((".", "`"))
+
+
+def test_a_solution_is_shown_as_code_and_as_text(monkeypatch):
+    seen = []
+    monkeypatch.setattr(exercises, "display", lambda bundle, raw: seen.append(bundle))
+    solution("1.1")
+
+    source, note = solution_source("1.1"), solution_note("1.1")
+    assert seen == [{"text/plain": f"{source}\n{note}", "text/markdown": f"```python\n{source}```\n\n{note}"}]
+
+
+def test_numbers_are_those_of_the_book_in_order():
+    assert list(NUMBERS) == sorted(NUMBERS)
+    assert len(NUMBERS) == len(set(NUMBERS))
+    assert sum(number.startswith("1.") for number in NUMBERS) >= 5
+
+
+# ---- answers that try to be believed ------------------------------------------------------------
+
+
+class Liar(torch.Tensor):
+    """A tensor that calls itself equal to everything."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function.__name__ in ("allclose", "equal", "eq", "__eq__", "isclose"):
+            return True
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+    __eq__ = __ne__ = lambda self, other: True
+    __hash__ = None
+
+
+class Number(int):
+    """A number that calls itself equal to everything."""
+
+    __eq__ = lambda self, other: True  # noqa: E731
+    __hash__ = None
+
+
+def test_a_tensor_that_claims_to_be_equal_is_not_believed():
+    def answer(x, kernel_size):
+        return max_pool2d(x, kernel_size).as_subclass(Liar)
+
+    assert "a Tensor was wanted, you returned a Liar" in grade("1.1", answer)
+    assert "a Tensor was wanted, you returned a Liar" in grade("0.2", lambda mask, classes: Liar(classes))
+
+
+@pytest.mark.parametrize("number", ["0.3", "0.4", "1.3"])
+def test_a_number_that_claims_to_be_equal_is_not_believed(number):
+    assert "an int was wanted, you returned a Number" in grade(number, lambda *settings: Number(0))
+    assert "an int was wanted, you returned a bool" in grade(number, lambda *settings: True)
+
+
+@pytest.mark.parametrize("name", ["allclose", "equal", "isclose", "eq"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_replaced_comparison_changes_nothing(monkeypatch, name, inside):
+    """In a cell before, or only while the answer runs."""
+    monkeypatch.setattr(torch, name, getattr(torch, name))  # put back at the end of this test
+
+    def answer(x, kernel_size):
+        setattr(torch, name, lambda *args, **kwargs: True)
+        return max_pool2d(x, kernel_size)
+
+    if not inside:
+        monkeypatch.setattr(torch, name, lambda *args, **kwargs: True)
+    assert "numbers differ" in grade("1.1", answer if inside else max_pool2d)
+
+
+def test_an_answer_learnt_by_heart_for_one_seed_is_refused():
+    """With the inputs of one seed known, a table could hold all results: hence the second draw."""
+    table = {}
+
+    def key(x, kernel_size):
+        return x.detach().numpy().tobytes(), tuple(x.shape), kernel_size
+
+    def learning(x, kernel_size):
+        result = table[key(x, kernel_size)] = windows(x, kernel_size).median(dim=-1).values
+        return result
+
+    torch.manual_seed(5)
+    assert grade("1.6", learning) is None
+    learnt = dict(table)
+    torch.manual_seed(5)
+
+    assert "stopped with KeyError" in grade("1.6", lambda x, k: learnt[key(x, k)].clone())
+
+
+def test_a_cache_that_looks_only_at_the_shape_is_refused():
+    cache = {}
+
+    def answer(x, kernel_size):
+        return cache.setdefault((x.shape, x.dtype, kernel_size), windows(x, kernel_size).median(dim=-1).values)
+
+    assert grade("1.6", answer) is not None
+
+
+def test_an_answer_that_is_right_only_once_is_refused():
+    calls = []
+
+    def answer(kernel_size, stride):
+        calls.append(1)
+        return kernel_size + stride - 1 + (len(calls) > 20)
+
+    assert "numbers differ" in grade("1.3", answer)
+
+
+def test_an_answer_that_sets_the_seed_gains_nothing():
+    def answer(x, kernel_size):
+        torch.manual_seed(0)
+        return torch.randint(-9, 10, windows(x, kernel_size).shape[:-1]).to(x.dtype)
+
+    assert grade("1.6", answer) is not None
+
+
+def test_a_check_leaves_the_readers_random_numbers_alone():
+    """Right, wrong or still a stub: the cells below draw what they would have drawn."""
+
+    def stub(x, kernel_size):
+        raise NotImplementedError("your turn")
+
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    for answer in (min_pool2d, max_pool2d, stub):
+        torch.manual_seed(3)
+        check("1.1", answer)
+
+        assert torch.equal(torch.rand(4), expected)
+
+
+def test_the_same_wrong_answer_gets_the_same_message_after_the_same_seed():
+    """So that a page may show one: its stored output must repeat."""
+    problems = set()
+    for _ in range(2):
+        torch.manual_seed(1)
+        problems.add(grade("1.1", max_pool2d))
+
+    assert len(problems) == 1
+
+
+def test_gradients_are_checked_even_where_the_notebook_switched_them_off():
+    with torch.no_grad():
+        assert grade("1.1", min_pool2d) is None
+        assert "The gradient is wrong" in grade("1.1", lambda x, k: windows(x, k).amin(dim=-1))
+
+
+def test_a_changed_input_is_seen_though_the_result_is_right():
+    def answer(x, kernel_size):
+        result = min_pool2d(x, kernel_size)
+        x[..., 0, 0] = 5.5
+        return result
+
+    problem = grade("1.1", answer)
+
+    assert "Your code changes the picture that it was given" in problem
+    assert "The input that was changed:\n    x = tensor(" in problem
+    assert "5.5" not in problem
+
+
+def test_the_trusted_side_never_sees_what_the_answer_did_to_its_input():
+    """Each side has its own copy: a picture set to zero makes the wrong result no righter."""
+
+    def answer(x, kernel_size):
+        x.zero_()
+        return max_pool2d(x, kernel_size)
+
+    assert grade("1.1", answer) is not None
+
+
+def test_the_raise_of_a_stub_hides_no_later_mistake():
+    """Answers that are half finished wait; those that return something are judged."""
+    assert grade("1.1", lambda x, k: None) is not None
+
+    def half_finished(x, kernel_size):
+        if kernel_size > 1:
+            raise NotImplementedError("your turn")
+        return x.clone()
+
+    with pytest.raises(NotImplementedError, match=checking.STUB):
+        grade("1.1", half_finished)
+
+
+def test_the_closed_operators_are_open_again_afterwards():
+    x = torch.rand(1, 1, 4, 6)
+    for answer in (lambda *args: functional.max_pool1d(*args), book_answer("1.2")):
+        grade("1.2", answer)
+
+        assert torch.equal(functional.max_pool2d(x, 2), max_pool2d(x, 2))
+
+
+def test_a_caught_refusal_is_no_way_through():
+    def answer(x, kernel_size, stride, padding):
+        try:
+            return functional.max_pool1d(x, kernel_size, stride, padding)
+        except Exception:
+            return max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
+
+    assert "without a ready pooling function" in grade("1.2", answer)
+
+
+def test_a_traced_call_is_seen_too():
+    """The guard sits below Python: whoever calls, the operator is refused."""
+    graph = torch.fx.symbolic_trace(lambda x: torch.max_pool1d(x, 2))
+
+    assert "without PyTorch's max_pool" in grade("1.2", lambda x, k, s, p: graph(x))
