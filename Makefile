@@ -20,7 +20,7 @@ environment:
 	@sh tools/environment.sh
 
 book: environment  ## build the website into _build/html
-	@$(python) tools/site.py
+	@$(python) tools/website.py
 
 serve: book  ## build the website and show it on this computer (PORT=8000)
 	@echo "The site: http://localhost:$(PORT)/  (Ctrl-C stops it)"

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# The tests run side by side, one to a core; more threads than cores only wait for each other.  Set before torch is
+# imported, and inherited by the notebooks' kernels.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _FLAGS = [
     "--no-sandbox",  # inside a container there is none to have
     "--disable-gpu",

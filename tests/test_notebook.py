@@ -254,11 +254,10 @@ def test_words_can_be_read_on_the_paper():
 
 
 def test_the_first_curves_can_be_seen_on_the_paper():
-    """WCAG asks 3 of a line.  Okabe and Ito's purple, the fourth, just misses it: hence the markers."""
-    blue, vermillion, green, purple, *_ = (contrast(colour, PAPER) for colour in COLOURS.values())
+    """WCAG asks 3 of a line."""
+    first_four = [contrast(colour, PAPER) for colour in COLOURS.values()][:4]
 
-    assert min(blue, vermillion, green) >= 3
-    assert 2.8 < purple < 3
+    assert min(first_four) >= 3
 
 
 def test_no_two_curves_have_the_same_colour():

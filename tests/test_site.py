@@ -44,13 +44,13 @@ NOT_OURS = {'aria-required-children: <div role="list" class="citation-list">'}
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory) -> subprocess.CompletedProcess:
-    """Run tools/site.py once for all workers, into a folder with a space in its name."""
+    """Run tools/website.py once for all workers, into a folder with a space in its name."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     out, record = shared / "the site", shared / "site.json"
     with FileLock(shared / "site.lock"):
         if not record.exists():
-            command = [sys.executable, str(ROOT / "tools" / "site.py"), "--out", str(out)]
+            command = [sys.executable, str(ROOT / "tools" / "website.py"), "--out", str(out)]
             run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
             record.write_text(json.dumps([run.returncode, run.stdout, run.stderr]), encoding="utf-8")
     returncode, stdout, stderr = json.loads(record.read_text(encoding="utf-8"))

@@ -79,7 +79,8 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = NotebookNode((key, cell.metadata[key]) for key in KEPT_CELL_METADATA & set(cell.metadata))
         if cell.cell_type != "code":
             continue
-        cell.outputs = _merged(_normalised_output(output, cell.execution_count) for output in cell.outputs)
+        kept = [output for output in cell.outputs if not _only_live(output)]
+        cell.outputs = _merged(_normalised_output(output, cell.execution_count) for output in kept)
         for path in filter(None, map(absolute_path, cell.outputs)):
             raise ValueError(
                 f"cell {place} prints an absolute path ({path}), which is another one on every machine;"
@@ -134,6 +135,11 @@ def store(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
+
+
+def _only_live(output: NotebookNode) -> bool:
+    """Tell whether an output is a widget that brings nothing for readers without a kernel but its type's name."""
+    return WIDGET_VIEW in output.get("data", {}) and "text/html" not in output.data
 
 
 def _normalised_output(output: NotebookNode, count: int | None) -> NotebookNode:

@@ -29,6 +29,8 @@ _EXERCISES: dict[str, tuple[Exercise, ModuleType]] = {
 }
 # How many hints of each exercise this reader has seen.
 _seen: dict[str, int] = {}
+# The code of the answer to each exercise that was last found wrong.
+_failed: dict[str, object] = {}
 
 
 def numbers() -> tuple[str, ...]:
@@ -78,18 +80,22 @@ def check(number: str, answer: Callable) -> None:
         print(f"Exercise {number}: right. Your answer agrees with the trusted one on every input tried.")
         return
     print(f"Exercise {number}: not yet. {problem}\n")
+    # Running the same answer again shows the same hint again, and uses up none.
+    code = getattr(answer, "__code__", answer)
+    if _failed.get(number) == code:
+        _seen[number] = max(0, _seen.get(number, 0) - 1)
+    _failed[number] = code
     hint(number)
 
 
 def hint(number: str) -> None:
-    """Print the next hint; after the last one, say where the solution is."""
+    """Print the next hint; after the last one, begin again."""
     hints = _find(number).hints
-    seen = _seen.get(number, 0)
-    if seen < len(hints):
-        _seen[number] = seen + 1
-        print(f"Hint {seen + 1} of {len(hints)}: {hints[seen]}")
-    else:
-        print(f'No hint is left. solution("{number}") shows our answer.')
+    place = _seen.get(number, 0) % len(hints)
+    _seen[number] = place + 1
+    print(f"Hint {place + 1} of {len(hints)}: {hints[place]}")
+    if place + 1 == len(hints):
+        print(f'That was the last hint. solution("{number}") shows our answer.')
 
 
 def solution(number: str) -> None:

@@ -23,8 +23,8 @@ __all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
 _NO_GRADIENT = "none comes back; build the answer from tensor operations on x, without .item() or .data"
-# Kept under a name of our own: an answer may have put another function in the place of torch.allclose.
-_allclose = torch.allclose
+# Kept under a name of our own: an answer may have put another function in the place of torch.isclose.
+_isclose = torch.isclose
 
 
 class Wrong(Exception):
@@ -74,7 +74,13 @@ def smallest_first(calls: Iterable[Call]) -> list[Call]:
 
 
 def compare(
-    answer: Callable, trusted: Callable, calls: Sequence[Call], *, gradients: bool = False, without: Sequence[str] = ()
+    answer: Callable,
+    trusted: Callable,
+    calls: Sequence[Call],
+    *,
+    gradients: bool = False,
+    without: Sequence[str] = (),
+    autograd: bool = True,
 ) -> None:
     """Raise `Wrong`, with the smallest call that shows it, unless `answer` equals `trusted` on every call.
 
@@ -85,16 +91,20 @@ def compare(
         gradients: Compare the gradient with respect to the first argument, too.
         without: Parts of the names of PyTorch operators that the answer must do without: "max_pool" closes
             adaptive_max_pool2d, too.  The book's own max pooling is closed with them.
+        autograd: Whether the answer may let PyTorch work out a gradient.
     """
     for call in smallest_first(calls):
-        with torch.enable_grad():
+        with torch.set_grad_enabled(autograd):
             given = _run(answer, trusted, call, gradients, without)
+        with torch.enable_grad():
             wanted = _value_and_gradient(trusted, call, gradients)
         for what, one, other in zip(("result", "gradient"), given, wanted, strict=False):
             problem = _NO_GRADIENT if what == "gradient" and one is None else _difference(one, other)
             if problem:
+                more = " The values are right; only the gradient is not." if what == "gradient" else ""
                 raise Wrong(
-                    f"The {what} is wrong: {problem}.\n\nThe smallest input that shows it:\n{call.described(trusted)}\n"
+                    f"The {what} is wrong: {problem}.{more}\n\n"
+                    f"The smallest input that shows it:\n{call.described(trusted)}\n"
                     f"{_line('yours', one)}\n{_line('expected', other)}"
                 )
 
@@ -185,9 +195,12 @@ def _difference(one: Any, other: Any) -> str | None:
         return f"the shape is {tuple(one.shape)}, it should be {tuple(other.shape)}"
     if one.dtype != other.dtype:
         return f"the dtype is {one.dtype}, it should be {other.dtype}"
-    return (
-        None if _allclose(one.detach(), other.detach(), rtol=1e-5, atol=1e-6, equal_nan=True) else "the numbers differ"
-    )
+    one, other = one.detach(), other.detach()
+    different = (~_isclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True)).nonzero().tolist()
+    if not different:
+        return None
+    place = tuple(different[0])
+    return f"the numbers differ, first at {list(place)}: {one[place]:.6g} instead of {other[place]:.6g}"
 
 
 def _kind(value: Any) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2 import functional as transforms
 
 from chapters_code.data.pictures import VOID
 from chapters_code.exercises.checking import Call, Exercise, compare
@@ -18,7 +18,7 @@ _SIZES = ((1, 2), (2, 3), (5, 4), (7, 9))
 
 def _check_channels_first(answer: Callable) -> None:
     def trusted(photo: Tensor) -> Tensor:
-        return transforms.to_dtype(transforms.to_image(photo.numpy()), torch.float32, scale=True).as_subclass(Tensor)
+        return torch.from_numpy(np.moveaxis(photo.numpy(), -1, 0).astype(np.float32) / np.float32(255))
 
     compare(answer, trusted, [Call.of(torch.randint(0, 256, (*size, 3), dtype=torch.uint8)) for size in _SIZES])
 
@@ -31,10 +31,10 @@ def _check_class_shares(answer: Callable) -> None:
                 counts[number] += 1
         return torch.tensor(counts) / max(1, sum(counts))
 
-    masks = [torch.randint(0, 3, size) for size in _SIZES]
+    masks = [torch.randint(0, highest, size) for size in _SIZES for highest in (3, 5)]
     with_void = [torch.where(torch.rand(mask.shape) < 0.4, VOID, mask) for mask in masks]
     only_void = torch.full((2, 3), VOID)
-    compare(answer, trusted, [Call.of(mask, classes) for mask in (*masks, *with_void, only_void) for classes in (3, 5)])
+    compare(answer, trusted, [Call.of(mask, classes) for mask in (*masks, *with_void, only_void) for classes in (5, 7)])
 
 
 def _check_output_size(answer: Callable) -> None:
@@ -42,7 +42,10 @@ def _check_output_size(answer: Callable) -> None:
         row, kernel = torch.zeros(1, 1, size), torch.zeros(1, 1, kernel_size)
         return functional.conv1d(row, kernel, stride=stride, padding=padding).shape[-1]
 
-    settings = product(range(1, 13), range(1, 6), range(1, 5), range(3))
+    small = product(range(1, 13), range(1, 6), range(1, 5), range(3))
+    # A few larger ones at random, so that a table of the small ones will not do.
+    larger = [torch.randint(20, 400, ()).tolist() for _ in range(4)]
+    settings = [*small, *((size, 2 + size % 9, 1 + size % 7, size % 5) for size in larger)]
     compare(answer, trusted, [Call.of(*one) for one in settings if one[0] + 2 * one[3] >= one[1]])
 
 
@@ -66,10 +69,17 @@ def _check_crop(answer: Callable) -> None:
         return new_picture, new_mask
 
     def call(size: tuple[int, int], *box: int) -> Call:
-        return Call.of(torch.randint(1, 256, (3, *size), dtype=torch.uint8), torch.randint(0, 2, size), *box)
+        # Black pixels and void ones are among them: neither may be taken for the outside.
+        picture = torch.randint(0, 256, (3, *size), dtype=torch.uint8) * torch.randint(0, 2, size, dtype=torch.uint8)
+        return Call.of(picture, torch.tensor([0, 1, 7, 15, VOID])[torch.randint(0, 5, size)], *box)
 
     inside = [call((2, 3), 0, 1, 2, 1), call((5, 4), 2, 1, 3, 2), call((7, 9), 1, 3, 4, 6), call((4, 6), 0, 0, 4, 6)]
-    over_the_edge = [call((2, 3), 1, 0, 2, 3), call((2, 3), 0, 2, 1, 3), call((5, 4), 3, 2, 4, 5)]
+    over_the_edge = [
+        call((2, 3), 1, 0, 2, 3),
+        call((2, 3), 0, 2, 1, 3),
+        call((5, 4), 3, 2, 4, 5),
+        call((40, 30), 25, 7, 30, 31),
+    ]
     compare(answer, trusted, [*inside, *over_the_edge])
 
 

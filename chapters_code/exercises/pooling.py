@@ -25,7 +25,8 @@ def _pictures() -> list[Tensor]:
         *(_digits(*shape) for shape in _SHAPES),
         _digits(1, 2, 6, 4, dtype=torch.float64),
         torch.randn(2, 3, 8, 11, dtype=torch.float64),
-        torch.randn(1, 4, 13, 6),
+        # In eighths, so that another right way to compute it (255 - x, say) does not round.
+        (8 * torch.randn(1, 4, 13, 6)).round() / 8,
     ]
 
 
@@ -35,59 +36,6 @@ def _check_min_pool2d(answer: Callable) -> None:
 
     calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3) if kernel <= min(x.shape[-2:])]
     compare(answer, trusted, calls, gradients=True)
-
-
-def _check_max_pool1d_loops(answer: Callable) -> None:
-    def trusted(x: Tensor, kernel_size: int, stride: int, padding: int) -> Tensor:
-        return functional.max_pool1d(x, kernel_size, stride, padding)
-
-    signals = (_digits(1, 1, 4), _digits(1, 2, 5), _digits(2, 3, 8), torch.randn(2, 2, 11, dtype=torch.float64))
-    # All negative: the case that finds zeros used as padding.
-    signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)))
-    calls = [
-        Call.of(x, kernel, stride, padding)
-        for x, kernel, stride, padding in product(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2))
-        if padding <= kernel // 2 and kernel <= x.shape[-1]
-    ]
-    compare(answer, trusted, calls, gradients=True, without=("max_pool",))
-
-
-def _check_safe_width(answer: Callable) -> None:
-    def survives(width: int, start: int, kernel_size: int, stride: int) -> bool:
-        row = torch.ones(1, 1, 60)
-        row[..., start : start + width] = 0
-        return bool((functional.max_pool1d(row, kernel_size, stride) == 0).any())
-
-    def trusted(kernel_size: int, stride: int) -> int:
-        # Try every width, and for each every place of the crack; the row is long enough that its ends do not matter.
-        safe = (all(survives(width, start, kernel_size, stride) for start in range(30)) for width in range(1, 20))
-        return 1 + list(safe).index(True)
-
-    compare(answer, trusted, [Call.of(*one) for one in product(range(1, 6), range(1, 6))])
-
-
-def _check_max_pool2d_gradient(answer: Callable) -> None:
-    def trusted(x: Tensor, kernel_size: int, gradient: Tensor) -> Tensor:
-        x = x.clone().requires_grad_()
-        return torch.autograd.grad(functional.max_pool2d(x, kernel_size), x, gradient)[0]
-
-    # A road of one grey: every window is one large tie.
-    pictures = (*_pictures(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 5, 4))
-    calls = [
-        Call.of(x, kernel, _digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
-        for x in pictures
-        for kernel in (2, 3)
-        if kernel <= min(x.shape[-2:])
-    ]
-    compare(answer, trusted, calls, without=("max_pool",))
-
-
-def _check_unpool_mean(answer: Callable) -> None:
-    def trusted(pooled: Tensor, kernel_size: int) -> Tensor:
-        return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest")
-
-    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3)]
-    compare(answer, trusted, calls, gradients=True, without=("upsample",))
 
 
 def _check_median_pool2d(answer: Callable) -> None:
@@ -103,6 +51,63 @@ def _check_median_pool2d(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(x, k) for x in _pictures() for k in (1, 2, 3) if k <= min(x.shape[-2:])])
 
 
+def _check_unpool_mean(answer: Callable) -> None:
+    def trusted(pooled: Tensor, kernel_size: int) -> Tensor:
+        return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest")
+
+    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3)]
+    compare(answer, trusted, calls, gradients=True, without=("upsample",))
+
+
+def _check_max_pool1d_loops(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int, stride: int, padding: int) -> Tensor:
+        return functional.max_pool1d(x, kernel_size, stride, padding)
+
+    signals = (_digits(1, 1, 4), _digits(1, 2, 5), _digits(2, 3, 8), torch.randn(2, 2, 11, dtype=torch.float64))
+    # The smallest tie there is.
+    signals += (torch.full((1, 1, 2), 5.0),)
+    # All negative: the case that finds zeros used as padding.
+    signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)))
+    calls = [
+        Call.of(x, kernel, stride, padding)
+        for x, kernel, stride, padding in product(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2))
+        if padding <= kernel // 2 and kernel <= x.shape[-1]
+    ]
+    compare(answer, trusted, calls, gradients=True, without=("max_pool",))
+
+
+def _check_safe_width(answer: Callable) -> None:
+    def survives(width: int, start: int, kernel_size: int, stride: int) -> bool:
+        row = torch.ones(1, 1, 80)
+        row[..., start : start + width] = 0
+        return bool((functional.max_pool1d(row, kernel_size, stride) == 0).any())
+
+    def trusted(kernel_size: int, stride: int) -> int:
+        # Try every width, and for each every place of the crack; the row is long enough that its ends do not matter.
+        safe = (all(survives(width, start, kernel_size, stride) for start in range(30)) for width in range(1, 40))
+        return next(width for width, yes in enumerate(safe, 1) if yes)
+
+    # A few larger ones at random, so that a table of the small ones will not do.
+    larger = [(int(torch.randint(6, 16, ())), int(torch.randint(6, 16, ()))) for _ in range(3)]
+    compare(answer, trusted, [Call.of(*one) for one in (*product(range(1, 6), range(1, 6)), *larger)])
+
+
+def _check_max_pool2d_gradient(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel_size: int, gradient: Tensor) -> Tensor:
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(functional.max_pool2d(x, kernel_size), x, gradient)[0]
+
+    # A road of one grey: every window is one large tie.
+    pictures = (*_pictures(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 5, 4))
+    calls = [
+        Call.of(x, kernel, _digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
+        for x in pictures
+        for kernel in (2, 3)
+        if kernel <= min(x.shape[-2:])
+    ]
+    compare(answer, trusted, calls, without=("max_pool",), autograd=False)
+
+
 EXERCISES = (
     Exercise(
         "1.1",
@@ -116,6 +121,26 @@ EXERCISES = (
     ),
     Exercise(
         "1.2",
+        "median_pool2d",
+        _check_median_pool2d,
+        (
+            "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with it?",
+            "Tensor.median takes dim, and of two middle numbers gives the lower, as wanted here.",
+            "Like max(dim), it returns values and places.",
+        ),
+    ),
+    Exercise(
+        "1.3",
+        "unpool_mean",
+        _check_unpool_mean,
+        (
+            "Two numbers with mean 5 are 5 and 5, or 4 and 6, or 0 and 10. Which two have the smallest sum of squares?",
+            "Every number must be repeated kernel_size times along H, and along W.",
+            "Look up torch.repeat_interleave; it takes the axis as dim.",
+        ),
+    ),
+    Exercise(
+        "1.4",
         "max_pool1d_loops",
         _check_max_pool1d_loops,
         (
@@ -125,7 +150,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "1.3",
+        "1.5",
         "safe_width",
         _check_safe_width,
         (
@@ -135,7 +160,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "1.4",
+        "1.6",
         "max_pool2d_gradient",
         _check_max_pool2d_gradient,
         (
@@ -143,26 +168,6 @@ EXERCISES = (
             "argmax over a flattened window gives the first winner's place in reading order.",
             "place // kernel_size is its row in the window, place % kernel_size its column. Rows that no window reaches"
             " keep zero.",
-        ),
-    ),
-    Exercise(
-        "1.5",
-        "unpool_mean",
-        _check_unpool_mean,
-        (
-            "If all that is known of a block is its mean, which value is the best guess for each of its pixels?",
-            "Every number must be repeated kernel_size times along H, and along W.",
-            "Look up torch.repeat_interleave; it takes the axis as dim.",
-        ),
-    ),
-    Exercise(
-        "1.6",
-        "median_pool2d",
-        _check_median_pool2d,
-        (
-            "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with it?",
-            "Tensor.median takes dim, and of two middle numbers gives the lower, as wanted here.",
-            "Like max(dim), it returns values and places.",
         ),
     ),
 )

@@ -344,3 +344,39 @@ def enlarges_the_callers_mask(picture, mask, top, left, height, width):
     answer = lays_the_piece_on_a_canvas(picture, mask, top, left, height, width)
     mask.resize_(top + height, left + width)
     return answer
+
+
+# ---- answers that a reader tried to slip past the checks -----------------------------------------
+
+
+@wrong("0.2", "numbers differ")
+def knows_three_classes_only(mask, classes):
+    counts = torch.bincount(mask[mask < 3], minlength=classes)
+    return counts / counts.sum().clamp(min=1)
+
+
+@wrong("0.3", "numbers differ")
+def is_right_for_small_rows_only(size, kernel_size, stride, padding):
+    return (size + 2 * padding - kernel_size) // stride + 1 if size <= 12 else -7
+
+
+def _cut(picture, mask, top, left, height, width):
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    missing = (0, max(0, left + width - mask.shape[1]), 0, max(0, top + height - mask.shape[0]))
+    return functional.pad(picture[:, rows, columns], missing), functional.pad(mask[rows, columns], missing, value=255)
+
+
+@wrong("0.5", "numbers differ")
+def takes_black_for_the_outside(picture, mask, *box):
+    picture, mask = _cut(picture, mask, *box)
+    return picture, torch.where((picture == 0).all(dim=0), 255, mask)
+
+
+@wrong("0.5", "numbers differ")
+def turns_void_in_the_mask_into_background(picture, mask, *box):
+    return _cut(picture, torch.where(mask == 255, 0, mask), *box)
+
+
+@wrong("0.5", "numbers differ")
+def knows_crack_and_pavement_only(picture, mask, *box):
+    return _cut(picture, torch.where(mask == 255, 255, mask.clamp(max=1)), *box)

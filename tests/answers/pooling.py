@@ -115,7 +115,154 @@ def returns_a_list(x, kernel_size):
     return (-max_pool2d(-x, kernel_size)).tolist()
 
 
-# ---- 1.2 max_pool1d_loops -----------------------------------------------------------------------
+# ---- 1.2 median_pool2d --------------------------------------------------------------------------
+
+
+@right("1.2")
+def sorts_and_takes_the_lower_middle(x, kernel_size):
+    ordered = windows(x, kernel_size).sort(dim=-1).values
+    return ordered[..., (kernel_size**2 - 1) // 2]
+
+
+@right("1.2")
+def asks_for_the_kth_value_of_own_windows(x, kernel_size):
+    cut = x.unfold(-2, kernel_size, kernel_size).unfold(-2, kernel_size, kernel_size).flatten(-2)
+    return cut.kthvalue((kernel_size**2 + 1) // 2, dim=-1).values
+
+
+@wrong("1.2", "numbers differ")
+def takes_the_upper_middle(x, kernel_size):
+    return windows(x, kernel_size).sort(dim=-1).values[..., kernel_size**2 // 2]
+
+
+@wrong("1.2", "numbers differ")
+def takes_the_mean_of_both_middles(x, kernel_size):
+    return windows(x, kernel_size).quantile(0.5, dim=-1)
+
+
+@wrong("1.2", "numbers differ")
+def takes_the_mean(x, kernel_size):
+    return windows(x, kernel_size).mean(dim=-1)
+
+
+@wrong("1.2", "numbers differ")
+def takes_the_median_of_row_medians(x, kernel_size):
+    cut = windows(x, kernel_size).unflatten(-1, (kernel_size, kernel_size))
+    return cut.median(dim=-1).values.median(dim=-1).values
+
+
+@wrong("1.2", "you returned a median")
+def forgets_that_there_are_places_too(x, kernel_size):
+    return windows(x, kernel_size).median(dim=-1)
+
+
+@wrong("1.2", "the shape is")
+def takes_one_median_of_the_whole_picture(x, kernel_size):
+    return windows(x, kernel_size).median()
+
+
+@wrong("1.2", "the shape is")
+def swaps_rows_and_columns(x, kernel_size):
+    return windows(x.mT, kernel_size).median(dim=-1).values
+
+
+@wrong("1.2", "dtype is torch.float64")
+def works_in_double_precision(x, kernel_size):
+    return windows(x.double(), kernel_size).median(dim=-1).values
+
+
+@wrong("1.2", "stopped with RuntimeError")
+def cuts_blocks_that_must_fit(x, kernel_size):
+    n, c, height, width = x.shape
+    blocks = x.reshape(n, c, height // kernel_size, kernel_size, width // kernel_size, kernel_size)
+    return blocks.transpose(3, 4).flatten(4).median(dim=-1).values
+
+
+# ---- 1.3 unpool_mean ----------------------------------------------------------------------------
+
+
+@right("1.3")
+def multiplies_with_a_block_of_ones(pooled, kernel_size):
+    return torch.kron(pooled, pooled.new_ones(1, 1, kernel_size, kernel_size))
+
+
+@right("1.3")
+def expands_new_axes(pooled, kernel_size):
+    n, c, height, width = pooled.shape
+    blocks = pooled[..., None, :, None].expand(n, c, height, kernel_size, width, kernel_size)
+    return blocks.reshape(n, c, height * kernel_size, width * kernel_size)
+
+
+@right("1.3")
+def looks_up_each_pixels_block(pooled, kernel_size):
+    rows, columns = (torch.arange(side * kernel_size) // kernel_size for side in pooled.shape[-2:])
+    return pooled[..., rows[:, None], columns]
+
+
+@wrong("1.3", "numbers differ")
+def lays_tiles(pooled, kernel_size):
+    return pooled.repeat(1, 1, kernel_size, kernel_size)
+
+
+@wrong("1.3", "numbers differ")
+def shares_the_mean_out(pooled, kernel_size):
+    return enlarged(pooled, kernel_size) / kernel_size**2
+
+
+@wrong("1.3", "numbers differ")
+def fills_the_corner_of_each_block_only(pooled, kernel_size):
+    out = pooled.new_zeros(*pooled.shape[:2], *(side * kernel_size for side in pooled.shape[2:]))
+    out[..., ::kernel_size, ::kernel_size] = pooled
+    return out
+
+
+@wrong("1.3", "the shape is")
+def repeats_rows_only(pooled, kernel_size):
+    return pooled.repeat_interleave(kernel_size, dim=-2)
+
+
+@wrong("1.3", "the shape is")
+def always_doubles(pooled, kernel_size):
+    return enlarged(pooled, 2)
+
+
+@wrong("1.3", "The gradient is wrong: none comes back")
+def detaches(pooled, kernel_size):
+    return enlarged(pooled.detach(), kernel_size)
+
+
+@wrong("1.3", "The gradient is wrong: the numbers differ")
+def lets_the_gradient_through_one_pixel_only(pooled, kernel_size):
+    out = enlarged(pooled.detach(), kernel_size)
+    return out + fills_the_corner_of_each_block_only(pooled - pooled.detach(), kernel_size)
+
+
+@wrong("1.3", "The gradient is wrong: the numbers differ")
+def sends_the_gradient_to_the_wrong_blocks(pooled, kernel_size):
+    return enlarged(pooled.detach() + (pooled - pooled.detach()).flip(-1), kernel_size)
+
+
+@wrong("1.3", "dtype is torch.float32")
+def multiplies_in_single_precision(pooled, kernel_size):
+    return torch.kron(pooled.float(), torch.ones(1, 1, kernel_size, kernel_size))
+
+
+@wrong("1.3", "without PyTorch's upsample")
+def interpolates(pooled, kernel_size):
+    return functional.interpolate(pooled, scale_factor=kernel_size)
+
+
+@wrong("1.3", "without PyTorch's upsample")
+def asks_the_upsampling_layer(pooled, kernel_size):
+    return nn.Upsample(scale_factor=kernel_size, mode="nearest")(pooled)
+
+
+@wrong("1.3", "without PyTorch's _upsample")
+def interpolates_exactly(pooled, kernel_size):
+    return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest-exact")
+
+
+# ---- 1.4 max_pool1d_loops -----------------------------------------------------------------------
 
 
 def padded_with(x, padding, value):
@@ -128,17 +275,17 @@ def loops(x, kernel_size, stride, padding, fill=float("-inf")):
     return torch.stack([padded[..., i : i + kernel_size].max(dim=-1).values for i in starts], dim=-1)
 
 
-@right("1.2")
+@right("1.4")
 def stacks_the_maxima(x, kernel_size, stride, padding):
     return loops(x, kernel_size, stride, padding)
 
 
-@right("1.2")
+@right("1.4")
 def cuts_all_windows_at_once(x, kernel_size, stride, padding):
     return padded_with(x, padding, float("-inf")).unfold(-1, kernel_size, stride).max(dim=-1).values
 
 
-@right("1.2")
+@right("1.4")
 def cuts_the_windows_at_the_edges_instead_of_padding(x, kernel_size, stride, padding):
     out = []
     for start in range(-padding, x.shape[-1] + padding - kernel_size + 1, stride):
@@ -147,27 +294,27 @@ def cuts_the_windows_at_the_edges_instead_of_padding(x, kernel_size, stride, pad
     return torch.cat(out, dim=-1)
 
 
-@wrong("1.2", "The result is wrong: the numbers differ")
+@wrong("1.4", "The result is wrong: the numbers differ")
 def pads_with_zeros(x, kernel_size, stride, padding):
     return loops(x, kernel_size, stride, padding, fill=0)
 
 
-@wrong("1.2", "The result is wrong: the numbers differ")
+@wrong("1.4", "The result is wrong: the numbers differ")
 def pads_with_a_number_that_seems_small(x, kernel_size, stride, padding):
     return loops(x, kernel_size, stride, padding, fill=-1e9)
 
 
-@wrong("1.2", "the shape is")
+@wrong("1.4", "the shape is")
 def drops_the_last_window(x, kernel_size, stride, padding):
     return loops(x, kernel_size, stride, padding)[..., :-1]
 
 
-@wrong("1.2", "the shape is")
+@wrong("1.4", "the shape is")
 def forgets_the_stride(x, kernel_size, stride, padding):
     return loops(x, kernel_size, 1, padding)
 
 
-@wrong("1.2", "The result is wrong: the numbers differ")
+@wrong("1.4", "The result is wrong: the numbers differ")
 def lets_windows_touch(x, kernel_size, stride, padding):
     padded = padded_with(x, padding, float("-inf"))
     places = range((padded.shape[-1] - kernel_size) // stride + 1)
@@ -175,23 +322,23 @@ def lets_windows_touch(x, kernel_size, stride, padding):
     return torch.stack([window.max(dim=-1).values for window in cut], dim=-1)
 
 
-@wrong("1.2", "The gradient is wrong: the numbers differ")
+@wrong("1.4", "The gradient is wrong: the numbers differ")
 def shares_the_gradient_out(x, kernel_size, stride, padding):
     return padded_with(x, padding, float("-inf")).unfold(-1, kernel_size, stride).amax(dim=-1)
 
 
-@wrong("1.2", "The gradient is wrong: the numbers differ")
+@wrong("1.4", "The gradient is wrong: the numbers differ")
 def gives_the_gradient_to_the_last_winner(x, kernel_size, stride, padding):
     cut = padded_with(x, padding, float("-inf")).unfold(-1, kernel_size, stride)
     return cut.flip(-1).max(dim=-1).values
 
 
-@wrong("1.2", "The gradient is wrong: none comes back")
+@wrong("1.4", "The gradient is wrong: none comes back")
 def works_on_data(x, kernel_size, stride, padding):
     return loops(x.data, kernel_size, stride, padding)
 
 
-@wrong("1.2", "dtype is torch.float32")
+@wrong("1.4", "dtype is torch.float32")
 def starts_from_empty(x, kernel_size, stride, padding):
     result = loops(x, kernel_size, stride, padding)
     out = torch.empty(result.shape)
@@ -199,67 +346,67 @@ def starts_from_empty(x, kernel_size, stride, padding):
     return out
 
 
-@wrong("1.2", "the shape is")
+@wrong("1.4", "the shape is")
 def keeps_the_first_signal_only(x, kernel_size, stride, padding):
     return loops(x[:1], kernel_size, stride, padding)
 
 
-@wrong("1.2", "changes the picture")
+@wrong("1.4", "changes the picture")
 def lifts_the_callers_signal_above_zero(x, kernel_size, stride, padding):
     x.add_(1000)
     return loops(x, kernel_size, stride, padding, fill=0) - 1000
 
 
-@wrong("1.2", "without PyTorch's max_pool")
+@wrong("1.4", "without PyTorch's max_pool")
 def calls_the_function(x, kernel_size, stride, padding):
     return functional.max_pool1d(x, kernel_size, stride, padding)
 
 
-@wrong("1.2", "without PyTorch's max_pool")
+@wrong("1.4", "without PyTorch's max_pool")
 def calls_the_layer(x, kernel_size, stride, padding):
     return nn.MaxPool1d(kernel_size, stride, padding)(x)
 
 
-@wrong("1.2", "without PyTorch's max_pool")
+@wrong("1.4", "without PyTorch's max_pool")
 def calls_the_operator(x, kernel_size, stride, padding):
     return torch.max_pool1d(x, [kernel_size], [stride], [padding])
 
 
-@wrong("1.2", "without PyTorch's max_pool")
+@wrong("1.4", "without PyTorch's max_pool")
 def calls_the_two_dimensional_one(x, kernel_size, stride, padding):
     return functional.max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
 
-@wrong("1.2", "without PyTorch's max_pool")
+@wrong("1.4", "without PyTorch's max_pool")
 def calls_the_one_that_returns_places(x, kernel_size, stride, padding):
     return torch.ops.aten.max_pool2d_with_indices(x, [1, kernel_size], [1, stride], [0, padding])[0]
 
 
-@wrong("1.2", "without PyTorch's adaptive_max_pool")
+@wrong("1.4", "without PyTorch's adaptive_max_pool")
 def calls_the_adaptive_one_on_each_window(x, kernel_size, stride, padding):
     cut = padded_with(x, padding, float("-inf")).unfold(-1, kernel_size, stride)
     return functional.adaptive_max_pool1d(cut.flatten(0, 1), 1).reshape(cut.shape[:-1])
 
 
-@wrong("1.2", "without a ready pooling function")
+@wrong("1.4", "without a ready pooling function")
 def calls_the_book(x, kernel_size, stride, padding):
     return max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
 
-@wrong("1.2", "without a ready pooling function")
+@wrong("1.4", "without a ready pooling function")
 def calls_the_loops_of_the_book(x, kernel_size, stride, padding):
     return max_pool2d_loops(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
 
-# ---- 1.3 safe_width -----------------------------------------------------------------------------
+# ---- 1.5 safe_width -----------------------------------------------------------------------------
 
 
-@right("1.3")
+@right("1.5")
 def counts_in_another_order(kernel_size, stride):
     return kernel_size + stride - 1
 
 
-@right("1.3")
+@right("1.5")
 def tries_every_place(kernel_size, stride):
     for width in range(1, kernel_size + stride + 1):
         crack_starts = range(stride)
@@ -271,40 +418,40 @@ def tries_every_place(kernel_size, stride):
             return width
 
 
-@wrong("1.3", "numbers differ")
+@wrong("1.5", "numbers differ")
 def fills_a_window_if_it_is_lucky(kernel_size, stride):
     return kernel_size
 
 
-@wrong("1.3", "numbers differ")
+@wrong("1.5", "numbers differ")
 def thinks_that_windows_touch(kernel_size, stride):
     return 2 * kernel_size - 1
 
 
-@wrong("1.3", "numbers differ")
+@wrong("1.5", "numbers differ")
 def is_one_pixel_too_careful(kernel_size, stride):
     return kernel_size + stride
 
 
-@wrong("1.3", "numbers differ")
+@wrong("1.5", "numbers differ")
 def takes_the_larger_one(kernel_size, stride):
     return max(kernel_size, stride)
 
 
-@wrong("1.3", "numbers differ")
+@wrong("1.5", "numbers differ")
 def gives_the_answer_of_the_example(kernel_size, stride):
     return 3
 
 
-@wrong("1.3", "returned a float")
+@wrong("1.5", "returned a float")
 def answers_with_a_fraction(kernel_size, stride):
     return (2 * kernel_size + 2 * stride - 2) / 2
 
 
-# ---- 1.4 max_pool2d_gradient --------------------------------------------------------------------
+# ---- 1.6 max_pool2d_gradient --------------------------------------------------------------------
 
 
-@right("1.4")
+@right("1.6")
 def walks_over_every_window(x, kernel_size, gradient):
     out = torch.zeros_like(x)
     for n, c, i, j in product(*map(range, gradient.shape)):
@@ -314,13 +461,13 @@ def walks_over_every_window(x, kernel_size, gradient):
     return out
 
 
-@right("1.4")
+@wrong("1.6", "does not require grad")
 def lets_autograd_do_it_for_the_windows_of_the_book(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(windows(x, kernel_size).max(dim=-1).values, x, gradient)[0]
 
 
-@right("1.4")
+@right("1.6")
 def marks_the_winners_all_at_once(x, kernel_size, gradient):
     cut = windows(x, kernel_size)
     winners = functional.one_hot(cut.argmax(dim=-1), cut.shape[-1]) * gradient[..., None]
@@ -344,214 +491,82 @@ def winners_of(x, kernel_size):
     return (x == largest).to(x.dtype)
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def pays_every_winner_of_a_tie(x, kernel_size, gradient):
     return winners_of(x, kernel_size) * filled_up(enlarged(gradient, kernel_size), x)
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def shares_between_the_winners_of_a_tie(x, kernel_size, gradient):
-    x = x.clone().requires_grad_()
-    return torch.autograd.grad(windows(x, kernel_size).amax(dim=-1), x, gradient)[0]
+    winners = winners_of(x, kernel_size)
+    share = enlarged(functional.avg_pool2d(winners.to(x.dtype), kernel_size) * kernel_size**2, kernel_size)
+    return winners * filled_up(enlarged(gradient, kernel_size) / share, x)
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def pays_the_last_winner_of_a_tie(x, kernel_size, gradient):
-    x = x.clone().requires_grad_()
-    return torch.autograd.grad(windows(x, kernel_size).flip(-1).max(dim=-1).values, x, gradient)[0]
+    height, width = (side * kernel_size for side in gradient.shape[-2:])
+    turned = walks_over_every_window(x[..., :height, :width].flip(-2, -1), kernel_size, gradient.flip(-2, -1))
+    return filled_up(turned.flip(-2, -1), x)
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def pays_one_to_each_winner(x, kernel_size, gradient):
     return walks_over_every_window(x, kernel_size, torch.ones_like(gradient))
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def pays_the_smallest_pixel(x, kernel_size, gradient):
     return walks_over_every_window(-x, kernel_size, gradient)
 
 
-@wrong("1.4", "numbers differ")
+@wrong("1.6", "numbers differ")
 def shares_as_a_mean_does(x, kernel_size, gradient):
     return filled_up(enlarged(gradient, kernel_size) / kernel_size**2, x)
 
 
-@wrong("1.4", "the shape is")
+@wrong("1.6", "the shape is")
 def forgets_the_rows_that_no_window_reaches(x, kernel_size, gradient):
     height, width = (side * kernel_size for side in gradient.shape[-2:])
     return walks_over_every_window(x, kernel_size, gradient)[..., :height, :width]
 
 
-@wrong("1.4", "dtype is torch.float32")
+@wrong("1.6", "dtype is torch.float32")
 def starts_from_zeros_in_single_precision(x, kernel_size, gradient):
     return torch.zeros(x.shape) + walks_over_every_window(x, kernel_size, gradient).float()
 
 
-@wrong("1.4", "changes the picture")
+@wrong("1.6", "changes the picture")
 def writes_into_the_callers_picture(x, kernel_size, gradient):
     return x.copy_(walks_over_every_window(x, kernel_size, gradient))
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.6", "without PyTorch's max_pool")
 def asks_autograd_of_the_function(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(functional.max_pool2d(x, kernel_size), x, gradient)[0]
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.6", "without PyTorch's max_pool")
 def asks_the_layer_for_the_places(x, kernel_size, gradient):
     _, places = nn.MaxPool2d(kernel_size, return_indices=True)(x)
     return functional.max_unpool2d(gradient, places, kernel_size, output_size=x.shape)
 
 
-@wrong("1.4", "without a ready pooling function")
+@wrong("1.6", "without a ready pooling function")
 def asks_autograd_of_the_book(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(max_pool2d(x, kernel_size), x, gradient)[0]
 
 
-# ---- 1.5 unpool_mean ----------------------------------------------------------------------------
+# ---- answers that a reader tried to slip past the checks, or was refused for --------------------
 
 
-@right("1.5")
-def multiplies_with_a_block_of_ones(pooled, kernel_size):
-    return torch.kron(pooled, pooled.new_ones(1, 1, kernel_size, kernel_size))
-
-
-@right("1.5")
-def expands_new_axes(pooled, kernel_size):
-    n, c, height, width = pooled.shape
-    blocks = pooled[..., None, :, None].expand(n, c, height, kernel_size, width, kernel_size)
-    return blocks.reshape(n, c, height * kernel_size, width * kernel_size)
-
-
-@right("1.5")
-def looks_up_each_pixels_block(pooled, kernel_size):
-    rows, columns = (torch.arange(side * kernel_size) // kernel_size for side in pooled.shape[-2:])
-    return pooled[..., rows[:, None], columns]
+@right("1.1")
+def turns_brightness_round_at_255(x, kernel_size):
+    return 255 - max_pool2d(255 - x, kernel_size)
 
 
 @wrong("1.5", "numbers differ")
-def lays_tiles(pooled, kernel_size):
-    return pooled.repeat(1, 1, kernel_size, kernel_size)
-
-
-@wrong("1.5", "numbers differ")
-def shares_the_mean_out(pooled, kernel_size):
-    return enlarged(pooled, kernel_size) / kernel_size**2
-
-
-@wrong("1.5", "numbers differ")
-def fills_the_corner_of_each_block_only(pooled, kernel_size):
-    out = pooled.new_zeros(*pooled.shape[:2], *(side * kernel_size for side in pooled.shape[2:]))
-    out[..., ::kernel_size, ::kernel_size] = pooled
-    return out
-
-
-@wrong("1.5", "the shape is")
-def repeats_rows_only(pooled, kernel_size):
-    return pooled.repeat_interleave(kernel_size, dim=-2)
-
-
-@wrong("1.5", "the shape is")
-def always_doubles(pooled, kernel_size):
-    return enlarged(pooled, 2)
-
-
-@wrong("1.5", "The gradient is wrong: none comes back")
-def detaches(pooled, kernel_size):
-    return enlarged(pooled.detach(), kernel_size)
-
-
-@wrong("1.5", "The gradient is wrong: the numbers differ")
-def lets_the_gradient_through_one_pixel_only(pooled, kernel_size):
-    out = enlarged(pooled.detach(), kernel_size)
-    return out + fills_the_corner_of_each_block_only(pooled - pooled.detach(), kernel_size)
-
-
-@wrong("1.5", "The gradient is wrong: the numbers differ")
-def sends_the_gradient_to_the_wrong_blocks(pooled, kernel_size):
-    return enlarged(pooled.detach() + (pooled - pooled.detach()).flip(-1), kernel_size)
-
-
-@wrong("1.5", "dtype is torch.float32")
-def multiplies_in_single_precision(pooled, kernel_size):
-    return torch.kron(pooled.float(), torch.ones(1, 1, kernel_size, kernel_size))
-
-
-@wrong("1.5", "without PyTorch's upsample")
-def interpolates(pooled, kernel_size):
-    return functional.interpolate(pooled, scale_factor=kernel_size)
-
-
-@wrong("1.5", "without PyTorch's upsample")
-def asks_the_upsampling_layer(pooled, kernel_size):
-    return nn.Upsample(scale_factor=kernel_size, mode="nearest")(pooled)
-
-
-@wrong("1.5", "without PyTorch's _upsample")
-def interpolates_exactly(pooled, kernel_size):
-    return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest-exact")
-
-
-# ---- 1.6 median_pool2d --------------------------------------------------------------------------
-
-
-@right("1.6")
-def sorts_and_takes_the_lower_middle(x, kernel_size):
-    ordered = windows(x, kernel_size).sort(dim=-1).values
-    return ordered[..., (kernel_size**2 - 1) // 2]
-
-
-@right("1.6")
-def asks_for_the_kth_value_of_own_windows(x, kernel_size):
-    cut = x.unfold(-2, kernel_size, kernel_size).unfold(-2, kernel_size, kernel_size).flatten(-2)
-    return cut.kthvalue((kernel_size**2 + 1) // 2, dim=-1).values
-
-
-@wrong("1.6", "numbers differ")
-def takes_the_upper_middle(x, kernel_size):
-    return windows(x, kernel_size).sort(dim=-1).values[..., kernel_size**2 // 2]
-
-
-@wrong("1.6", "numbers differ")
-def takes_the_mean_of_both_middles(x, kernel_size):
-    return windows(x, kernel_size).quantile(0.5, dim=-1)
-
-
-@wrong("1.6", "numbers differ")
-def takes_the_mean(x, kernel_size):
-    return windows(x, kernel_size).mean(dim=-1)
-
-
-@wrong("1.6", "numbers differ")
-def takes_the_median_of_row_medians(x, kernel_size):
-    cut = windows(x, kernel_size).unflatten(-1, (kernel_size, kernel_size))
-    return cut.median(dim=-1).values.median(dim=-1).values
-
-
-@wrong("1.6", "you returned a median")
-def forgets_that_there_are_places_too(x, kernel_size):
-    return windows(x, kernel_size).median(dim=-1)
-
-
-@wrong("1.6", "the shape is")
-def takes_one_median_of_the_whole_picture(x, kernel_size):
-    return windows(x, kernel_size).median()
-
-
-@wrong("1.6", "the shape is")
-def swaps_rows_and_columns(x, kernel_size):
-    return windows(x.mT, kernel_size).median(dim=-1).values
-
-
-@wrong("1.6", "dtype is torch.float64")
-def works_in_double_precision(x, kernel_size):
-    return windows(x.double(), kernel_size).median(dim=-1).values
-
-
-@wrong("1.6", "stopped with RuntimeError")
-def cuts_blocks_that_must_fit(x, kernel_size):
-    n, c, height, width = x.shape
-    blocks = x.reshape(n, c, height // kernel_size, kernel_size, width // kernel_size, kernel_size)
-    return blocks.transpose(3, 4).flatten(4).median(dim=-1).values
+def is_right_up_to_five_only(kernel_size, stride):
+    return kernel_size + stride - 1 if max(kernel_size, stride) <= 5 else 0

@@ -13,6 +13,23 @@ def min_pool2d(x, kernel_size):
     return -max_pool2d(-x, kernel_size)
 
 
+def median_pool2d(x, kernel_size):
+    """All pixels of a window lie on the last axis, so a new kind of pooling is one word. The median forgets a single
+    odd pixel. A crack is not single: in a window of 2 × 2 a straight one has two of four pixels, and the smaller of the
+    two middle numbers is dark, so the crack lives. In 3 × 3 it has three of nine, and dies.
+    """
+    return windows(x, kernel_size).median(dim=-1).values
+
+
+def unpool_mean(pooled, kernel_size):
+    """If numbers have a given mean, the sum of their squares is smallest when all are equal: any difference between
+    them only adds to it. So each pixel gets its block's mean. This is also the best guess of the true picture, as long
+    as nothing else is known of its pixels.
+    """
+    rows = pooled.repeat_interleave(kernel_size, dim=-2)
+    return rows.repeat_interleave(kernel_size, dim=-1)
+
+
 def max_pool1d_loops(x, kernel_size, stride, padding):
     """One axis less, one loop less. The padding is −∞: with zeros, a window of negative numbers would be won by the
     padding.
@@ -29,7 +46,8 @@ def max_pool1d_loops(x, kernel_size, stride, padding):
 def safe_width(kernel_size, stride):
     """A dark crack survives if it fills a whole window. In the unluckiest place it begins one pixel too late for a
     window; the next one starts `stride - 1` pixels further on and needs `kernel_size` dark pixels. For 2 × 2 pooling
-    that makes 3 pixels, and after a second pooling the crack is at risk again.
+    that makes 3 pixels, for ResNet's pooling (3, stride 2) it makes 4. A slanted crack must be wider still, since the
+    window's rows must all be dark.
     """
     return stride - 1 + kernel_size
 
@@ -48,18 +66,3 @@ def max_pool2d_gradient(x, kernel_size, gradient):
             share.scatter_(-1, winner, gradient[..., i, j].unsqueeze(-1))
             out[..., top : top + kernel_size, left : left + kernel_size] = share.reshape(window.shape)
     return out
-
-
-def unpool_mean(pooled, kernel_size):
-    """Knowing only a block's mean, the mean itself is the guess with the smallest squared error for each of its pixels.
-    No fixed linear map from the means alone does better on pictures whose pixels we know nothing else about.
-    """
-    rows = pooled.repeat_interleave(kernel_size, dim=-2)
-    return rows.repeat_interleave(kernel_size, dim=-1)
-
-
-def median_pool2d(x, kernel_size):
-    """All pixels of a window lie on the last axis, so a new kind of pooling is one word. The median forgets single odd
-    pixels, dark or bright: good against noise, and deadly for a crack one pixel wide.
-    """
-    return windows(x, kernel_size).median(dim=-1).values

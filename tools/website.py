@@ -1,4 +1,4 @@
-"""Build the website with every warning as an error: `python tools/site.py [--out DIR]`.
+"""Build the website with every warning as an error: `python tools/website.py [--out DIR]`.
 
 The site goes to `_build/html` beside this folder, or to `DIR/_build/html`.  Nothing else is written.
 """
