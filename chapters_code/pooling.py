@@ -22,7 +22,12 @@ from chapters_code.shapes import Size, pair, pool_size
 __all__ = ["AvgPool2d", "MaxPool2d", "avg_pool2d", "avg_pool2d_loops", "max_pool2d", "max_pool2d_loops", "windows"]
 
 
-def max_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+def max_pool2d_loops(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+) -> Tensor:
     """Keep the largest number of each window, with one loop over rows and one over columns.
 
     Args:
@@ -44,13 +49,19 @@ def max_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, p
     out = x.new_empty(*x.shape[:-2], height, width)
     for i in range(height):
         for j in range(width):
-            window = padded[..., i * down : i * down + rows, j * right : j * right + columns]
-            # Not window.amax(): at a tie it would share the gradient out; max(dim) gives it to the first pixel.
+            top, left = i * down, j * right
+            window = padded[..., top : top + rows, left : left + columns]
+            # amax() would share the gradient out at a tie; max(dim) gives it to the first.
             out[..., i, j] = window.flatten(-2).max(dim=-1).values
     return out
 
 
-def avg_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+def avg_pool2d_loops(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+) -> Tensor:
     """Keep the mean of each window, with one loop over rows and one over columns.
 
     Args:
@@ -72,7 +83,8 @@ def avg_pool2d_loops(x: Tensor, kernel_size: Size, stride: Size | None = None, p
     out = x.new_empty(*x.shape[:-2], height, width)
     for i in range(height):
         for j in range(width):
-            window = padded[..., i * down : i * down + rows, j * right : j * right + columns]
+            top, left = i * down, j * right
+            window = padded[..., top : top + rows, left : left + columns]
             out[..., i, j] = window.mean(dim=(-2, -1))
     return out
 
@@ -112,7 +124,12 @@ def windows(
 
 
 def max_pool2d(
-    x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, ceil_mode: bool = False
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    *,
+    ceil_mode: bool = False,
 ) -> Tensor:
     """Keep the largest number of each window, all windows at once.
 
@@ -242,7 +259,7 @@ def _need_pictures(x: Tensor) -> None:
     if 0 in x.shape[-3:]:
         raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
     if x.dtype == torch.bool or x.is_complex():
-        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() converts yes and no to 1 and 0")
+        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() turns a bool into 0 and 1")
 
 
 def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
