@@ -259,7 +259,7 @@ def _need_pictures(x: Tensor) -> None:
     if 0 in x.shape[-3:]:
         raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
     if x.dtype == torch.bool or x.is_complex():
-        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() turns a bool into 0 and 1")
+        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() converts a bool to 0 and 1")
 
 
 def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
