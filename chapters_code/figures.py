@@ -130,8 +130,13 @@ def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool
     problem, result = ipywidgets.Label(), ipywidgets.HTML()
 
     def redraw(_: object = None) -> None:
-        with capture_output() as captured:
-            function(chosen, **{name: slider.value for name, slider in sliders.items()})
+        problem.value = ""
+        try:
+            with capture_output() as captured:
+                function(chosen, **{name: slider.value for name, slider in sliders.items()})
+        except ValueError as error:  # a setting that this picture is too small for, say
+            problem.value = str(error)
+            return
         result.value = "".join(map(_as_html, captured.outputs)) + f"<pre>{html.escape(captured.stdout)}</pre>"
 
     def take(change: dict) -> None:
@@ -145,7 +150,6 @@ def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool
         except ValueError as error:
             problem.value = str(error)
             return
-        problem.value = ""
         redraw()
 
     upload.observe(take, names="value")

@@ -391,6 +391,8 @@ class Explored:
 
     def draw(self, picture, size, bright):
         self.calls.append((picture, size, bright))
+        if size > picture.shape[-2]:
+            raise ValueError(f"the window is too large for {picture.shape[-2]} rows")
         print(f"size < {size}")
         figures.pictures({"road": picture}, f'A road of {picture.shape[-1]} columns, called "road".')
 
@@ -460,11 +462,21 @@ def test_explore_names_a_damaged_file_and_keeps_the_picture(explored, version):
 
     assert "not a picture" in explored.problem.value
     assert len(explored.calls) == 1
-    explored.size.value = 5
+    explored.size.value = 4
     assert explored.calls[-1][0] is ROAD
     explored.choose(upload_of(own_picture(), version))
     assert explored.problem.value == ""
     assert explored.calls[-1][0].shape == (3, 4, 9)
+
+
+def test_explore_says_when_a_setting_does_not_fit_the_readers_picture(explored):
+    """A small picture under a large window: the reason is shown, and goes when the setting fits again."""
+    explored.choose(upload_of(own_picture(), 8))
+    explored.size.value = 5
+    assert explored.problem.value == "the window is too large for 4 rows"
+    explored.size.value = 2
+    assert explored.problem.value == ""
+    assert "size &lt; 2" in explored.result.value
 
 
 @pytest.mark.parametrize("nothing", [{}, ()])
