@@ -193,6 +193,11 @@ def _draw(axes: Axes, picture: Tensor, span: tuple[float, float] | None, numbers
         step = 1 if max(height, width) <= 12 else 4
         axes.set(xticks=range(0, width, step), yticks=range(0, height, step))
         axes.tick_params(length=0, labelsize=7)
+        # Faint lines around the pixels, or an all-white picture would be one white square.
+        axes.set_xticks([x - 0.5 for x in range(1, width)], minor=True)
+        axes.set_yticks([y - 0.5 for y in range(1, height)], minor=True)
+        axes.tick_params(which="minor", length=0)
+        axes.grid(which="minor", color=INK, alpha=0.2, linewidth=0.6)
     else:
         axes.set(xticks=[], yticks=[], xlabel=f"{height} × {width} pixels")
     if grid:

@@ -77,10 +77,10 @@ def device() -> torch.device:
 
 
 def versions() -> None:
-    """Print one line that says what the numbers below were computed with."""
-    names = ("torch", "torchvision", "numpy", "matplotlib")
-    found = " · ".join(f"{name} {metadata.version(name)}" for name in names)
-    print(f"Python {sys.version.split()[0]} · {found} · device: {device().type}")
+    """Print what the numbers below were computed with, in two short lines."""
+    numpy, torch_, vision, plots = map(metadata.version, ("numpy", "torch", "torchvision", "matplotlib"))
+    print(f"Python {sys.version.split()[0]} · numpy {numpy} · matplotlib {plots}")
+    print(f"torch {torch_} · torchvision {vision} · device: {device().type}")
 
 
 def show_source(thing: Callable | type, brief: bool = False) -> None:

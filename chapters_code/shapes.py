@@ -106,8 +106,8 @@ def pool_size(
     def side(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> int:
         if padding > kernel_size // 2:
             raise ValueError(
-                f"padding must be at most half the window, or a window could see nothing but padding:"
-                f" got padding {padding}, kernel_size {kernel_size}"
+                f"padding must be at most half of kernel_size, got padding {padding}, kernel_size {kernel_size}:"
+                f" take padding {kernel_size // 2}, or a larger kernel_size"
             )
         return _conv_side(size, kernel_size, stride, padding, dilation, ceil_mode)
 

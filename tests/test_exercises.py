@@ -18,15 +18,6 @@ from chapters_code.pooling import max_pool2d, windows
 NUMBERS = exercises.numbers()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Pictures this small leave nothing to share, and where the cores are busy a second thread waits long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Every test starts with the same random numbers, as a reader who has seen no hint."""
@@ -507,4 +498,36 @@ def test_a_traced_call_is_seen_too():
     """The guard sits below Python: whoever calls, the operator is refused."""
     graph = torch.fx.symbolic_trace(lambda x: torch.max_pool1d(x, 2))
 
-    assert "without PyTorch's max_pool" in grade("1.4", lambda x, k, s, p: graph(x))
+    assert "PyTorch's own (max_pool" in grade("1.4", lambda x, k, s, p: graph(x))
+
+
+# ---- what a wrong answer is told first ----------------------------------------------------------
+
+
+def test_values_are_judged_before_gradients():
+    """One number for the whole batch is right where N = C = 1; that must not pass for a slip in the gradient."""
+
+    def one_number_for_all(x, kernel_size, stride, padding):
+        padded = functional.pad(x, (padding, padding), value=float("-inf"))
+        out = x.new_empty(*x.shape[:-1], (padded.shape[-1] - kernel_size) // stride + 1)
+        for i in range(out.shape[-1]):
+            out[..., i] = padded[..., i * stride : i * stride + kernel_size].max()
+        return out
+
+    assert grade("1.4", one_number_for_all).startswith("The result is wrong: the numbers differ")
+
+
+def test_a_reason_that_says_it_all_uses_up_no_hint(capsys):
+    check("1.1", lambda x, kernel_size: -max_pool2d(-x, kernel_size).double())
+    out = capsys.readouterr().out
+
+    assert "dtype" in out and "Hint" not in out
+    assert out.endswith('Stuck? hint("1.1") gives a hint.\n')
+    hint("1.1")
+    assert capsys.readouterr().out.startswith("Hint 1 of 3")
+
+
+def test_one_of_two_values_is_named():
+    problem = grade("0.5", lambda picture, mask, *box: (torch.zeros(3, *box[2:]), torch.full(box[2:], 255)))
+
+    assert "value 1 of 2: the dtype is torch.float32, it should be torch.uint8" in problem

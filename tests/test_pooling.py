@@ -44,15 +44,6 @@ PUBLISHED = torch.tensor(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Pictures this small leave nothing to share, and where the cores are busy a second thread waits long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def picture(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """Draw small whole numbers, half of them negative: many ties, and zeros as padding would win."""
     return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(1)).to(dtype)

@@ -231,7 +231,7 @@ REFUSALS = [
     (conv_size, (4, 7, 1, 1), {}, r"7 pixels.*only 6 \(size 4 \+ 2 · padding 1\).*smaller kernel_size"),
     (conv_size, (6, 4), {"dilation": 2}, r"7 pixels, but the padded input has only 6.*or a larger"),
     (conv_size, ((9, 4), 5), {}, r"size 4"),
-    (pool_size, (9, 3), {"padding": 2}, r"at most half the window.*got padding 2, kernel_size 3"),
+    (pool_size, (9, 3), {"padding": 2}, r"at most half of kernel_size, got padding 2, kernel_size 3.*take padding 1"),
     (conv_transpose_size, (9, 3, 2), {"output_padding": 2}, r"smaller than .* got output_padding 2"),
     (conv_transpose_size, (9, 3, 2), {"output_padding": -1}, r"output_padding must be at least 0, got -1"),
     (conv_transpose_size, (2, 2), {"padding": 2}, r"padding 2 cuts away .*; take a smaller"),

@@ -320,7 +320,7 @@ def test_settings_that_fit_no_window_say_what_to_do(open_page):
 
     padding.press("End")
     assert told.inner_text() == (
-        "Padding 2 is more than half of kernel size 2: a window could see nothing but padding."
+        "Padding 2 is more than half of kernel size 2, which PyTorch refuses."
         " Choose padding 1, or a larger kernel size."
     )
     assert output_of(page) == [] and page.locator(".frame:visible").count() == 0

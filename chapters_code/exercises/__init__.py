@@ -80,6 +80,9 @@ def check(number: str, answer: Callable) -> None:
         print(f"Exercise {number}: right. Your answer agrees with the trusted one on every input tried.")
         return
     print(f"Exercise {number}: not yet. {problem}\n")
+    if "the numbers differ" not in problem:  # a wrong dtype, a stop, a closed function: the reason says it all
+        print(f'Stuck? hint("{number}") gives a hint.')
+        return
     # Running the same answer again shows the same hint again, and uses up none.
     code = getattr(answer, "__code__", answer)
     if _failed.get(number) == code:

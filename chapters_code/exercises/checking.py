@@ -93,20 +93,27 @@ def compare(
             adaptive_max_pool2d, too.  The book's own max pooling is closed with them.
         autograd: Whether the answer may let PyTorch work out a gradient.
     """
-    for call in smallest_first(calls):
-        with torch.set_grad_enabled(autograd):
-            given = _run(answer, trusted, call, gradients, without)
-        with torch.enable_grad():
-            wanted = _value_and_gradient(trusted, call, gradients)
-        for what, one, other in zip(("result", "gradient"), given, wanted, strict=False):
-            problem = _NO_GRADIENT if what == "gradient" and one is None else _difference(one, other)
-            if problem:
-                more = " The values are right; only the gradient is not." if what == "gradient" else ""
-                raise Wrong(
-                    f"The {what} is wrong: {problem}.{more}\n\n"
-                    f"The smallest input that shows it:\n{call.described(trusted)}\n"
-                    f"{_line('yours', one)}\n{_line('expected', other)}"
-                )
+    calls = smallest_first(calls)
+    # All values first: an answer whose values are wrong anywhere is not told to look at its gradient.
+    for which, what in enumerate(("result", "gradient") if gradients else ("result",)):
+        for call in calls:
+            with torch.set_grad_enabled(autograd):
+                given = _run(answer, trusted, call, gradients, without)
+            with torch.enable_grad():
+                wanted = _value_and_gradient(trusted, call, gradients)
+            if which < len(wanted):
+                _judge(what, given[which], wanted[which], call.described(trusted))
+
+
+def _judge(what: str, one: Any, other: Any, call: str) -> None:
+    """Raise `Wrong` if `one`, the student's, is not `other`."""
+    problem = _NO_GRADIENT if what == "gradient" and one is None else _difference(one, other)
+    if problem:
+        more = " The values are right; only the gradient is not." if what == "gradient" else ""
+        raise Wrong(
+            f"The {what} is wrong: {problem}.{more}\n\nThe smallest input that shows it:\n{call}\n"
+            f"{_line('yours', one)}\n{_line('expected', other)}"
+        )
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def _closed(operators: Sequence[str]) -> Iterator[None]:
         def __torch_dispatch__(self, function, types, arguments=(), settings=None):
             name = function.overloadpacket.__name__
             if any(operator in name for operator in operators):
-                raise Wrong(f"This exercise asks you to build it yourself, without PyTorch's {name}.")
+                raise Wrong(f"This exercise asks you to build it yourself, without PyTorch's own ({name}).")
             return function(*arguments, **(settings or {}))
 
     reason = Wrong("This exercise asks you to build it yourself, without a ready pooling function.")
@@ -185,7 +192,8 @@ def _difference(one: Any, other: Any) -> str | None:
     if isinstance(other, tuple):
         if not isinstance(one, tuple | list) or len(one) != len(other):
             return f"{len(other)} values were wanted, you returned {_kind(one)}"
-        return next((problem for each in zip(one, other, strict=True) if (problem := _difference(*each))), None)
+        problems = map(_difference, one, other)
+        return next((f"value {i} of {len(other)}: {problem}" for i, problem in enumerate(problems, 1) if problem), None)
     # A subclass could bring its own idea of "equal", so only the plain type will do.
     if type(one) is not type(other):
         return f"{_kind(other)} was wanted, you returned {_kind(one)}"

@@ -21,8 +21,8 @@ export function outputSize({ size, kernel, stride, padding }) {
 export function problem(state) {
   const half = Math.floor(state.kernel_size / 2);
   if (state.padding > half) {
-    return `Padding ${state.padding} is more than half of kernel size ${state.kernel_size}: a window could see nothing`
-      + ` but padding. Choose padding ${half}, or a larger kernel size.`;
+    return `Padding ${state.padding} is more than half of kernel size ${state.kernel_size}, which PyTorch refuses.`
+      + ` Choose padding ${half}, or a larger kernel size.`;
   }
   for (const { name, size, kernel, padding } of Object.values(sides(state))) {
     const room = size + 2 * padding;
@@ -169,13 +169,16 @@ function render({ model, el }) {
 
   // All that was ever drawn: a picture that is cut and grows again gets its crack back; beyond it the road goes on.
   const start = model.get("values");
-  const canvas = Array.from({ length: LARGEST }, (_, row) => Array.from({ length: LARGEST }, (_, column) =>
+  const original = Array.from({ length: LARGEST }, (_, row) => Array.from({ length: LARGEST }, (_, column) =>
     start[Math.min(row, start.length - 1)][Math.min(column, start[0].length - 1)]));
+  const canvas = original.map((row) => [...row]);
   const cut = (rows, columns) => canvas.slice(0, rows).map((row) => row.slice(0, columns));
   const tap = (index) => {
     const { size } = now.across, row = Math.floor(index / size), column = index % size;
     cursor = index;
-    canvas[row][column] = canvas[row][column] === now.crack ? now.pavement : now.crack;
+    // A second tap gives back what was there; where the crack was from the start, pavement.
+    const first = original[row][column] === now.crack ? now.pavement : original[row][column];
+    canvas[row][column] = canvas[row][column] === now.crack ? first : now.crack;
     change({ values: cut(now.height, now.width) });
   };
 
@@ -231,7 +234,8 @@ function render({ model, el }) {
     for (const [name, control] of Object.entries(controls)) control.show(now[name]);
     controls.height.node.hidden = dimensions === 1;
 
-    const all = [...values.flat(), pavement, crack], low = Math.min(...all), high = Math.max(...all);
+    // With the first picture's numbers, so that greys do not shift when one number goes.
+    const all = [...values.flat(), ...start.flat(), pavement, crack], low = Math.min(...all), high = Math.max(...all);
     const share = (value) => (high > low ? (value - low) / (high - low) : 1);
     const decimals = decimalsOf(values), text = (value) => numberText(value, decimals);
     const tall = down.size + 2 * down.padding, wide = across.size + 2 * across.padding;

@@ -247,17 +247,17 @@ def multiplies_in_single_precision(pooled, kernel_size):
     return torch.kron(pooled.float(), torch.ones(1, 1, kernel_size, kernel_size))
 
 
-@wrong("1.3", "without PyTorch's upsample")
+@wrong("1.3", "PyTorch's own (upsample")
 def interpolates(pooled, kernel_size):
     return functional.interpolate(pooled, scale_factor=kernel_size)
 
 
-@wrong("1.3", "without PyTorch's upsample")
+@wrong("1.3", "PyTorch's own (upsample")
 def asks_the_upsampling_layer(pooled, kernel_size):
     return nn.Upsample(scale_factor=kernel_size, mode="nearest")(pooled)
 
 
-@wrong("1.3", "without PyTorch's _upsample")
+@wrong("1.3", "PyTorch's own (_upsample")
 def interpolates_exactly(pooled, kernel_size):
     return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest-exact")
 
@@ -357,32 +357,32 @@ def lifts_the_callers_signal_above_zero(x, kernel_size, stride, padding):
     return loops(x, kernel_size, stride, padding, fill=0) - 1000
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.4", "PyTorch's own (max_pool")
 def calls_the_function(x, kernel_size, stride, padding):
     return functional.max_pool1d(x, kernel_size, stride, padding)
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.4", "PyTorch's own (max_pool")
 def calls_the_layer(x, kernel_size, stride, padding):
     return nn.MaxPool1d(kernel_size, stride, padding)(x)
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.4", "PyTorch's own (max_pool")
 def calls_the_operator(x, kernel_size, stride, padding):
     return torch.max_pool1d(x, [kernel_size], [stride], [padding])
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.4", "PyTorch's own (max_pool")
 def calls_the_two_dimensional_one(x, kernel_size, stride, padding):
     return functional.max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
 
-@wrong("1.4", "without PyTorch's max_pool")
+@wrong("1.4", "PyTorch's own (max_pool")
 def calls_the_one_that_returns_places(x, kernel_size, stride, padding):
     return torch.ops.aten.max_pool2d_with_indices(x, [1, kernel_size], [1, stride], [0, padding])[0]
 
 
-@wrong("1.4", "without PyTorch's adaptive_max_pool")
+@wrong("1.4", "PyTorch's own (adaptive_max_pool")
 def calls_the_adaptive_one_on_each_window(x, kernel_size, stride, padding):
     cut = padded_with(x, padding, float("-inf")).unfold(-1, kernel_size, stride)
     return functional.adaptive_max_pool1d(cut.flatten(0, 1), 1).reshape(cut.shape[:-1])
@@ -541,13 +541,13 @@ def writes_into_the_callers_picture(x, kernel_size, gradient):
     return x.copy_(walks_over_every_window(x, kernel_size, gradient))
 
 
-@wrong("1.6", "without PyTorch's max_pool")
+@wrong("1.6", "PyTorch's own (max_pool")
 def asks_autograd_of_the_function(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(functional.max_pool2d(x, kernel_size), x, gradient)[0]
 
 
-@wrong("1.6", "without PyTorch's max_pool")
+@wrong("1.6", "PyTorch's own (max_pool")
 def asks_the_layer_for_the_places(x, kernel_size, gradient):
     _, places = nn.MaxPool2d(kernel_size, return_indices=True)(x)
     return functional.max_unpool2d(gradient, places, kernel_size, output_size=x.shape)

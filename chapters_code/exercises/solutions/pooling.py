@@ -1,5 +1,7 @@
 """Solutions of Chapter 01."""
 
+from itertools import product
+
 import torch
 from torch.nn import functional
 
@@ -57,12 +59,9 @@ def max_pool2d_gradient(x, kernel_size, gradient):
     winner in reading order, and so does PyTorch.
     """
     out = torch.zeros_like(x)
-    for i in range(gradient.shape[-2]):
-        for j in range(gradient.shape[-1]):
-            top, left = i * kernel_size, j * kernel_size
-            window = x[..., top : top + kernel_size, left : left + kernel_size]
-            share = torch.zeros_like(window).flatten(-2)
-            winner = window.flatten(-2).argmax(dim=-1, keepdim=True)
-            share.scatter_(-1, winner, gradient[..., i, j].unsqueeze(-1))
-            out[..., top : top + kernel_size, left : left + kernel_size] = share.reshape(window.shape)
+    for n, c, i, j in product(*map(range, gradient.shape)):
+        top, left = i * kernel_size, j * kernel_size
+        window = x[n, c, top : top + kernel_size, left : left + kernel_size]
+        place = int(window.argmax())
+        out[n, c, top + place // kernel_size, left + place % kernel_size] = gradient[n, c, i, j]
     return out
