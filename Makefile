@@ -39,10 +39,10 @@ check: environment  ## check the style only (ruff)
 	$(python) -m ruff format --check
 
 format: environment  ## lay out code and notebooks in the book's style (ruff)
-	$(python) -m ruff check --fix
 	$(python) -m ruff format
+	$(python) -m ruff check --fix
 
-notebooks: environment  ## run all notebooks anew and store their outputs (ONLY=01_pooling for one)
+notebooks: environment  ## run all notebooks anew and store their outputs (ONLY=pooling for one)
 	$(python) tools/notebooks.py $(if $(ONLY),--only "$(ONLY)")
 
 # An empty URL= takes the address away; no URL at all is a slip, so it only asks.

@@ -23,6 +23,8 @@ from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
 
 __all__ = ["curves", "explore", "pictures"]
 
+# Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
+_WHOLE = (torch.uint8, torch.bool, torch.int64)
 # Up to this many pixels a side, single pixels matter: they get coordinates.
 _FEW = 24
 # As many as there are colours.
@@ -41,7 +43,8 @@ def pictures(
     """Show pictures side by side, each under its title.
 
     Args:
-        panels: Title -> picture: (H, W) or (1, H, W) in grey, (3, H, W) in colour; uint8 in 0..255 or floating point.
+        panels: Title -> picture: (H, W) or (1, H, W) in grey, (3, H, W) in colour; uint8 in 0..255, floating point in
+            0..1, or a mask of 0 and 1.
         alt: What the panels show, in a sentence.
         numbers: Write each pixel's value into it; for small grey pictures.
         grid: Title -> side of a window: lines on that panel show which pixels share a window.
@@ -65,11 +68,11 @@ def pictures(
     tallest = max(picture.shape[-2] / picture.shape[-1] for picture in panels.values())
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(columns * side, rows * (side * min(tallest, 1.6) + 0.45)))
-        axes = figure.subplots(rows, columns, squeeze=False).flat
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for one, (title, picture) in zip(axes, panels.items(), strict=False):
             _draw(one, picture, span, numbers, (grid or {}).get(title))
             one.set_title(title)
-        for empty in list(axes)[len(panels) :]:
+        for empty in axes[len(panels) :]:
             empty.axis("off")
     show(figure, alt)
 
@@ -175,6 +178,8 @@ def _need_picture(title: str, picture: Tensor) -> None:
             f"a picture is a tensor (H, W), (1, H, W) or (3, H, W), but {title!r} is"
             f" a {type(picture).__name__} {shape}; take one out of a batch: x[0]"
         )
+    if not (picture.is_floating_point() or picture.dtype in _WHOLE):
+        raise ValueError(f"{title!r} holds {picture.dtype}, which has no black and white; convert it, x.float()")
     if 0 in shape:
         raise ValueError(f"there is nothing to show: {title!r} has no pixels, its shape is {shape}")
 
@@ -184,6 +189,11 @@ def _draw(axes: Axes, picture: Tensor, span: tuple[float, float] | None, numbers
         picture = picture[0]
     values = picture.detach().cpu()
     low, high = span or ((0, 255) if values.dtype == torch.uint8 else (0, 1))
+    if values.dtype == torch.int64 and not (low <= values.min() and values.max() <= high):
+        raise ValueError(
+            f"whole numbers {values.min()}..{values.max()} do not lie in {low}..{high}: give span=(black, white),"
+            " or show classes by data.pictures.colour_mask"
+        )
     if values.dim() == 3:
         values = ((values.double() - low) / (high - low)).clamp(0, 1).permute(1, 2, 0)
     height, width = values.shape[:2]

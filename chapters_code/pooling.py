@@ -6,8 +6,8 @@ that and are what you read; the vectorised form cuts all windows at once and is 
     x (N, C, H, W)  --max_pool2d-->  (N, C, H', W')        H' and W' are those of `shapes.pool_size`
 
 A single picture (C, H, W) works too and comes back without N, as in PyTorch.  Left out: dilation, `return_indices`,
-and `divisor_override`; also PyTorch's choice of the pixel that gets the gradient in a window with two NaN, or with
-nothing but −∞ and padding.
+`divisor_override`, and `ceil_mode` in the loops; also PyTorch's choice of the pixel that gets the gradient in a window
+with two NaN, or with nothing but −∞ and padding.
 
 Sources: the definitions are those of `torch.nn.functional.max_pool2d` and `avg_pool2d`, which both forms equal in
 values and in gradients; Boureau, Ponce and LeCun (2010) compare max and average pooling in theory and practice.
@@ -103,7 +103,7 @@ def windows(
         x: Pictures, (N, C, H, W) or (C, H, W).
         kernel_size: Side of the window in pixels, or (rows, columns).
         stride: Pixels from one window to the next; None means `kernel_size`.
-        padding: Pixels added on each side.
+        padding: Pixels added on each side, at most half the window.
         ceil_mode: Let a last window hang over the far edge, as `shapes.pool_size` counts it.
         fill: What stands in pixels outside the picture.
 
@@ -112,7 +112,7 @@ def windows(
         loops call `window`.
 
     Raises:
-        ValueError: `x` has no pixels or another rank, or a setting is not legal.
+        ValueError: `x` has no pixels, another rank or no real numbers, or a setting is not legal.
 
     Example:
         >>> windows(torch.arange(6.0).reshape(1, 2, 3), kernel_size=2, stride=1)
@@ -198,13 +198,16 @@ class MaxPool2d(nn.Module):
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, ceil_mode: bool = False):
         super().__init__()
-        self.settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        self.kernel_size, self.padding, self.ceil_mode = kernel_size, padding, ceil_mode
+        self.stride = kernel_size if stride is None else stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return max_pool2d(x, **self.settings)
+        return max_pool2d(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
 
     def extra_repr(self) -> str:
-        return _named(self.settings)
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, ceil_mode={self.ceil_mode}"
+        )
 
 
 class AvgPool2d(nn.Module):
@@ -220,23 +223,25 @@ class AvgPool2d(nn.Module):
         count_include_pad: bool = True,
     ):
         super().__init__()
-        self.settings = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "padding": padding,
-            "ceil_mode": ceil_mode,
-            "count_include_pad": count_include_pad,
-        }
+        self.kernel_size, self.padding, self.ceil_mode = kernel_size, padding, ceil_mode
+        self.stride = kernel_size if stride is None else stride
+        self.count_include_pad = count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:
-        return avg_pool2d(x, **self.settings)
+        return avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
 
     def extra_repr(self) -> str:
-        return _named(self.settings)
-
-
-def _named(settings: dict) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding},"
+            f" ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
+        )
 
 
 def _geometry(
@@ -259,7 +264,8 @@ def _need_pictures(x: Tensor) -> None:
     if 0 in x.shape[-3:]:
         raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
     if x.dtype == torch.bool or x.is_complex():
-        raise ValueError(f"x must hold real numbers, got {x.dtype}; x.float() converts a bool to 0 and 1")
+        cure = "x.abs() drops the phase" if x.is_complex() else "x.float() converts them to 0 and 1"
+        raise ValueError(f"x must hold real numbers, got {x.dtype}; {cure}")
 
 
 def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
@@ -271,7 +277,8 @@ def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tu
     """Cut `out` windows from a padded picture: (..., H', W', pixels of a window)."""
     # With ceil_mode the last window may hang over: add the rows and columns it lacks.
     below, right = ((out[i] - 1) * step[i] + kernel[i] - padded.shape[i - 2] for i in (0, 1))
-    padded = functional.pad(padded, (0, max(0, right), 0, max(0, below)), value=fill)
+    if below > 0 or right > 0:
+        padded = functional.pad(padded, (0, max(0, right), 0, max(0, below)), value=fill)
     return padded.unfold(-2, kernel[0], step[0]).unfold(-2, kernel[1], step[1]).flatten(-2)
 
 

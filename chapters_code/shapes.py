@@ -5,8 +5,8 @@ the positions, and you have the size of the output.  All functions speak one gra
 
     *_size(size, kernel_size, stride, padding, dilation, ...) -> size of the output
 
-`size` is one side in pixels, or a pair (H, W); you get back what you gave.  The other arguments are one number for
-both sides, or a pair, as in `torch.nn`.
+`size` is one side in pixels, or a pair (H, W).  So are the other arguments, as in `torch.nn`.  If all are single
+numbers you get one back, and a pair (H', W') otherwise.
 
 Left out: asymmetric padding.  A layer that needs it pads first and then asks for the size.
 
@@ -157,7 +157,9 @@ def conv_transpose_size(
             raise ValueError(f"nothing is left: padding {padding} cuts away the whole output; take a smaller padding")
         return result
 
-    return _each_side(side, size, kernel_size, stride, padding, dilation, pair(output_padding, "output_padding", 0))
+    more = pair(output_padding, "output_padding", least=0)
+    size = size if isinstance(output_padding, int) else pair(size, "size")
+    return _each_side(side, size, kernel_size, stride, padding, dilation, more)
 
 
 def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Size:
@@ -206,7 +208,7 @@ def interpolate_size(size: Size, scale_factor: float) -> Size:
         >>> interpolate_size((561, 728), 2)
         (1122, 1456)
     """
-    if not (isinstance(scale_factor, int | float) and 0 < scale_factor < math.inf):
+    if isinstance(scale_factor, bool) or not (isinstance(scale_factor, int | float) and 0 < scale_factor < math.inf):
         raise ValueError(f"scale_factor must be one number above 0, such as 2 or 0.5, got {scale_factor!r}")
 
     def side(size: int, *_: int) -> int:
@@ -236,8 +238,8 @@ def _each_side(
         *more,
     )
     height, width = (side(*numbers) for numbers in zip(*settings, strict=True))
-    # One side was asked for: both are equal unless another setting came as a pair.
-    return height if isinstance(size, int) and height == width else (height, width)
+    all_single = all(isinstance(given, int) for given in (size, kernel_size, stride, padding, dilation))
+    return height if all_single and height == width else (height, width)
 
 
 def _reach(kernel_size: int, dilation: int) -> int:

@@ -50,7 +50,10 @@ def faults(text: str, module: tuple[str, ...], package: bool = False) -> list[st
         if unit not in HEIGHT:
             wrong.append(f"{unit} has no layer: add it to LAYERS in tests/test_layers.py, or import it by its module")
         elif unit != here and HEIGHT[unit] >= HEIGHT[here]:
-            wrong.append(f"{here} (layer {HEIGHT[here]}) imports {unit} (layer {HEIGHT[unit]}), which is not lower")
+            wrong.append(
+                f"{here} (layer {HEIGHT[here]}) imports {unit} (layer {HEIGHT[unit]}), which is not lower;"
+                " what both need belongs in a lower layer"
+            )
     return wrong
 
 

@@ -367,6 +367,22 @@ def test_no_curve_is_left_out_in_silence(displayed):
         figures.curves(nine, ALT, x_label="pixels", y_label="seconds")
 
 
+def test_a_place_without_a_picture_stays_empty(monkeypatch):
+    """Three pictures in two columns leave one place over."""
+    drawn = []
+    monkeypatch.setattr(figures, "show", lambda figure, alt: drawn.append(figure))
+    figures.pictures({name: torch.rand(5, 7) for name in "abc"}, ALT, columns=2)
+
+    assert [axes.axison for axes in drawn[0].axes] == [True, True, True, False]
+
+
+def test_whole_numbers_that_are_no_mask_are_not_shown_as_white():
+    with pytest.raises(ValueError, match=r"whole numbers 0\.\.200 do not lie in 0\.\.1.*span"):
+        figures.pictures({"classes": torch.tensor([[0, 200]])}, ALT)
+    with pytest.raises(ValueError, match="complex64"):
+        figures.pictures({"waves": torch.zeros(2, 3, dtype=torch.complex64)}, ALT)
+
+
 # ---- explore ------------------------------------------------------------------------------------
 
 

@@ -91,10 +91,19 @@ def path_faults(notebook) -> list[str]:
     return faults
 
 
+PROOF = re.compile(r"\d|\bTrue\b|\bFalse\b")
+
+
 def figure_faults(notebook) -> list[str]:
-    """Every figure is a PNG, has alt text, and a number or assertion beside it: pictures are not compared."""
-    faults, unproved = [], None
+    """Every figure is a PNG, has alt text, and in its cell or the next a number, a True or an assertion.
+
+    Pictures are not compared; what stands beside them is.
+    """
+    faults, unproved, age = [], None, 0
     for cell in code(notebook):
+        if unproved and (age := age + 1) > 1:
+            faults.append(f"{unproved} has no number beside it in the next cell")
+            unproved = None
         for output in cell.outputs:
             kinds = output.get("data", {})
             if others := {kind for kind in kinds if kind.startswith("image/")} - {"image/png"}:
@@ -102,10 +111,13 @@ def figure_faults(notebook) -> list[str]:
             if "image/png" in kinds:
                 if unproved:
                     faults.append(f"{unproved} has no number beside it before the next figure")
-                unproved = name(cell)
+                unproved, age = name(cell), 0
                 if len(output.metadata.get("image/png", {}).get("alt", "").strip()) < 15:
                     faults.append(f"{name(cell)} shows a figure without alt text: show(figure, alt=...)")
-            elif re.search(r"\d", output.get("text", "") + str(kinds.get("text/plain", ""))):
+            elif PROOF.search(output.get("text", "")) or (
+                # Source code that is shown has digits, too, and proves nothing.
+                "text/markdown" not in kinds and PROOF.search(str(kinds.get("text/plain", "")))
+            ):
                 unproved = None
         if re.search(r"^\s*assert", cell.source, re.MULTILINE):
             unproved = None

@@ -374,7 +374,7 @@ def test_the_layers_have_nothing_to_learn_or_to_save():
 def test_the_layers_say_how_they_are_set():
     assert repr(MaxPool2d((2, 3), 1)) == "MaxPool2d(kernel_size=(2, 3), stride=1, padding=0, ceil_mode=False)"
     assert repr(AvgPool2d(3, padding=1, count_include_pad=False)) == (
-        "AvgPool2d(kernel_size=3, stride=None, padding=1, ceil_mode=False, count_include_pad=False)"
+        "AvgPool2d(kernel_size=3, stride=3, padding=1, ceil_mode=False, count_include_pad=False)"
     )
 
 
@@ -466,3 +466,13 @@ def test_bad_shapes_with_bad_settings_never_end_in_a_foreign_error(dtype):
                 max_pool2d(x, kernel, stride, padding, ceil_mode=ceil)
         else:
             assert_close(max_pool2d(x, kernel, stride, padding, ceil_mode=ceil), wanted)
+
+
+def test_the_layers_have_the_attributes_of_pytorchs():
+    for ours, theirs in (
+        (MaxPool2d((2, 3), padding=(1, 0)), nn.MaxPool2d((2, 3), padding=(1, 0))),
+        (AvgPool2d(3, 2, count_include_pad=False), nn.AvgPool2d(3, 2, count_include_pad=False)),
+    ):
+        for name in ("kernel_size", "stride", "padding", "ceil_mode"):
+            assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.count_include_pad is False

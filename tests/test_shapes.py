@@ -254,3 +254,10 @@ REFUSALS = [
 def test_the_error_says_what_came_and_what_to_do(function, args, kwargs, message):
     with pytest.raises(ValueError, match=message):
         function(*args, **kwargs)
+
+
+def test_one_pair_among_the_settings_gives_a_pair_even_if_both_sides_agree():
+    assert conv_size(7, (3, 4), stride=3) == (2, 2)
+    assert pool_size(7, 2, stride=(2, 2)) == (3, 3)
+    assert conv_transpose_size(3, 2, stride=2, output_padding=(1, 1)) == (7, 7)
+    assert conv_size(7, 3, stride=3) == 2

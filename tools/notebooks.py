@@ -41,13 +41,13 @@ CELL_SECONDS = 600
 
 
 def paths(only: str | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
-    """List the notebooks in the book's order, or just the one that is called `only`.
+    """List the notebooks in the book's order, or just those whose name holds `only`.
 
     Raises:
         ValueError: There is none, or none of that name.
     """
     there = sorted(folder.glob("*.ipynb"))
-    wanted = [path for path in there if only in (None, path.stem, path.name)]
+    wanted = [path for path in there if only is None or only in path.name]
     if not wanted:
         names = ", ".join(path.stem for path in there) or "nothing"
         raise ValueError(f"there is no notebook {only or ''} in {folder.name}/, which holds {names}")
@@ -118,6 +118,7 @@ def execute(notebook: NotebookNode, folder: Path = NOTEBOOKS) -> None:
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # or each start warns that it runs over TCP
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
         record_timing=False,
@@ -127,7 +128,8 @@ def execute(notebook: NotebookNode, folder: Path = NOTEBOOKS) -> None:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         first = notebook.cells[place].source.partition("\n")[0]
-        raise RuntimeError(f"cell {place} ({first}) failed:\n{error}") from error
+        trace = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+        raise RuntimeError(f"cell {place} ({first}) failed: {trace.splitlines()[-1]}\n\n{trace}") from error
 
 
 def store(path: Path, text: str) -> None:

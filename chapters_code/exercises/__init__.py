@@ -11,21 +11,23 @@ site folds them in under each exercise, and the tests run every one of them thro
 import ast
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 
 import torch
 from IPython.display import display
 
-from chapters_code.exercises import pictures, pooling
 from chapters_code.exercises.checking import Exercise, Wrong
-from chapters_code.exercises.solutions import pictures as pictures_solutions
-from chapters_code.exercises.solutions import pooling as pooling_solutions
 
 __all__ = ["check", "grade", "hint", "numbers", "solution", "solution_note", "solution_source"]
 
-_CHAPTERS = ((pictures, pictures_solutions), (pooling, pooling_solutions))
+# In the order of the book.  Each has its checks and hints in exercises/NAME.py, its answers in solutions/NAME.py.
+CHAPTERS = ("pictures", "pooling")
+
 _EXERCISES: dict[str, tuple[Exercise, ModuleType]] = {
-    exercise.number: (exercise, solutions) for chapter, solutions in _CHAPTERS for exercise in chapter.EXERCISES
+    exercise.number: (exercise, import_module(f"{__name__}.solutions.{chapter}"))
+    for chapter in CHAPTERS
+    for exercise in import_module(f"{__name__}.{chapter}").EXERCISES
 }
 # How many hints of each exercise this reader has seen.
 _seen: dict[str, int] = {}
@@ -85,17 +87,22 @@ def check(number: str, answer: Callable) -> None:
         return
     # Running the same answer again shows the same hint again, and uses up none.
     code = getattr(answer, "__code__", answer)
-    if _failed.get(number) == code:
-        _seen[number] = max(0, _seen.get(number, 0) - 1)
+    if _failed.get(number) == code and number in _seen:
+        _print_hint(number, _seen[number] - 1)
+    else:
+        hint(number)
     _failed[number] = code
-    hint(number)
 
 
 def hint(number: str) -> None:
     """Print the next hint; after the last one, begin again."""
-    hints = _find(number).hints
-    place = _seen.get(number, 0) % len(hints)
+    place = _seen.get(number, 0) % len(_find(number).hints)
     _seen[number] = place + 1
+    _print_hint(number, place)
+
+
+def _print_hint(number: str, place: int) -> None:
+    hints = _find(number).hints
     print(f"Hint {place + 1} of {len(hints)}: {hints[place]}")
     if place + 1 == len(hints):
         print(f'That was the last hint. solution("{number}") shows our answer.')
@@ -129,7 +136,7 @@ def _imports_of(code: str, module: ModuleType) -> str:
     needed = []
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            node.names = [alias for alias in node.names if alias.name in used]
+            node.names = [alias for alias in node.names if (alias.asname or alias.name) in used]
             needed += [ast.unparse(node)] if node.names else []
     return "\n".join(needed) + "\n\n\n" if needed else ""
 
@@ -137,10 +144,18 @@ def _imports_of(code: str, module: ModuleType) -> str:
 def _solution(number: str) -> tuple[Callable, ModuleType]:
     exercise = _find(number)
     solutions = _EXERCISES[number][1]
-    return getattr(solutions, exercise.name), solutions
+    function = getattr(solutions, exercise.name, None)
+    if function is None or not function.__doc__:
+        raise ValueError(
+            f"exercise {number} needs a solution: a function {exercise.name} in {solutions.__name__},"
+            " with a docstring, which is the explanation that readers see"
+        )
+    return function, solutions
 
 
 def _find(number: str) -> Exercise:
     if number not in _EXERCISES:
-        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(_EXERCISES)}")
+        raise ValueError(
+            f"there is no exercise {number!r}; there are {', '.join(_EXERCISES)} (chapters are listed in {__name__})"
+        )
     return _EXERCISES[number][0]

@@ -5,24 +5,23 @@ the two part is the smallest one that shows the mistake, and that is what the st
 """
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chapters_code import pooling
-
 __all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
 
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
-_NO_GRADIENT = "none comes back; build the answer from tensor operations on x, without .item() or .data"
+_NO_GRADIENT = "none comes back; build the answer from tensor operations on its input, without .item() or .detach()"
 # Kept under a name of our own: an answer may have put another function in the place of torch.isclose.
 _isclose = torch.isclose
 
@@ -80,6 +79,7 @@ def compare(
     *,
     gradients: bool = False,
     without: Sequence[str] = (),
+    closed: Sequence[Callable] = (),
     autograd: bool = True,
 ) -> None:
     """Raise `Wrong`, with the smallest call that shows it, unless `answer` equals `trusted` on every call.
@@ -88,9 +88,10 @@ def compare(
         answer: What the student wrote.
         trusted: The same computation by a library, or by slow and plain loops.
         calls: What both are called with.
-        gradients: Compare the gradient with respect to the first argument, too.
+        gradients: Compare the gradients with respect to all arguments that have one, too.
         without: Parts of the names of PyTorch operators that the answer must do without: "max_pool" closes
-            adaptive_max_pool2d, too.  The book's own max pooling is closed with them.
+            adaptive_max_pool2d, too.
+        closed: The book's own functions that the answer must do without.
         autograd: Whether the answer may let PyTorch work out a gradient.
     """
     calls = smallest_first(calls)
@@ -98,7 +99,7 @@ def compare(
     for which, what in enumerate(("result", "gradient") if gradients else ("result",)):
         for call in calls:
             with torch.set_grad_enabled(autograd):
-                given = _run(answer, trusted, call, gradients, without)
+                given = _run(answer, trusted, call, gradients, _closed(without, closed))
             with torch.enable_grad():
                 wanted = _value_and_gradient(trusted, call, gradients)
             if which < len(wanted):
@@ -117,31 +118,40 @@ def _judge(what: str, one: Any, other: Any, call: str) -> None:
 
 
 @contextmanager
-def _closed(operators: Sequence[str]) -> Iterator[None]:
-    """Refuse PyTorch's operators of these names, by whatever door they are called, and the book's max pooling."""
+def _closed(operators: Sequence[str], functions: Sequence[Callable]) -> Iterator[None]:
+    """Refuse PyTorch's operators of these names and these functions, by whatever door they are called."""
+    refusal = "This exercise asks you to build it yourself, without {}."
 
     class Guard(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, arguments=(), settings=None):
             name = function.overloadpacket.__name__
             if any(operator in name for operator in operators):
-                raise Wrong(f"This exercise asks you to build it yourself, without PyTorch's own ({name}).")
+                raise Wrong(refusal.format(f"PyTorch's own ({name})"))
             return function(*arguments, **(settings or {}))
 
-    reason = Wrong("This exercise asks you to build it yourself, without a ready pooling function.")
-    with ExitStack() as stack:
-        if operators:
-            stack.enter_context(Guard())
-            stack.enter_context(patch.object(pooling, "_lowest", side_effect=reason))
-        yield
+    def watch(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            raise Wrong(refusal.format(f"the book's {frame.f_code.co_name}"))
+
+    # A notebook has names of its own for the book's functions; their code is the same under every name.
+    codes = {function.__code__ for function in functions}
+    before = sys.getprofile()
+    if codes:
+        sys.setprofile(watch)
+    try:
+        with Guard() if operators else nullcontext():
+            yield
+    finally:
+        sys.setprofile(before)
 
 
-def _run(answer: Callable, trusted: Callable, call: Call, gradients: bool, without: Sequence[str]) -> tuple:
+def _run(answer: Callable, trusted: Callable, call: Call, gradients: bool, guard: AbstractContextManager) -> tuple:
     """Run the student's code, and turn whatever goes wrong in it into words."""
     inputs: list = []
 
     def watched(*arguments: Any, **settings: Any) -> Any:
         inputs.extend([*arguments, *settings.values()])
-        with _closed(without):
+        with guard:
             return answer(*arguments, **settings)
 
     try:
@@ -174,17 +184,26 @@ def _place(error: Exception, answer: Callable) -> str:
 
 
 def _value_and_gradient(function: Callable, call: Call, gradients: bool) -> tuple:
-    if not gradients or not call.arguments[0].is_floating_point():
+    """Return the value and, where asked for, the gradient: a tuple of them if several arguments have one."""
+    if not gradients:
         return (call.run(function),)
-    x = call.arguments[0].clone().requires_grad_()
-    # run() hands on a clone of x, and the gradient flows back through the cloning.
-    result = Call((x, *call.arguments[1:]), call.settings).run(function)
+    arguments = [
+        one.clone().requires_grad_() if isinstance(one, Tensor) and one.is_floating_point() else one
+        for one in call.arguments
+    ]
+    inputs = [one for one in arguments if isinstance(one, Tensor) and one.requires_grad]
+    # run() hands on clones, and the gradient flows back through the cloning.
+    result = Call(tuple(arguments), call.settings).run(function)
+    if not inputs:
+        return (result,)
     if not isinstance(result, Tensor) or not result.requires_grad:
         return result, None
     # Weights that differ from pixel to pixel, so that a gradient in the wrong place cannot cancel out.
     weights = torch.arange(1, result.numel() + 1, dtype=result.dtype).reshape(result.shape)
-    (gradient,) = torch.autograd.grad(result, x, weights)
-    return result.detach(), gradient
+    found = torch.autograd.grad(result, inputs, weights, allow_unused=True)
+    if any(one is None for one in found):
+        return result.detach(), None
+    return result.detach(), found[0] if len(found) == 1 else found
 
 
 def _difference(one: Any, other: Any) -> str | None:

@@ -6,6 +6,8 @@ message that holds these words.  The function's name says what is special about 
 
 from collections import defaultdict
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
 RIGHT: dict[str, list[Callable]] = defaultdict(list)
 WRONG: dict[str, list[tuple[Callable, str]]] = defaultdict(list)
@@ -25,3 +27,8 @@ def wrong(number: str, words: str) -> Callable[[Callable], Callable]:
         return answer
 
     return mark
+
+
+# One module for each chapter; each fills in its own.
+for _path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+    import_module(f"{__name__}.{_path.stem}")

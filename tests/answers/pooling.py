@@ -388,12 +388,12 @@ def calls_the_adaptive_one_on_each_window(x, kernel_size, stride, padding):
     return functional.adaptive_max_pool1d(cut.flatten(0, 1), 1).reshape(cut.shape[:-1])
 
 
-@wrong("1.4", "without a ready pooling function")
+@wrong("1.4", "without the book's max_pool2d")
 def calls_the_book(x, kernel_size, stride, padding):
     return max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
 
-@wrong("1.4", "without a ready pooling function")
+@wrong("1.4", "without the book's max_pool2d")
 def calls_the_loops_of_the_book(x, kernel_size, stride, padding):
     return max_pool2d_loops(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
@@ -553,7 +553,7 @@ def asks_the_layer_for_the_places(x, kernel_size, gradient):
     return functional.max_unpool2d(gradient, places, kernel_size, output_size=x.shape)
 
 
-@wrong("1.6", "without a ready pooling function")
+@wrong("1.6", "without the book's max_pool2d")
 def asks_autograd_of_the_book(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(max_pool2d(x, kernel_size), x, gradient)[0]
