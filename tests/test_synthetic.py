@@ -149,11 +149,11 @@ def test_main_crack_and_branches_are_one_piece_from_edge_to_edge(size, crack_wid
 
 def test_a_crack_that_leaves_the_picture_does_not_come_back():
     """By hand: three pixels inside, two above the picture, then inside again on the other side."""
-    canvas = np.zeros((16 + 2 * synthetic.RIM, 20 + 2 * synthetic.RIM), dtype=np.int64)
+    canvas = np.zeros((16 + 2 * synthetic._RIM, 20 + 2 * synthetic._RIM), dtype=np.int64)
     path = np.array([[2, 4], [1, 5], [0, 6], [-1, 7], [-1, 8], [0, 9], [1, 10]])
     synthetic._paint(canvas, synthetic._dice(0), path, np.ones(7, dtype=np.int64))
 
-    assert (np.argwhere(canvas) - synthetic.RIM).tolist() == [[0, 6], [1, 5], [2, 4]]
+    assert (np.argwhere(canvas) - synthetic._RIM).tolist() == [[0, 6], [1, 5], [2, 4]]
 
 
 def test_each_branch_adds_crack_pixels():

@@ -1,5 +1,5 @@
-"""Pictures with masks, real and drawn, behind one interface.
+"""Where pictures and masks come from: files, drawn roads, photographs of cracks (Chapters 00, 01 and 07).
 
-Every set answers `len(data)` and `data[i]` with an image, uint8 (3, H, W), and a mask, int64 (H, W),
-and carries `ids`, `classes`, `palette` and `ignore_index`.
+A sample is always a pair: an image, uint8 (3, H, W), and a mask, int64 (H, W), in which 255 is not counted.
+Importing a module of this package reads nothing and downloads nothing.
 """

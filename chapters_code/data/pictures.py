@@ -81,7 +81,7 @@ def write_mask(path: str | Path, mask: Tensor) -> None:
         ValueError: `mask` has another rank, holds fractions or numbers outside 0..255.
     """
     _check_mask(mask)
-    image = Image.fromarray(mask.numpy(force=True).astype(np.uint8), mode=None)
+    image = Image.fromarray(mask.numpy(force=True).astype(np.uint8))
     image.putpalette(palette().numpy().tobytes())
     # First beside its place, then moved there in one step: a run that is broken off leaves no half file.
     path = Path(path)

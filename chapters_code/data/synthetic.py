@@ -1,4 +1,4 @@
-"""Drawn roads with a crack whose every pixel is known (Chapters 0, 1 and 7).
+"""Drawn roads with a crack whose every pixel is known (Chapters 00, 01 and 07).
 
 The mask of a photograph is somebody's opinion.  Here the crack is painted, so the mask is the truth:
 a pixel is crack if and only if it was painted.  The ground is a photograph of gravel that
@@ -25,6 +25,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from chapters_code.data.pictures import VOID
+
 __all__ = ["DISTRACTORS", "SURFACES", "Road", "SyntheticCracks", "cracked_road"]
 
 SURFACES = {  # mean red, green and blue; how far the stones stand out from it, in grey levels
@@ -33,7 +35,7 @@ SURFACES = {  # mean red, green and blue; how far the stones stand out from it, 
 }
 DISTRACTORS = ("shadow", "stain", "joint", "paint")
 
-RIM = 9  # pixels: the widest brush
+_RIM = 9  # pixels: the widest brush
 
 Dice = Callable[..., int | np.ndarray]
 
@@ -104,8 +106,8 @@ def cracked_road(
 
 def _cracks(size: tuple[int, int], dice: Dice, crack_width: int, branches: int) -> np.ndarray:
     """Paint the cracks: int64 (H, W), how dark each pixel is in 1/256, 0 where there is no crack."""
-    canvas = np.zeros(np.add(size, 2 * RIM), dtype=np.int64)  # with room for the brush at the edge
-    picture = canvas[RIM:-RIM, RIM:-RIM]
+    canvas = np.zeros(np.add(size, 2 * _RIM), dtype=np.int64)  # with room for the brush at the edge
+    picture = canvas[_RIM:-_RIM, _RIM:-_RIM]
     if crack_width == 0:
         return picture
     axis = dice(0, 1)  # 0: the main crack runs down, 1: it runs to the right
@@ -151,13 +153,13 @@ def _rough(dice: Dice, length: int, amplitude: int) -> np.ndarray:
 
 
 def _paint(canvas: np.ndarray, dice: Dice, path: np.ndarray, widths: np.ndarray) -> None:
-    """Draw along `path` with a round brush `widths` pixels across; `canvas` has a rim of `RIM`."""
+    """Draw along `path` with a round brush `widths` pixels across; `canvas` has a rim of `_RIM`."""
     shades = 150 + 6 * widths + np.clip(_rough(dice, len(path), 32), -32, 32)
     widths = widths - np.minimum(np.abs(_rough(dice, len(path), 2)), widths // 3)
     for spot, width, shade in zip(path, widths, shades, strict=True):
-        if (spot < 0).any() or (spot >= np.subtract(canvas.shape, 2 * RIM)).any():
+        if (spot < 0).any() or (spot >= np.subtract(canvas.shape, 2 * _RIM)).any():
             break  # what has left the picture does not come back
-        row, column = spot - width // 2 + RIM
+        row, column = spot - width // 2 + _RIM
         patch = canvas[row : row + width, column : column + width]
         np.maximum(patch, _brush(width, shade), out=patch)
 
@@ -302,7 +304,7 @@ class SyntheticCracks(Dataset):
 
     classes = ("pavement", "crack")
     palette = ((0, 0, 0), (255, 255, 255))
-    ignore_index = 255
+    ignore_index = VOID
 
     def __init__(
         self,
