@@ -187,7 +187,7 @@ def avg_pool2d(
     geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
     _need_fractions(x)
     # Means, not sums: four bright pixels of a float16 picture can add up to infinity.
-    means = windows(x, kernel_size, stride, padding, ceil_mode).mean(dim=-1)
+    means = _cut(_pad(x, padding, fill=0), *geometry, fill=0).mean(dim=-1)
     # What share of each window counts?  Pool a picture of ones; what hangs over the far edge is never counted.
     ones = _pad(torch.ones_like(x[..., :1, :, :]), padding, fill=float(count_include_pad))
     return means / _cut(ones, *geometry, fill=0).mean(dim=-1)

@@ -68,7 +68,7 @@ def conv_size(size: Size, kernel_size: Size, stride: Size = 1, padding: Size = 0
         >>> conv_size((320, 480), 3, stride=2, padding=1)
         (160, 240)
     """
-    return _each_side(_conv_side, size, kernel_size, stride, padding, dilation)
+    return _each_side(_conv_side, size=size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
 
 
 def pool_size(
@@ -111,7 +111,8 @@ def pool_size(
             )
         return _conv_side(size, kernel_size, stride, padding, dilation, ceil_mode)
 
-    return _each_side(side, size, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+    stride = kernel_size if stride is None else stride
+    return _each_side(side, size=size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
 
 
 def conv_transpose_size(
@@ -146,7 +147,7 @@ def conv_transpose_size(
         (320, 480)
     """
 
-    def side(size: int, kernel_size: int, stride: int, padding: int, dilation: int, output_padding: int) -> int:
+    def side(size: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
         if output_padding >= max(stride, dilation):
             raise ValueError(
                 f"output_padding must be smaller than stride or dilation, got output_padding {output_padding},"
@@ -157,9 +158,15 @@ def conv_transpose_size(
             raise ValueError(f"nothing is left: padding {padding} cuts away the whole output; take a smaller padding")
         return result
 
-    more = pair(output_padding, "output_padding", least=0)
-    size = size if isinstance(output_padding, int) else pair(size, "size")
-    return _each_side(side, size, kernel_size, stride, padding, dilation, more)
+    return _each_side(
+        side,
+        size=size,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
 
 
 def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Size:
@@ -188,7 +195,7 @@ def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Siz
     if mode not in _DWT_MODES:
         raise ValueError(f"mode must be one of {', '.join(_DWT_MODES)}; got {mode!r}")
     overlap = 1 if mode == "periodization" else filter_length - 1
-    return _each_side(lambda side, *_: (side + overlap) // 2, size, filter_length)
+    return _each_side(lambda size: (size + overlap) // 2, size=size)
 
 
 def interpolate_size(size: Size, scale_factor: float) -> Size:
@@ -211,35 +218,19 @@ def interpolate_size(size: Size, scale_factor: float) -> Size:
     if isinstance(scale_factor, bool) or not (isinstance(scale_factor, int | float) and 0 < scale_factor < math.inf):
         raise ValueError(f"scale_factor must be one number above 0, such as 2 or 0.5, got {scale_factor!r}")
 
-    def side(size: int, *_: int) -> int:
+    def side(size: int) -> int:
         if size * scale_factor < 1:
             raise ValueError(f"no pixel is left of {size} at scale_factor {scale_factor}; take a larger one")
         return int(size * scale_factor)
 
-    return _each_side(side, size, 1)
+    return _each_side(side, size=size)
 
 
-def _each_side(
-    side: Callable[..., int],
-    size: Size,
-    kernel_size: Size,
-    stride: Size = 1,
-    padding: Size = 0,
-    dilation: Size = 1,
-    *more: tuple[int, int],
-) -> Size:
-    """Check the settings that all operators share, and ask `side` once for H and once for W."""
-    settings = (
-        pair(size, "size"),
-        pair(kernel_size, "kernel_size"),
-        pair(stride, "stride"),
-        pair(padding, "padding", least=0),
-        pair(dilation, "dilation"),
-        *more,
-    )
-    height, width = (side(*numbers) for numbers in zip(*settings, strict=True))
-    all_single = all(isinstance(given, int) for given in (size, kernel_size, stride, padding, dilation))
-    return height if all_single and height == width else (height, width)
+def _each_side(side: Callable[..., int], **settings: Size) -> Size:
+    """Check the settings, each one number or a pair, and ask `side` once for H and once for W."""
+    pairs = {name: pair(given, name, least=0 if "padding" in name else 1) for name, given in settings.items()}
+    height, width = (side(**{name: both[i] for name, both in pairs.items()}) for i in (0, 1))
+    return height if all(isinstance(given, int) for given in settings.values()) else (height, width)
 
 
 def _reach(kernel_size: int, dilation: int) -> int:

@@ -96,14 +96,14 @@ def compare(
     """
     calls = smallest_first(calls)
     # All values first: an answer whose values are wrong anywhere is not told to look at its gradient.
-    for which, what in enumerate(("result", "gradient") if gradients else ("result",)):
+    for with_gradient in (False, True) if gradients else (False,):
         for call in calls:
             with torch.set_grad_enabled(autograd):
-                given = _run(answer, trusted, call, gradients, _closed(without, closed))
+                given = _run(answer, trusted, call, with_gradient, _closed(without, closed))
             with torch.enable_grad():
-                wanted = _value_and_gradient(trusted, call, gradients)
-            if which < len(wanted):
-                _judge(what, given[which], wanted[which], call.described(trusted))
+                wanted = _value_and_gradient(trusted, call, with_gradient)
+            for what, one, other in zip(("result", "gradient")[: len(wanted)], given, wanted, strict=True):
+                _judge(what, one, other, call.described(trusted))
 
 
 def _judge(what: str, one: Any, other: Any, call: str) -> None:

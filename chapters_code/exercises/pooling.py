@@ -1,6 +1,6 @@
 """Checks and hints of Chapter 01: pooling of several kinds, what survives it, and its gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import torch
@@ -33,12 +33,16 @@ def _pictures() -> list[Tensor]:
     ]
 
 
+def _fitting(pictures: Iterable[Tensor], kernels: Sequence[int]) -> list[tuple[Tensor, int]]:
+    """Pair each picture with each kernel size that is not larger than it."""
+    return [(x, kernel) for x in pictures for kernel in kernels if kernel <= min(x.shape[-2:])]
+
+
 def _check_min_pool2d(answer: Callable) -> None:
     def trusted(x: Tensor, kernel_size: int) -> Tensor:
         return -functional.max_pool2d(-x, kernel_size)
 
-    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3) if kernel <= min(x.shape[-2:])]
-    compare(answer, trusted, calls, gradients=True)
+    compare(answer, trusted, [Call.of(*one) for one in _fitting(_pictures(), (1, 2, 3))], gradients=True)
 
 
 def _check_median_pool2d(answer: Callable) -> None:
@@ -51,7 +55,7 @@ def _check_median_pool2d(answer: Callable) -> None:
             out[n, c, i, j] = numbers[(len(numbers) - 1) // 2]
         return out
 
-    compare(answer, trusted, [Call.of(x, k) for x in _pictures() for k in (1, 2, 3) if k <= min(x.shape[-2:])])
+    compare(answer, trusted, [Call.of(*one) for one in _fitting(_pictures(), (1, 2, 3))])
 
 
 def _check_unpool_mean(answer: Callable) -> None:
@@ -104,9 +108,7 @@ def _check_max_pool2d_gradient(answer: Callable) -> None:
     pictures = (*_pictures(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 5, 4))
     calls = [
         Call.of(x, kernel, _digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
-        for x in pictures
-        for kernel in (2, 3)
-        if kernel <= min(x.shape[-2:])
+        for x, kernel in _fitting(pictures, (2, 3))
     ]
     compare(answer, trusted, calls, without=("max_pool",), closed=_READY, autograd=False)
 
