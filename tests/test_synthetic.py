@@ -10,9 +10,19 @@ import torch
 from scipy import ndimage
 from torch.testing import assert_close
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
-from chapters_code.data import synthetic
-from chapters_code.data.synthetic import DISTRACTORS, SURFACES, Road, SyntheticCracks, cracked_road
+from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.synthetic import (
+    DISTRACTORS,
+    SURFACES,
+    SyntheticCracks,
+    cracked_road,
+    cracks,
+    pavement,
+    textures,
+)
+from chapters_code.data.synthetic.chance import dice_of
 
 SIZES = [(96, 128), (64, 40), (16, 200), (130, 17)]
 EIGHT = np.ones((3, 3))  # neighbours by side or corner
@@ -30,7 +40,7 @@ def mask_of(*args, **kwargs):
 def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     road = cracked_road(size, crack_width=2, surface=surface)
 
-    assert isinstance(road, Road)
+    assert isinstance(road, Pair)
     assert road.image.shape == (3, *size)
     assert road.image.dtype == torch.uint8
     assert road.mask.shape == size
@@ -66,7 +76,7 @@ def test_stones_are_the_installed_gravel_four_times_smaller():
     """scikit-image's own block average is the reference."""
     data, transform = pytest.importorskip("skimage.data"), pytest.importorskip("skimage.transform")
     small = transform.downscale_local_mean(data.gravel(), (4, 4))
-    stones = synthetic._photograph("gravel", 4)
+    stones = textures.photograph("gravel", 4)
 
     np.testing.assert_allclose(stones[:128, :128], (small - small.mean()) / small.std(), atol=1e-9)
     np.testing.assert_array_equal(stones, stones[::-1])  # a mirror: both ends meet without a seam
@@ -86,7 +96,7 @@ def test_surfaces_have_their_tone_and_no_clipped_pixel(surface):
 def test_whatever_the_stones_there_is_room_for_darker_and_brighter(monkeypatch):
     """Stones forty times as harsh as the photograph's still leave every crack pixel its difference."""
     harsh = np.where(np.add.outer(np.arange(60), np.arange(60)) % 2, 40.0, -40.0)
-    monkeypatch.setattr(synthetic, "_photograph", lambda *_: harsh)
+    monkeypatch.setattr(textures, "photograph", lambda *_: harsh)
     bare = cracked_road((24, 36), 0).image
     bright, mask = cracked_road((24, 36), 3, bright=True)
 
@@ -113,7 +123,7 @@ def test_a_crack_of_width_one_is_one_pixel_in_each_row_or_column(size):
 @pytest.mark.parametrize("crack_width", range(2, 10))
 def test_a_crack_is_as_wide_as_its_brush(crack_width):
     """At its widest the brush fits; nowhere is it thinner than two thirds, or fits a square 2 larger."""
-    brush = synthetic._brush(crack_width, 200) > 0
+    brush = cracks._brush(crack_width, 200) > 0
     square = np.ones((crack_width + 2, crack_width + 2))
     for seed in range(10):
         mask = mask_of((96, 128), crack_width, seed)
@@ -131,7 +141,7 @@ def test_brush_of_five_by_hand():
     expected = [[0, 80, 80, 80, 0], [80, 80, 100, 80, 80], [80, 100, 100, 100, 80]]
     expected += expected[1::-1]
 
-    assert synthetic._brush(5, 100).tolist() == expected
+    assert cracks._brush(5, 100).tolist() == expected
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -149,11 +159,11 @@ def test_main_crack_and_branches_are_one_piece_from_edge_to_edge(size, crack_wid
 
 def test_a_crack_that_leaves_the_picture_does_not_come_back():
     """By hand: three pixels inside, two above the picture, then inside again on the other side."""
-    canvas = np.zeros((16 + 2 * synthetic._RIM, 20 + 2 * synthetic._RIM), dtype=np.int64)
+    canvas = np.zeros((16 + 2 * cracks._RIM, 20 + 2 * cracks._RIM), dtype=np.int64)
     path = np.array([[2, 4], [1, 5], [0, 6], [-1, 7], [-1, 8], [0, 9], [1, 10]])
-    synthetic._paint(canvas, synthetic._dice(0), path, np.ones(7, dtype=np.int64))
+    cracks._paint(canvas, dice_of(0), path, np.ones(7, dtype=np.int64))
 
-    assert (np.argwhere(canvas) - synthetic._RIM).tolist() == [[0, 6], [1, 5], [2, 4]]
+    assert (np.argwhere(canvas) - cracks._RIM).tolist() == [[0, 6], [1, 5], [2, 4]]
 
 
 def test_each_branch_adds_crack_pixels():
@@ -222,7 +232,7 @@ def test_masks_are_the_same_on_every_machine(size, crack_width, seed, branches, 
 def test_images_are_the_same_on_every_machine(monkeypatch):
     """On a stand-in photograph, so that a new file in scikit-image is not taken for our fault."""
     row, column = np.arange(40)[:, None], np.arange(60)
-    monkeypatch.setattr(synthetic, "_photograph", lambda *_: (row * 7 + column * column) % 64 / 16 - 2)
+    monkeypatch.setattr(textures, "photograph", lambda *_: (row * 7 + column * column) % 64 / 16 - 2)
     image = cracked_road((50, 70), 3, seed=5, branches=1, distractors=DISTRACTORS).image
 
     assert hashlib.sha256(bytes(image.flatten().tolist())).hexdigest()[:16] == "a6a14b5f58111106"
@@ -290,12 +300,62 @@ def test_the_set_has_the_interface_of_the_real_ones():
 
     assert len(roads) == len(roads.ids) == len(set(roads.ids)) == 5
     assert len(list(roads)) == 5  # IndexError ends the loop
+    assert isinstance(roads, Segmentation)
     assert roads.classes == ("pavement", "crack")
+    assert roads.origin == "drawn roads, seed 0"
     assert len(roads.palette) == len(roads.classes)
     assert roads.ignore_index == 255
     image, mask = next(iter(DataLoader(roads, batch_size=3)))
     assert image.shape == (3, 3, 48, 64)
     assert mask.shape == (3, 48, 64)
+
+
+def test_the_roads_of_a_set_are_the_same_on_every_machine():
+    """Masks of twelve roads; that the images do not change is held by the stored outputs of Chapter 01, too."""
+    digest = hashlib.sha256()
+    for road in SyntheticCracks(12, (48, 64), seed=3):
+        digest.update(bytes(road.mask.flatten().tolist()))
+
+    assert digest.hexdigest()[:16] == "8441df829e1e5a1e"
+
+
+def test_a_transform_sees_image_and_mask_together():
+    """A joint flip of torchvision: the crack of the mask stays on the crack of the image."""
+    roads = SyntheticCracks(3, (48, 64), transform=v2.RandomHorizontalFlip(p=1))
+    plain = SyntheticCracks(3, (48, 64))
+
+    for i in range(3):
+        assert type(roads[i].image) is torch.Tensor
+        assert_close(roads[i].image, plain[i].image.flip(-1))
+        assert_close(roads[i].mask, plain[i].mask.flip(-1))
+
+
+def test_a_set_lies_on_the_surfaces_it_was_given():
+    """Brick is much redder than it is blue, asphalt is not; of two surfaces some roads have the one, some the other."""
+
+    def red_over_blue(*surfaces):
+        roads = SyntheticCracks(12, (32, 48), crack_widths=(0,), surfaces=surfaces)
+        return torch.tensor([(road.image[0].float().mean() - road.image[2].float().mean()).item() for road in roads])
+
+    assert red_over_blue("brick").min() > 15 > red_over_blue("asphalt").max()
+    assert 2 <= (red_over_blue("asphalt", "brick") > 15).sum() <= 10
+
+
+def test_brick_is_a_photograph_of_brick(monkeypatch):
+    cut, names = textures.cutting, []
+    monkeypatch.setattr(pavement, "cutting", lambda *given: names.append(given[2]) or cut(*given))
+    cracked_road(surface="brick")
+    assert set(names) == {"brick", "gravel"}  # gravel gives the hues
+    names.clear()
+    cracked_road(surface="concrete")
+    assert set(names) == {"gravel"}
+
+
+def test_surfaces_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match="surfaces.*brick.*got 'brick'"):
+        SyntheticCracks(3, surfaces="brick")
+    with pytest.raises(ValueError, match=r"surfaces.*got \(\)"):
+        SyntheticCracks(3, surfaces=())
 
 
 def test_crack_pixels_are_as_rare_as_in_real_photographs():
@@ -366,7 +426,7 @@ def test_an_index_out_of_the_set_is_an_index_error(index):
 
 def test_without_scikit_image_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage", None)  # as if it were not installed
-    synthetic._photograph.cache_clear()
+    textures.photograph.cache_clear()
 
     with pytest.raises(ImportError, match="pip install .*scikit-image"):
         cracked_road()

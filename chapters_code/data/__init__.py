@@ -1,5 +1,24 @@
-"""Where pictures and masks come from: files, drawn roads, photographs of cracks (Chapters 00, 01 and 07).
+"""Where pictures and masks come from: photographs, drawn twins of them, files (Chapters 00, 01, 06, 07 and 09).
 
-A sample is always a pair: an image, uint8 (3, H, W), and a mask, int64 (H, W), in which 255 is not counted.
+Six sets, one interface (`data.pairs.Segmentation`): each gives pairs of an image, uint8 (3, H, W), and a mask,
+int64 (H, W), in which 255 is not counted.
+
+    photographs     VOCSegmentation   CrackSegmentation   SaliencySegmentation
+    drawn           SyntheticVOC      SyntheticCracks     SyntheticSaliency
+
 Importing a module of this package reads nothing and downloads nothing.
 """
+
+from chapters_code.data.cracks import CrackSegmentation
+from chapters_code.data.saliency import SaliencySegmentation
+from chapters_code.data.synthetic import SyntheticCracks, SyntheticSaliency, SyntheticVOC
+from chapters_code.data.voc import VOCSegmentation
+
+__all__ = [
+    "CrackSegmentation",
+    "SaliencySegmentation",
+    "SyntheticCracks",
+    "SyntheticSaliency",
+    "SyntheticVOC",
+    "VOCSegmentation",
+]

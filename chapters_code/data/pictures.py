@@ -12,16 +12,37 @@ number.
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-__all__ = ["VOID", "colour_mask", "decode_picture", "palette", "read_mask", "read_picture", "write_mask"]
+__all__ = [
+    "VOID",
+    "Head",
+    "colour_mask",
+    "decode_picture",
+    "palette",
+    "read_head",
+    "read_mask",
+    "read_picture",
+    "turn_upright",
+    "write_mask",
+]
 
 VOID = 255
+
+
+class Head(NamedTuple):
+    """What the first bytes of a picture file tell about it."""
+
+    size: tuple[int, int]  # height and width in pixels, upright
+    orientation: int  # how it is stored, 1 to 8 in EXIF's numbering; 1 = upright
 
 
 def read_picture(path: str | Path) -> Tensor:
@@ -50,6 +71,33 @@ def decode_picture(content: bytes) -> Tensor:
             )
         image.info.pop("transparency", None)  # Pillow would warn before it drops that of a palette
         return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def read_head(path: str | Path) -> Head:
+    """Read a picture's size, as `read_picture` gives it, and its EXIF orientation; the pixels are not decoded.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a picture or breaks off at once; the error names it.
+    """
+    with open(path, "rb") as file:
+        try:
+            with _faults_in_words(), Image.open(file) as image:
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+                orientation = orientation if orientation in range(1, 9) else 1  # as Pillow does with nonsense
+                width, height = image.size if orientation < 5 else image.size[::-1]
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    return Head((height, width), orientation)
+
+
+def turn_upright(x: Tensor, orientation: int) -> Tensor:
+    """Turn (..., H, W), stored in one of EXIF's eight orientations, upright; from 5 on, H and W change places."""
+    if orientation >= 5:
+        x = x.mT
+    # What is stored first was, by the standard, at the right, at the bottom, or both.
+    sides = [side for side, stored in ((-1, (2, 3, 6, 7)), (-2, (3, 4, 7, 8))) if orientation in stored]
+    return x.flip(sides).contiguous()
 
 
 def read_mask(path: str | Path) -> Tensor:
@@ -120,16 +168,23 @@ def colour_mask(mask: Tensor) -> Tensor:
 
 def _opened(content: bytes) -> Image.Image:
     """Open a picture and read all of it, so that a file that breaks off is noticed here and not later."""
-    try:
+    with _faults_in_words():
         image = Image.open(io.BytesIO(content))
         image.load()
+    return image
+
+
+@contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """Make a ValueError that says what to do of whatever Pillow raises."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise ValueError("not a picture that Pillow can read; is it an HTML page or an empty file?") from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"the picture is damaged or far too large ({error}); fetch it again") from None
     except OSError as error:
         raise ValueError(f"the picture is damaged or breaks off ({error}); fetch it again") from None
-    return image
 
 
 def _check_mask(mask: Tensor) -> None:

@@ -1,0 +1,153 @@
+"""Where a data set is, wherever it has to come from (Chapters 06, 07 and 09).
+
+    BOOK_DATA names a folder that has it  -->  that
+    it was downloaded before              -->  that
+    a mirror delivers it                  -->  downloaded, checked, and kept for the next time
+    none of these                         -->  a synthetic twin is drawn, and a warning says so
+
+Downloads are kept in the folder that BOOK_CACHE names, else where this system keeps such things.  With BOOK_OFFLINE=1
+nothing is downloaded.
+
+A twin takes the place of a set that cannot be *reached*.  A set that arrives damaged or as something else is an
+error: you would want to know.
+"""
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pooch
+from filelock import FileLock, Timeout
+
+from chapters_code.data.download import Unreachable, WrongData, check_space, fetch
+from chapters_code.data.sources import SOURCES, Source
+from chapters_code.data.unpack import check, unpack
+
+__all__ = ["Found", "TwinWarning", "cache_folder", "find"]
+
+# Why a set could not be downloaded, by its place.  Not tried again in this run of Python: every try may cost a minute.
+_unreachable: dict[Path, str] = {}
+
+
+class Found(NamedTuple):
+    """A data set on this machine."""
+
+    path: Path  # laid out as the page on data sets says
+    origin: str  # in words, for the records of training runs; holds no path
+
+
+class TwinWarning(UserWarning):
+    """Drawn pictures stand in for photographs."""
+
+
+def find(name: str, download: bool | None = None) -> Found:
+    """Give the folder of a data set: the reader's own, a download, or else a drawn twin.
+
+    Args:
+        name: "voc2012", "crack/DeepCrack", "crack/CFD", "sod/ECSSD" or "sod/DUTS".
+        download: Whether the network may be used.  None: yes, unless BOOK_OFFLINE is set.
+
+    Returns:
+        The folder, and in words where its pictures are from.  A twin's origin begins with "synthetic twin of".
+
+    Raises:
+        ValueError: There is no such set, or what was downloaded is not that set (`WrongData`).
+        FileNotFoundError: BOOK_DATA names something that is no folder.
+        OSError: The disk is full, or would be.
+
+    Warns:
+        TwinWarning: The set could not be had, and a twin was drawn; the message says why, and the way by hand.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
+    source = SOURCES[name]
+    if os.environ.get("BOOK_DATA"):
+        own = Path(os.environ["BOOK_DATA"]).expanduser()
+        if not own.is_dir():
+            raise FileNotFoundError(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
+        if (own / name).is_dir():
+            return Found(own / name, f"{source.title}, from the folder that BOOK_DATA names")
+    place = cache_folder() / name
+    if download is None:
+        download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
+    if not place.is_dir() and download and place not in _unreachable:
+        try:
+            _obtain(name, source, place)
+        except Unreachable as error:
+            _unreachable[place] = str(error)
+    if place.is_dir():
+        return Found(place, f"{source.title}, downloaded; see {source.page}")
+    reason = _unreachable.get(place, "") if download else "Nothing may be downloaded now."
+    warnings.warn(
+        f"{source.title} is not here: its synthetic twin is used, drawn pictures in its place.\n{reason}",
+        TwinWarning,
+        stacklevel=2,
+    )
+    return Found(_twin(name), f"synthetic twin of {source.title}")
+
+
+def cache_folder() -> Path:
+    """Give the folder of downloads: the one that BOOK_CACHE names, else the system's for such things."""
+    return Path(os.environ.get("BOOK_CACHE") or pooch.os_cache("keep-the-crack")).expanduser()
+
+
+def _obtain(name: str, source: Source, place: Path) -> None:
+    """Download a set, unpack and check it aside, and move it into place in one step."""
+    aside = cache_folder() / "downloads" / name  # on the same disk as `place`: else the move were a slow copy
+    with _alone(name):
+        if place.is_dir():
+            return  # another process was faster
+        print(f"{source.title}: {source.terms}\nIf you use it, cite {source.citation}.", flush=True)
+        fresh = aside / "unpacked"
+        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
+        aside.mkdir(parents=True, exist_ok=True)
+        check_space(aside, sum(archive.size for archive in source.archives) - sum(_sizes(aside)))
+        archives = [fetch(archive, aside) for archive in source.archives]
+        try:
+            unpack(archives, source, fresh)
+            check(source, fresh)
+        except WrongData as error:
+            for archive in archives:
+                archive.unlink()  # else the next try would take it again
+            raise WrongData(f"{error}\nThe download was deleted; the next try fetches it anew.") from error
+        notes = (source.title, source.page, source.terms, source.citation)
+        (fresh / "SOURCE.txt").write_text("\n".join(notes) + "\n", encoding="utf-8")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(fresh, place)
+        shutil.rmtree(aside)
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.iterdir() if path.is_file()]
+
+
+def _twin(name: str) -> Path:
+    """Give the twin's folder, drawn now if it was not before."""
+    from chapters_code.data.synthetic import write_twin  # here: it brings the drawing tools, which most never need
+
+    twins = cache_folder() / "twins"
+    with _alone(name):
+        write_twin(name, twins, count=200, seed=0)  # leaves a finished one as it is
+    return twins / name
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let one process at a time obtain a set; the others wait, and find it ready."""
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    # The system frees the lock of a process that dies.  The file stays: to delete it would let two in at once.
+    lock = FileLock(folder / f"{name.replace('/', '-')}.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        print(f"Another process is getting {name}; waiting for it ...", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,318 @@
+"""What all data sets of the book share: numbered pairs of an image and a mask (Chapters 00, 06, 07 and 09).
+
+Whatever the set, sample `i` is the same kind of thing, and its id says which one it is:
+
+    dataset[i]  -->  Pair(image uint8 (3, H, W), mask int64 (H, W))          dataset.ids[i]  -->  "2007_000032"
+
+Mask values are class numbers, rows of `classes`; 255 means "do not count".  A `transform` sees image and mask
+together, so that a crop cuts both at the same place; any joint transform of `torchvision.transforms.v2` will do.
+
+`Segmentation` is the interface; `FilePairs` fills it from a folder of photographs and a folder of masks, and refuses
+whatever does not fit together, by the name of the file.
+"""
+
+import hashlib
+import itertools
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from chapters_code.data.pictures import VOID, read_head, read_mask, read_picture, turn_upright
+
+__all__ = ["FilePairs", "Pair", "Segmentation", "Subset", "ids_in_folders", "ids_in_list", "locate"]
+
+
+class Pair(NamedTuple):
+    """A picture and the truth about it."""
+
+    image: Tensor  # uint8 (3, H, W), RGB
+    mask: Tensor  # int64 (H, W), class numbers, 255 = do not count
+
+
+class Segmentation(Dataset):
+    """A data set of pairs; each set of the book is a subclass that says how pair `i` is read.
+
+    Args:
+        ids: The name of each pair, in order.
+        origin: In words, where the pairs come from; it goes into the records of training runs.
+        transform: Called with a `tv_tensors.Image` and a `tv_tensors.Mask`; gives both back, changed alike.
+
+    Attributes:
+        classes: The classes' names; class k is `classes[k]`.
+        palette: The colour in which each class is shown, (red, green, blue).
+        ignore_index: The mask value that is not counted, 255.
+        dropped: The ids that `drop_smaller` left out.
+    """
+
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    ignore_index = VOID
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, ids: Sequence[str], origin: str, transform: Callable | None = None) -> None:
+        self.ids = tuple(ids)
+        self.origin = origin
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Pair:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}, got {index}")
+        image, mask = self.read(index % len(self))
+        if self.transform is None:
+            return Pair(image, mask)
+        # Here and not above: torchvision takes longer to import than all the rest, and only transforms need it.
+        from torchvision import tv_tensors
+
+        image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        # Back to plain tensors: what follows is arithmetic, and a tensor that remembers its kind slows it down.
+        return Pair(image.as_subclass(Tensor), mask.as_subclass(Tensor))
+
+    def read(self, index: int) -> Pair:
+        """Give pair `index`, 0 to len - 1, as it is stored, before any transform."""
+        raise NotImplementedError
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Give height and width of pair `index`, 0 to len - 1, in pixels, before any transform."""
+        height, width = self.read(index).mask.shape
+        return height, width
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the ids in their order, as 64 hexadecimal digits.
+
+        Equal for two sets that name the same pairs in the same order.  It says nothing of the pixels.
+        """
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+
+    def subset(self, indices: Iterable[int]) -> "Subset":
+        """Give the set of the pairs `indices` of this one, in that order."""
+        return Subset(self, indices)
+
+    def drop_smaller(self, size: tuple[int, int]) -> "Subset":
+        """Give the set without the pictures from which no window of `size` can be cut.
+
+        The other way to live with small pictures is to pad them: `transforms.random_crop` does so by itself.
+
+        Args:
+            size: Height and width of the window in pixels.
+
+        Returns:
+            The pairs at least as high and as wide, in their order; `dropped` has the ids of the others.
+
+        Raises:
+            ValueError: `size` is not two whole numbers, or no picture is large enough.
+        """
+        height, width = checked_size(size)
+        sizes = [self.size_of(index) for index in range(len(self))]
+        large = [high >= height and wide >= width for high, wide in sizes]
+        if not any(large):
+            high, wide = max(sizes, key=math.prod)
+            raise ValueError(
+                f"none of the {len(self)} pictures has {height} x {width} pixels (height x width); the largest has"
+                f" {high} x {wide}: take a smaller crop, or pad the pictures"
+            )
+        kept = self.subset(itertools.compress(range(len(self)), large))
+        kept.dropped += tuple(name for name, is_large in zip(self.ids, large, strict=True) if not is_large)
+        return kept
+
+
+class Subset(Segmentation):
+    """Some pairs of a data set, as a data set: like `torch.utils.data.Subset`, with ids, classes and the rest.
+
+    Args:
+        whole: The data set; its transform is taken over.
+        indices: Which pairs, in the order wanted.
+
+    Raises:
+        IndexError: `whole` has no such pair.
+    """
+
+    def __init__(self, whole: Segmentation, indices: Iterable[int]) -> None:
+        self.whole, self.indices = whole, tuple(range(len(whole))[index] for index in indices)
+        super().__init__([whole.ids[index] for index in self.indices], whole.origin, whole.transform)
+        self.classes, self.palette, self.ignore_index = whole.classes, whole.palette, whole.ignore_index
+        self.dropped = whole.dropped
+
+    def read(self, index: int) -> Pair:
+        return self.whole.read(self.indices[index])
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return self.whole.size_of(self.indices[index])
+
+
+class FilePairs(Segmentation):
+    """Pairs in files: photographs `<id>.jpg` in one folder, masks `<id>.png` in another.
+
+    That each id has its two files is checked at once, from a listing of the folders; the files themselves are opened
+    when their pair is asked for.
+
+    Args:
+        ids: The name of each pair, in order.
+        images: The folder of the photographs.
+        masks: The folder of the masks.
+        origin: In words, where the pairs come from.
+        transform: As for `Segmentation`.
+
+    Attributes:
+        meaning: What a number in a mask file stands for: {number: class}.  Every other number is refused.
+
+    Raises:
+        FileNotFoundError: A folder or a file is missing; the message names the first and counts the others.
+    """
+
+    meaning: Mapping[int, int]
+
+    def __init__(
+        self, ids: Sequence[str], images: Path, masks: Path, origin: str, transform: Callable | None = None
+    ) -> None:
+        super().__init__(ids, origin, transform)
+        self.images, self.masks = Path(images), Path(masks)
+        for folder, ending in ((self.images, ".jpg"), (self.masks, ".png")):
+            there = set(_listing(folder))
+            missing = [name + ending for name in self.ids if name + ending not in there]
+            if missing:
+                raise FileNotFoundError(
+                    f"{folder / missing[0]} is missing ({len(missing)} of {len(self)} files are, in {folder}):"
+                    " the set was not unpacked completely; unpack it again"
+                )
+
+    def read(self, index: int) -> Pair:
+        """Read pair `index` from its two files.
+
+        A camera may have stored the photograph lying on its side, with a note to turn it (EXIF orientation).  The
+        picture comes upright, and a mask that was drawn on the lying picture is turned with it.
+
+        Raises:
+            ValueError: A file is damaged, the two differ in size, the mask holds a number that means nothing here, or
+                nobody can tell whether the mask has to be turned; the message names the files.
+        """
+        photo, drawing = self.images / f"{self.ids[index]}.jpg", self.masks / f"{self.ids[index]}.png"
+        image, mask = read_picture(photo), self._classes(drawing)
+        orientation = read_head(photo).orientation
+        upright = image.shape[1:]
+        stored = upright[::-1] if orientation >= 5 else upright  # 5 to 8 are the quarter turns
+        if mask.shape not in (upright, stored):
+            raise ValueError(
+                f"{photo} has {upright[0]} x {upright[1]} pixels, but its mask {drawing} has"
+                f" {mask.shape[0]} x {mask.shape[1]} (height x width): fetch both from the same place"
+            )
+        if orientation != 1 and stored == upright:
+            raise ValueError(
+                f"{photo} asks to be turned (EXIF orientation {orientation}), and its size does not tell whether its"
+                f" mask {drawing} was drawn before or after: save the picture as the mask shows it, without that note"
+            )
+        return Pair(image, mask if mask.shape == upright else turn_upright(mask, orientation))
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return read_head(self.images / f"{self.ids[index]}.jpg").size
+
+    def _classes(self, path: Path) -> Tensor:
+        """Read a mask file and put the class in the place of each number."""
+        numbers = read_mask(path)
+        table = torch.full((256,), -1)
+        table[list(self.meaning)] = torch.tensor(list(self.meaning.values()))
+        # index_select, since table[numbers] says the same and takes ten times as long.
+        mask = table.index_select(0, numbers.flatten()).view_as(numbers)
+        if mask.numel() and mask.min() < 0:
+            foreign = numbers[mask < 0]
+            raise ValueError(
+                f"{path}: {foreign.numel()} of {mask.numel()} pixels hold numbers that mean no class,"
+                f" {_in_words(foreign.unique().tolist())}; known are {_in_words(sorted(self.meaning))}."
+                " The mask was probably resized or stored as a JPEG on the way: take the original PNG"
+            )
+        return mask
+
+
+def ids_in_list(path: Path) -> tuple[str, ...]:
+    """Read the ids of a list file: one in a line, empty lines are skipped.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is empty or names a pair twice.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: it lists the pictures of this split; unpack the set again")
+    ids = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    if not ids:
+        raise ValueError(f"{path} is empty, and it should list the pictures of this split: unpack the set again")
+    (name, times), *_ = Counter(ids).most_common(1)
+    if times > 1:
+        raise ValueError(f"{path} names {name} {times} times: a picture that counts twice spoils every score")
+    return ids
+
+
+def ids_in_folders(images: Path, masks: Path) -> tuple[str, ...]:
+    """List the ids of all files `<id>.jpg` in `images` and `<id>.png` in `masks`, sorted.
+
+    An id with one file of the two is listed, too: it is a pair with a hole in it, and has to be noticed.
+
+    Raises:
+        FileNotFoundError: A folder is missing.
+        ValueError: Neither folder has such a file.
+    """
+    ids = {
+        name.removesuffix(ending)
+        for folder, ending in ((images, ".jpg"), (masks, ".png"))
+        for name in _listing(folder)
+        if name.endswith(ending) and not name.startswith(".")
+    }
+    if not ids:
+        raise ValueError(f"{images} has no picture (<id>.jpg), and {masks} no mask: unpack the set again")
+    return tuple(sorted(ids))
+
+
+def locate(name: str, root: str | Path | None) -> tuple[Path, str]:
+    """Say where a data set lies, and in words where it comes from.
+
+    Args:
+        name: The set's place below a data folder, "voc2012" or "crack/DeepCrack".
+        root: The set's own folder, taken as it is.  None searches, as `data.find.find` says.
+    """
+    if root is not None:
+        # Not the path: the words go into records that other people read.
+        return Path(root), f"{name}, from a folder named by the reader"
+    # Here and not above: a reader who names the folder needs nothing that downloads.
+    from chapters_code.data.find import find
+
+    found = find(name)
+    return Path(found.path), found.origin
+
+
+def checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return `size` as two Python integers, or say what is wrong with it."""
+    sides = tuple(size) if isinstance(size, Sequence) else ()
+    if len(sides) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in sides):
+        raise ValueError(f"size must be (height, width), two whole numbers of 1 or more, got {size!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def _listing(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f"there is no folder {folder}: is the data set laid out as the book's data page says?"
+        ) from None
+
+
+def _in_words(numbers: Sequence[int]) -> str:
+    """Write numbers for a message: neighbours as a span, and not more than ten."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    words = [f"{first}" if first == last else f"{first} to {last}" for first, last in spans]
+    return ", ".join(words[:10]) + (", ..." if len(words) > 10 else "")

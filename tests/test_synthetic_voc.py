@@ -1,0 +1,401 @@
+"""Drawn scenes of the twenty VOC classes: legal masks, a void border everywhere, VOC's balance, one seed one set."""
+
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch.testing import assert_close
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.pictures import palette
+from chapters_code.data.synthetic import SyntheticVOC, scenes, shapes, sketches, voc
+from chapters_code.data.synthetic.chance import dice_of
+from chapters_code.data.synthetic.sketches import SKETCHES, draw, sketch
+
+CLASSES = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"]
+CLASSES += ["diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+SMALL = (72, 96)
+
+
+@pytest.fixture(scope="module")
+def masks():
+    """Two hundred small scenes; the balance is asked of them."""
+    return torch.stack([pair.mask for pair in SyntheticVOC(200, SMALL, seed=0)])
+
+
+# ---- filling polygons ---------------------------------------------------------------------------
+
+
+def inside_slowly(contours, size):
+    """Count, for the middle of each pixel, the edges that lie on its left; in whole numbers, edge by edge."""
+    result = np.zeros(size, dtype=bool)
+    for row, column in np.ndindex(size):
+        x, y = column * 16 + 8, row * 16 + 8
+        for contour in contours:
+            for (x0, y0), (x1, y1) in zip(contour.tolist(), np.roll(contour, -1, axis=0).tolist(), strict=True):
+                if y0 > y1:
+                    x0, y0, x1, y1 = x1, y1, x0, y0
+                if y0 <= y < y1 and x0 + (y - y0) * (x1 - x0) // (y1 - y0) <= x:
+                    result[row, column] ^= True
+    return result
+
+
+@pytest.mark.parametrize("size", [(12, 17), (20, 9)])
+def test_filling_equals_counting_edges_pixel_by_pixel(size):
+    """Polygons that cross themselves, have holes and reach beyond the picture on each side."""
+    chance = np.random.default_rng(0)
+    for corners in (3, 4, 7, 12):
+        for _ in range(5):
+            contours = [chance.integers(-60, 340, (corners, 2)), chance.integers(20, 200, (4, 2))]
+            np.testing.assert_array_equal(shapes.fill(contours, size), inside_slowly(contours, size))
+
+
+def test_a_rectangle_by_hand():
+    """From x = 24 to 56 and y = 16 to 40 sixteenths: columns 1 and 2 (middles at 24 and 40), row 1 (middle at 24)."""
+    rectangle = np.array([(24, 16), (56, 16), (56, 40), (24, 40)])
+
+    assert np.argwhere(shapes.fill([rectangle], (4, 6))).tolist() == [[1, 1], [1, 2]]
+
+
+def test_neighbours_share_no_pixel_and_leave_none_out():
+    """A square cut along any line: the two parts add up to the whole, each pixel once."""
+    square = np.array([(0, 0), (320, 0), (320, 240), (0, 240)])
+    for x0, x1 in ((16, 300), (320, 0), (100, 100), (8, 313)):
+        left = shapes.fill([np.array([(0, 0), (x0, 0), (x1, 240), (0, 240)])], (15, 20)).astype(int)
+        right = shapes.fill([np.array([(x0, 0), (320, 0), (320, 240), (x1, 240)])], (15, 20))
+        np.testing.assert_array_equal(left + right, shapes.fill([square], (15, 20)))
+
+
+def test_a_disc_and_a_ring_have_their_areas():
+    """Pi r^2, less 1 % for the 32 corners; a ring is the outer less the inner disc."""
+    disc = shapes.fill([shapes.disc((800, 640), (480, 320))], (80, 100)).sum()
+    ring = shapes.fill(shapes.ring((800, 640), (480, 480), 160), (80, 100)).sum()
+
+    assert disc == pytest.approx(np.pi * 30 * 20, rel=0.02)
+    assert ring == pytest.approx(np.pi * (30**2 - 20**2), rel=0.02)
+
+
+def test_a_stroke_is_as_wide_as_its_pen_whatever_its_way():
+    for end in ((1280, 160), (160, 960), (1280, 960), (960, 1200)):
+        stroke = shapes.fill([shapes.line((160, 160), end, 96)], (90, 100))
+        length = np.hypot(end[0] - 160, end[1] - 160) / 16
+
+        assert stroke.sum() == pytest.approx(6 * (length + 4.5), rel=0.04)  # 4.5: both tips, cut at the corners
+        assert ndimage.distance_transform_edt(stroke).max() == pytest.approx(3, abs=0.7)
+
+
+# ---- the sketches -------------------------------------------------------------------------------
+
+
+def test_each_class_of_voc_has_its_sketch():
+    assert list(SKETCHES) == CLASSES[1:]
+    assert SyntheticVOC.classes == tuple(CLASSES)
+
+
+@pytest.mark.parametrize("name", SKETCHES)
+def test_a_thing_is_as_tall_as_was_asked_and_fills_its_small_picture(name):
+    for seed, height in enumerate((20, 75, 160)):
+        thing = draw(name, height, dice_of(seed))
+
+        assert thing.image.shape == (3, *thing.mask.shape)
+        assert height * 0.85 <= thing.mask.shape[0] <= height * 1.2  # it leans a little
+        assert 0 <= thing.image.min() <= thing.image.max() <= 255
+        for axis in (0, 1):  # corners are cut off by half a pen, so a few pixels may be left
+            filled = np.flatnonzero(thing.mask.any(1 - axis))
+            assert filled[0] <= 2 + height // 40 and filled[-1] >= thing.mask.shape[axis] - 4 - height // 40
+            assert len(filled) >= filled[-1] - filled[0] - 1  # the tip of a leaf may slip between two pixels
+
+
+@pytest.mark.parametrize("name", SKETCHES)
+def test_every_ink_of_a_sketch_is_used_and_known(name):
+    inks = sketch(name).inks
+
+    assert {ink for ink, _ in sketch(name).shapes} == set(range(len(inks)))
+    assert all(ink.texture in sketches._TEXTURES for ink in inks)
+
+
+def test_a_thing_has_many_looks():
+    """It turns both ways, and its colours change."""
+    things = [draw("car", 60, dice_of(seed)) for seed in range(16)]
+    tops = [np.nonzero(draw("aeroplane", 60, dice_of(seed)).mask[:10])[1].mean() for seed in range(16)]
+    bodies = {tuple(thing.image[:, 34, 12] // 40) for thing in things}
+
+    assert len(bodies) >= 6
+    assert len({thing.mask.shape for thing in things}) >= 8
+    assert min(tops) < 40 and max(tops) > 70  # the fin, in a drawing 90 to 115 wide: left or right
+
+
+def test_through_a_wheel_one_sees_the_road():
+    """Between the spokes there are holes: background enclosed by the bicycle."""
+    mask = draw("bicycle", 200, dice_of(1)).mask
+    holes = ndimage.binary_fill_holes(mask) & ~mask
+
+    assert holes.sum() > mask.sum() / 2
+
+
+def test_no_two_classes_look_alike():
+    """Their outlines alone, without a colour: one in ten places differs, or the form does; bus and sofa are nearest."""
+    outlines = {}
+    for name in SKETCHES:
+        mask = draw(name, 64, dice_of(0)).mask
+        rows, columns = (np.linspace(0, side - 1, 16).astype(int) for side in mask.shape)
+        grid = mask[np.ix_(rows, columns)]
+        outlines[name] = (grid, mask.shape[1] / mask.shape[0])
+    for one, (grid, form) in outlines.items():
+        for other, (other_grid, other_form) in outlines.items():
+            if one < other:
+                different = min((grid != other_grid).mean(), (grid != other_grid[:, ::-1]).mean())
+                assert different + abs(form - other_form) > 0.1, (one, other)
+
+
+# ---- the masks ----------------------------------------------------------------------------------
+
+
+def test_a_scene_has_the_form_of_the_real_set():
+    for size in (None, (64, 64), (50, 131), (16, 16)):
+        pair = SyntheticVOC(3, size)[2]
+
+        assert isinstance(pair, Pair)
+        assert pair.image.dtype == torch.uint8 and pair.mask.dtype == torch.int64
+        assert pair.image.shape[1:] == pair.mask.shape
+        assert size is None or pair.mask.shape == size
+
+
+def test_mask_values_are_legal_and_each_scene_has_void(masks):
+    assert set(masks.unique().tolist()) == {*range(21), 255}
+    assert (masks == 255).flatten(1).any(1).all()
+
+
+def test_the_void_border_lies_between_any_two_regions(masks):
+    """No pixel touches one of another number, by side or corner, unless one of the two is void."""
+    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        neighbour = masks.roll(shift, (1, 2))
+        differ = (masks != neighbour) & (masks != 255) & (neighbour != 255)
+        rows = differ[:, shift[0] :]  # what came in from the other side does not count
+        assert not (rows[..., 1:] if shift[1] > 0 else rows[..., :-1] if shift[1] < 0 else rows).any()
+
+
+def test_the_void_border_is_five_pixels_wide_at_full_size():
+    """By hand: one straight edge in a picture of 375 x 500, and one in a small picture."""
+    for size, width in (((375, 500), 5), ((500, 333), 5), ((96, 128), 1), ((40, 260), 2)):
+        things = np.zeros(size, dtype=np.uint8)
+        things[:, size[1] // 2 :] = 1
+
+        assert (voc.void_border(things).sum(axis=1) == width).all()
+        assert (voc.void_border(things.T.copy()).sum(axis=0) == width).all()
+        first, last = np.flatnonzero(voc.void_border(things)[0])[[0, -1]]
+        assert first <= size[1] // 2 <= last + 1
+
+
+def test_a_void_border_reaches_the_rim_but_does_not_frame_the_picture():
+    things = np.ones((90, 120), dtype=np.uint8)
+
+    assert not voc.void_border(things).any()
+
+
+def test_two_things_of_one_class_are_parted_by_void_too():
+    """As in VOC, where two sheep that touch have a line between them: 1 and 2 are things, not classes."""
+    things = np.array([[1, 1, 1, 2, 2, 2]] * 3, dtype=np.uint8)
+
+    assert voc.void_border(things).tolist() == [[False, False, True, False, False, False]] * 3
+
+
+def test_the_border_is_drawn_around_things_and_not_around_classes(monkeypatch):
+    """In some scene there are more things than classes, and it is their map that the border is taken from."""
+    maps, border = [], voc.void_border
+    monkeypatch.setattr(voc, "void_border", lambda things: maps.append(things) or border(things))
+    scenes_here = SyntheticVOC(20, SMALL, seed=0)
+    kinds = [len(set(pair.mask.unique().tolist()) - {0, 255}) for pair in scenes_here]
+
+    assert any(len(np.unique(things)) - 1 > kind for things, kind in zip(maps, kinds, strict=True))
+    for things, pair in zip(maps, scenes_here, strict=False):
+        np.testing.assert_array_equal(border(things), pair.mask == 255)
+
+
+# ---- the balance --------------------------------------------------------------------------------
+
+
+def test_images_per_class_are_as_in_voc(masks):
+    """Of the 410 real pairs people are in 171 (42 %); the others are in 19 (cow) to 45 (chair): 4.6 % to 11 %."""
+    share = {name: (masks == k).flatten(1).any(1).float().mean().item() for k, name in enumerate(CLASSES)}
+
+    assert share["background"] == 1
+    assert 0.3 <= share.pop("person") <= 0.5
+    del share["background"]
+    assert min(share.values()) >= 0.04 and max(share.values()) <= 0.12, share
+
+
+def test_background_is_three_quarters_of_the_counted_pixels(masks):
+    """73 % in the real pairs, and 5 % of all pixels are void."""
+    counted = masks != 255
+
+    assert 0.68 < (masks[counted] == 0).float().mean() < 0.78
+    assert 0.02 < 1 - counted.float().mean() < 0.09
+
+
+def test_scenes_hold_one_class_or_several(masks):
+    """In the real pairs: 49 % one class, 36 % two, 16 % three or four."""
+    kinds = torch.tensor([len(set(mask.unique().tolist()) - {0, 255}) for mask in masks])
+
+    assert set(kinds.tolist()) <= {1, 2, 3, 4}
+    assert 0.35 < (kinds == 1).float().mean() < 0.65
+    assert (kinds >= 3).float().mean() > 0.04
+
+
+def test_twenty_scenes_in_a_row_hold_every_class():
+    """The main part goes round; whatever stands before it, some of it is seen."""
+    for seed in range(3):
+        scenes_of_seed = SyntheticVOC(40, SMALL, seed)
+        for start in (0, 20):
+            seen = set()
+            for i in range(start, start + 20):
+                seen |= set(scenes_of_seed[i].mask.unique().tolist())
+            assert seen == {*range(21), 255}
+
+
+def test_sizes_are_those_of_voc():
+    """Longest side 500; lying three times of four (in the real pairs 410 - 60 of 410 lie)."""
+    sizes = [tuple(pair.mask.shape) for pair in SyntheticVOC(30, seed=1)]
+
+    assert {max(size) for size in sizes} == {500}
+    assert {min(size) for size in sizes} == {375, 333}
+    assert 0.6 < sum(size[0] < size[1] for size in sizes) / 30 < 0.95
+
+
+# ---- the images ---------------------------------------------------------------------------------
+
+
+def test_a_thing_is_where_its_mask_says(monkeypatch):
+    """The same scene with its things not pasted: far from the mask nothing but shadows differs, inside much does."""
+    with_things = SyntheticVOC(8, (240, 320), seed=5)
+    pairs = [with_things[i] for i in range(8)]
+    monkeypatch.setattr(voc, "paste", lambda *_: None)
+    for i, pair in enumerate(pairs):
+        empty = with_things[i].image
+        change = (pair.image.int() - empty.int()).abs().sum(0)
+        ground = pair.mask == 0
+
+        assert (change[(pair.mask > 0) & (pair.mask < 255)] > 12).float().mean() > 0.85
+        assert (change[ground] == 0).all()  # the void border is as wide as the blur
+
+
+def test_softening_is_the_binomial_filter():
+    """SciPy is the reference: 1 2 1 in both ways, the rim repeated."""
+    picture = np.random.default_rng(0).integers(0, 256, (3, 9, 14)).astype(float)
+    kernel = np.array([1, 2, 1])
+    expected = np.stack([ndimage.correlate(c.astype(int), np.outer(kernel, kernel), mode="nearest") for c in picture])
+
+    np.testing.assert_array_equal(scenes.soften(picture), expected // 16)
+    assert scenes.soften(picture * 3 - 200).dtype == np.uint8  # cut off at both ends, not wrapped
+    np.testing.assert_array_equal(scenes.soften(np.full((3, 4, 5), 999.0)), 255)
+
+
+def test_pasting_cuts_off_what_lies_outside():
+    """By hand: a block of 2 x 3 at four corners of a picture of 4 x 5, and wholly outside."""
+    block, mask = np.full((1, 2, 3), 7), np.ones((2, 3), dtype=bool)
+    for place, seen in (((-1, -1), 2), ((3, 3), 2), ((-1, 3), 2), ((3, -1), 2), ((1, 1), 6), ((4, 0), 0), ((0, -3), 0)):
+        picture = np.zeros((1, 4, 5), dtype=int)
+        scenes.paste(picture, block, mask, place)
+        rows, columns = np.nonzero(picture[0])
+
+        assert picture.sum() == 7 * seen
+        assert all(place[0] <= row < place[0] + 2 for row in rows)
+        assert all(place[1] <= column < place[1] + 3 for column in columns)
+
+
+@pytest.mark.parametrize("kind", scenes.SCENES)
+@pytest.mark.parametrize("size", [(60, 80), (375, 500), (16, 40)])
+def test_a_scene_has_no_place_without_texture(kind, size):
+    picture, horizon = scenes.scene(kind, size, dice_of(1))
+
+    assert picture.shape == (3, *size)
+    assert 0 < horizon <= size[0]
+    assert np.isfinite(picture).all()
+    assert 40 < picture.mean() < 230
+
+
+# ---- one seed, one set --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "seed", "digest"),
+    [(SMALL, 0, "d2fa03d604e8d8ca"), ((40, 131), 7, "6b3b1f1c3a59457d"), (None, 2**40, "d4dd2cbd49eca334")],
+)
+def test_masks_are_the_same_on_every_machine(size, seed, digest):
+    """Twenty-one scenes: every class, and the first of the next deck."""
+    sha = hashlib.sha256()
+    for pair in SyntheticVOC(21, size, seed):
+        sha.update(pair.mask.to(torch.uint8).numpy().tobytes())
+
+    assert sha.hexdigest()[:16] == digest
+
+
+def test_a_scene_depends_on_seed_and_index_alone():
+    few, many = SyntheticVOC(6, SMALL, seed=4), SyntheticVOC(60, SMALL, seed=4)
+    late = {i: many[i] for i in (45, 5, 0, 3)}
+
+    for i in (5, 0, 3):
+        assert_close(few[i].image, late[i].image)
+        assert_close(few[i].mask, late[i].mask)
+    assert_close(few[-1].image, few[5].image)
+    assert (few[0].mask != few[1].mask).any()
+    for seed in (5, 4 + 2**32):
+        assert (few[0].mask != SyntheticVOC(6, SMALL, seed=seed)[0].mask).any()
+
+
+def test_a_set_sent_to_another_process_draws_the_same_scenes():
+    """That is how workers get it."""
+    here = SyntheticVOC(6, (24, 32), seed=1)
+    there = pickle.loads(pickle.dumps(here))
+
+    for i in (3, 0):
+        assert_close(here[i].image, there[i].image)
+        assert_close(here[i].mask, there[i].mask)
+    image, mask = next(iter(DataLoader(here, batch_size=4)))
+    assert (image.shape, mask.shape) == ((4, 3, 24, 32), (4, 24, 32))
+
+
+def test_the_set_has_the_interface_of_the_real_one():
+    scenes_here = SyntheticVOC(5, (32, 48))
+
+    assert isinstance(scenes_here, Segmentation)
+    assert len(scenes_here) == len(set(scenes_here.ids)) == len(list(scenes_here)) == 5
+    assert scenes_here.origin == "drawn scenes, seed 0"
+    assert scenes_here.palette == tuple(map(tuple, palette()[:21].tolist()))
+    assert scenes_here.ignore_index == 255
+
+
+def test_a_transform_sees_image_and_mask_together():
+    plain, turned = (SyntheticVOC(3, (32, 48), transform=t) for t in (None, v2.RandomHorizontalFlip(p=1)))
+
+    assert_close(turned[1].image, plain[1].image.flip(-1))
+    assert_close(turned[1].mask, plain[1].mask.flip(-1))
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 0}, "count must be a whole number of 1 or more, got 0"),
+        ({"count": 3, "seed": -1}, "seed.*got -1"),
+        ({"count": 3, "size": (15, 40)}, r"size must be \(height, width\).*got \(15, 40\)"),
+        ({"count": 3, "size": 64}, "size.*got 64"),
+        ({"count": 3, "size": ()}, r"size.*got \(\)"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_its_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SyntheticVOC(**arguments)
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_an_index_out_of_the_set_is_an_index_error(index):
+    with pytest.raises(IndexError, match=f"0 to 2, got {index}"):
+        SyntheticVOC(3, (32, 48))[index]
