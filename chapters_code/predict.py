@@ -1,0 +1,230 @@
+"""Predict a picture of any size, tile by tile (Chapters 06 and 09).
+
+A large picture does not fit on the GPU.  So it is cut into tiles that overlap, each tile goes through the network by
+itself, and the maps are laid side by side again; where tiles overlap, their logits are averaged.
+
+    image (N, C, H, W)  --tiles (b, C, h, w)-->  model  --logits (b, K, h, w)-->  logits of the whole (N, K, H, W)
+
+Is the result the one of the whole picture?  Near an inner edge a tile sees padding where the picture goes on, so there
+it is not.  But let each output pixel depend on nothing farther than r pixels away.  Then, away from its inner edges by
+r or more, a tile sees all that matters, and its numbers *are* those of the whole picture.  `margin=r` uses only these,
+and the whole map is exact, up to the rounding of sums: at the picture's own border a tile ends where the picture ends,
+and is padded as the whole is.  Two things must hold:
+
+* The network is the same everywhere.  One that halves the picture, in all by a factor s, treats even and odd places
+  differently; it does the same for tiles that start at multiples of s, which is what `align=s` is for.
+* It looks at neighbourhoods only.  Pooling over the whole picture (ASPP's image branch, squeeze-and-excite, instance
+  norm) sees another picture in each tile; so does resizing to a given size, where sides are not multiples of s.
+
+Where they do not hold, no margin helps, and overlap only hides the seams.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from chapters_code.shapes import Size, pair
+
+__all__ = ["evaluation_mode", "logits", "predict_tiled"]
+
+
+def predict_tiled(
+    model: nn.Module,
+    image: Tensor,
+    tile: Size,
+    overlap: Size,
+    *,
+    window: str = "mean",
+    margin: Size = 0,
+    align: Size = 1,
+    batch_size: int = 1,
+    progress: bool = False,
+) -> Tensor:
+    """Give a network's logits for a whole picture, with only one batch of tiles on the device at a time.
+
+    Tiles start at 0 and move on by tile − overlap, rounded down to a multiple of `align`.  The last one of each row and
+    column ends at the picture's border; it starts on a multiple of `align`, too, and so may be larger by up to
+    align − 1 pixels.  A side no longer than the tile is not cut.
+
+    The model runs in evaluation mode and without gradients; afterwards each of its parts is in the mode it was in.
+
+    Args:
+        model: Takes (b, C, h, w) and gives maps of the same h and w; of several outputs, `logits` chooses.
+        image: Floating point, (N, C, H, W) or (C, H, W), prepared as in training, on any device.
+        tile: Side of a tile in pixels, or (rows, columns); a multiple of `align`.
+        overlap: Pixels that neighbours share at least, or (rows, columns).
+        window: How tiles that overlap are averaged. "mean": all alike; "hann": by Hann's bell, so that a tile counts
+            most at its middle and fades to its edges, and no seam is seen.
+        margin: Pixels at a tile's inner edges that are not used, or (rows, columns); at most half of `overlap`.
+        align: Tiles start at multiples of this, or (rows, columns): the network's total stride.
+        batch_size: Tiles that go through the model at once.
+        progress: Show a bar that counts tiles.
+
+    Returns:
+        (N, K, H, W), or (K, H, W) for a picture without N, on the CPU; float64 where the model gives that, else
+        float32.  Memory beside it is bounded by the tile.  With a margin of at least the receptive field's radius it
+        equals `logits(model(image))`, on the conditions that this module's head names.
+
+    Raises:
+        ValueError: The picture has another rank or dtype, no pixels, NaN or infinite values; a setting is not legal;
+            the model's maps have another size than its input.
+    """
+    if image.dim() not in (3, 4) or not image.is_floating_point() or not image.numel():
+        raise ValueError(
+            "image must be floating point, (N, C, H, W) or (C, H, W), with pixels; got"
+            f" {image.dtype} {tuple(image.shape)}"
+        )
+    if not all(extreme.isfinite() for extreme in image.aminmax()):  # a mask of it all would cost memory
+        raise ValueError("image holds NaN or infinite values, which would spread over the map: mend it first")
+    if window not in ("mean", "hann"):
+        raise ValueError(f"window must be mean or hann, got {window!r}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+    pictures = image if image.dim() == 4 else image[None]
+    settings = zip(
+        pictures.shape[-2:],
+        pair(tile, "tile"),
+        pair(overlap, "overlap", least=0),
+        pair(margin, "margin", least=0),
+        pair(align, "align"),
+        strict=True,
+    )
+    rows, columns = (_spans(*setting, window) for setting in settings)
+    tiles = list(itertools.product(range(len(pictures)), rows, columns))
+    device = next(itertools.chain(model.parameters(), model.buffers()), pictures).device
+
+    whole = None  # made when the first maps say how many channels there are, and of which dtype
+    with evaluation_mode(model), tqdm(total=len(tiles), unit="tile", disable=not progress) as bar:
+        for batch in _batches(tiles, batch_size):
+            cut = torch.stack([pictures[n, :, row.read, column.read] for n, row, column in batch])
+            maps = _run(model, cut.to(device))
+            if whole is None:
+                whole = maps.new_zeros(len(pictures), maps.shape[1], *pictures.shape[-2:])
+            for one, (n, row, column) in zip(maps, batch, strict=True):
+                weight = torch.outer(row.weight, column.weight).to(maps.dtype)
+                whole[n, :, row.write, column.write] += weight * one[:, row.used, column.used]
+            bar.update(len(batch))
+    return whole if image.dim() == 4 else whole[0]
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Switch a model to evaluation, within; afterwards each of its parts is in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        # Not model.train(): a layer that was frozen in evaluation mode would be thawed.
+        for module, training in modes:
+            module.training = training
+
+
+def logits(output: Any) -> Tensor:
+    """Choose the map that counts from what a network returns.
+
+    Args:
+        output: A tensor; a tuple or list, whose first entry counts (U²-Net: the fused map comes before the side maps);
+            or a dictionary, whose entry "out" counts (torchvision's networks).
+
+    Raises:
+        ValueError: It is something else.
+
+    Example:
+        >>> logits({"out": torch.zeros(1, 21, 4, 6), "aux": torch.zeros(1, 21, 4, 6)}).shape
+        torch.Size([1, 21, 4, 6])
+    """
+    chosen = output
+    if isinstance(output, dict):
+        chosen = output.get("out")
+    elif isinstance(output, tuple | list) and output:
+        chosen = output[0]
+    if not isinstance(chosen, Tensor):
+        came = f"a dict with {sorted(map(str, output))}" if isinstance(output, dict) else type(output).__name__
+        raise ValueError(
+            "a model must return a tensor, a tuple or list that starts with one, or a dict with one as 'out'; got"
+            f" {came}"
+        )
+    return chosen
+
+
+class _Span(NamedTuple):
+    """One tile along one side of the picture."""
+
+    read: slice  # what the model sees, in pixels of the picture
+    write: slice  # what is kept of it: `read` without the margins
+    weight: Tensor  # float64, of the pixels in `write`; over all spans the weights of a pixel add up to 1
+
+    @property
+    def used(self) -> slice:
+        """`write`, counted from the tile's own first pixel."""
+        return slice(self.write.start - self.read.start, self.write.stop - self.read.start)
+
+
+def _spans(size: int, tile: int, overlap: int, margin: int, align: int, window: str) -> list[_Span]:
+    """Cut one side of `size` pixels into tiles; the arguments are those of `predict_tiled`, for this side."""
+    if tile % align:
+        raise ValueError(f"tile must be a multiple of align, got tile {tile}, align {align}")
+    if overlap >= tile:
+        raise ValueError(f"overlap must be smaller than tile, got overlap {overlap}, tile {tile}")
+    if 2 * margin > overlap:
+        raise ValueError(
+            f"margin must be at most half of overlap, or gaps remain; got margin {margin}, overlap {overlap}:"
+            f" take overlap {2 * margin} or more"
+        )
+    step = (tile - overlap) // align * align
+    if not step:
+        raise ValueError(
+            f"tile − overlap must be at least align, got {tile} − {overlap} and align {align}:"
+            " take a larger tile or a smaller overlap"
+        )
+    last = max(size - tile, 0) // align * align
+    reads = [slice(start, start + tile) for start in range(0, last, step)] + [slice(last, size)]
+    writes = [
+        slice(read.start + (margin if read.start else 0), read.stop - (margin if read.stop < size else 0))
+        for read in reads
+    ]
+    weights = [_window(write.stop - write.start, window) for write in writes]
+    # A tile's weight is its row's times its column's, so each side can be made to add up to 1 by itself.
+    total = torch.zeros(size, dtype=torch.float64)
+    for write, weight in zip(writes, weights, strict=True):
+        total[write] += weight
+    return [
+        _Span(read, write, weight / total[write]) for read, write, weight in zip(reads, writes, weights, strict=True)
+    ]
+
+
+def _window(length: int, window: str) -> Tensor:
+    if window == "mean":
+        return torch.ones(length, dtype=torch.float64)
+    # Hann's bell, taken at the middle of each pixel: at the pixels' edges it would be 0 first and last.
+    return torch.sin(torch.pi * (torch.arange(length, dtype=torch.float64) + 0.5) / length) ** 2
+
+
+def _batches(tiles: list[tuple[int, _Span, _Span]], batch_size: int) -> Iterator[list[tuple[int, _Span, _Span]]]:
+    """Give the tiles in batches of equal size: the last ones of a row or column may be larger than the others."""
+
+    def size(tile: tuple[int, _Span, _Span]) -> tuple[int, int]:
+        return tuple(span.read.stop - span.read.start for span in tile[1:])
+
+    for _, alike in itertools.groupby(sorted(tiles, key=size), key=size):
+        while batch := list(itertools.islice(alike, batch_size)):
+            yield batch
+
+
+def _run(model: nn.Module, cut: Tensor) -> Tensor:
+    """Give the logits of one batch of tiles on the CPU, float64 or float32."""
+    with torch.inference_mode():
+        maps = logits(model(cut))
+        if maps.dim() != 4 or len(maps) != len(cut) or maps.shape[-2:] != cut.shape[-2:]:
+            raise ValueError(
+                f"the model must give maps (N, K, H, W) of its input's N, H and W, got {tuple(maps.shape)} for an input"
+                f" {tuple(cut.shape)}: let it resize or crop its output"
+            )
+        return maps.to("cpu", torch.float64 if maps.dtype == torch.float64 else torch.float32)
