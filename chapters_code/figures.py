@@ -1,4 +1,4 @@
-"""Plots that the chapters share: pictures side by side, curves, and sliders for a live kernel (all chapters).
+"""Plots that the chapters share: pictures side by side, curves, sliders for a live kernel (all chapters).
 
 Every function draws, shows and returns None, so that a cell can end with it.  `alt` is the description for readers who
 cannot see the plot.
@@ -6,7 +6,7 @@ cannot see the plot.
 
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import ipywidgets
 import matplotlib
@@ -20,8 +20,9 @@ from torch import Tensor
 
 from chapters_code.data.pictures import decode_picture
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
+from chapters_code.runs import Record
 
-__all__ = ["curves", "explore", "pictures"]
+__all__ = ["curves", "explore", "learning_curves", "pictures"]
 
 # Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
 _WHOLE = (torch.uint8, torch.bool, torch.int64)
@@ -112,6 +113,45 @@ def curves(
         axes.grid(alpha=0.25)
         if len(lines) > 1:
             axes.legend(frameon=False)
+    show(figure, alt)
+
+
+def learning_curves(records: Iterable[Record], score: str, alt: str) -> None:
+    """Show how recorded runs went: the loss of every epoch, and a score beside what needs no training.
+
+    Args:
+        records: What `runs.load` gave.
+        score: A score that all runs have, such as "ods_f1@2px".
+        alt: How the curves go, in a sentence.
+
+    Raises:
+        ValueError: There is no run or there are more than can be told apart, or a run has no such score.
+    """
+    records = list(records)
+    if not 1 <= len(records) <= len(_MARKERS):
+        raise ValueError(f"one to {len(_MARKERS)} runs can be shown, got {len(records)}")
+    for record in records:
+        if record["scores"].get(score) is None:
+            known = ", ".join(name for name, value in record["scores"].items() if value is not None)
+            raise ValueError(f"{record['name']} has no score {score!r}; it has: {known}")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.4))
+        left, right = figure.subplots(1, 2)
+        for marker, record in zip(_MARKERS, records, strict=False):
+            left.plot([epoch["epoch"] for epoch in record["epochs"]], [epoch["loss"] for epoch in record["epochs"]])
+            scored = [epoch for epoch in record["epochs"] if epoch.get("scores", {}).get(score) is not None]
+            values = [epoch["scores"][score] for epoch in scored]
+            right.plot([epoch["epoch"] for epoch in scored], values, marker=marker, label=record["name"])
+        # The same for all, if they were scored on the same pictures; each is drawn once.
+        levels = {(name, found[score]) for record in records for name, found in record["baselines"].items()}
+        for line, (name, level) in zip(("--", ":", "-."), sorted(levels), strict=False):
+            right.axhline(level, color=INK, linestyle=line, linewidth=1.2, label=name)
+        left.set(xlabel="epoch", ylabel="training loss")
+        right.set(xlabel="epoch", ylabel=score)
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.25)
+        right.legend(frameon=False, fontsize=8)
     show(figure, alt)
 
 

@@ -9,6 +9,8 @@ import pytest
 # The tests run side by side, one to a core; more threads than cores only wait for each other.  Set before torch is
 # imported, and inherited by the notebooks' kernels.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test and no notebook downloads a data set; those that try downloads have a server of their own, on this machine.
+os.environ.setdefault("BOOK_OFFLINE", "1")
 
 _FLAGS = [
     "--no-sandbox",  # inside a container there is none to have

@@ -15,7 +15,9 @@ LAYERS = {
     "operators": {"pooling", "strided", "dilated", "transposed", "wavelets", "fast"},
     "blocks": {"aspp", "hwd", "wtconv"},
     "networks": {"unet", "fcn", "u2net", "downsample"},
-    "running": {"train", "predict", "recipes", "runs"},
+    "running": {"recipes", "predict", "checkpoints", "runs"},
+    "scoring": {"evaluate"},
+    "training": {"train"},
     "teaching": {"figures", "widgets", "exercises"},
 }
 HEIGHT = {unit: height for height, units in enumerate(LAYERS.values()) for unit in units}

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 image=(torch==2.11.0 torchvision==0.26.0 numpy==2.1.3 pandas==2.2.3 matplotlib==3.10.0 scipy==1.16.3
     scikit-image PyWavelets==1.9.0 ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1 anywidget==0.9.21
-    requests pooch nbclient)
+    requests pooch tqdm accelerate filelock jsonschema nbclient)
 
 trial=$(mktemp -d)
 trap 'rm -rf "$trial"' EXIT

@@ -176,6 +176,7 @@ def main() -> int:
     arguments = parser.parse_args()
     # No picture of a data set may be stored, so the notebooks see none: the drawn ones take their place.
     os.environ.pop("BOOK_DATA", None)
+    os.environ["BOOK_OFFLINE"] = "1"
     failed = 0
     for path in paths(arguments.only):
         print(path.relative_to(ROOT), end=" ... ", flush=True)

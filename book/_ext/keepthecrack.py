@@ -3,6 +3,7 @@
     exercise cell   ->  its solution, folded, in a new cell right below it
     figure          ->  the alt text that Python stored beside it, on the page's <img>
     docstring       ->  its diagrams as they are typed, without what only Python says
+    `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
     mathematics     ->  MathJax from the package sphinx-mathjax-offline, only the files that pages ask for
 
 Notebooks are changed in memory, after Sphinx has read them.  The file that a reader downloads is the one in
@@ -18,11 +19,14 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
-from chapters_code import exercises
+from chapters_code import exercises, runs
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +122,31 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
             )
 
 
+class RunsDirective(SphinxDirective):
+    """Put recorded runs on a page, so that no number of theirs is typed.
+
+    The names of the records, as `runs.load` takes them, are its argument; `scores` says which columns the table has.
+    Below the table stands a line for each run: the data, the hardware, the time.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec = {"scores": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            records = [runs.load(name) for name in self.arguments[0].split()]
+            text = runs.table(records, self.options["scores"].split())
+        except (KeyError, OSError, ValueError) as error:
+            raise self.error(f"runs: {error}") from None
+        for name in self.arguments[0].split():
+            self.env.note_dependency(Path(runs.__file__).with_name(f"{name}.json"))
+        lines = [*text.splitlines(), "", *(f"* {runs.conditions(record)}" for record in records)]
+        node = nodes.container()
+        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, node)
+        return node.children
+
+
 def keep_diagrams(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Show the indented blocks of a module's docstring as they are typed, character for character."""
     if what != "module":
@@ -155,4 +184,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", keep_diagrams)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     app.connect("build-finished", copy_mathjax)
+    app.add_directive("runs", RunsDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,122 @@
+"""Scoring a network on a data set, and what to hold the score against (all chapters with training).
+
+A score says little alone: with 97 % of the pixels pavement, finding no crack at all is 97 % right.  So every run is
+scored beside answers that need no training.
+
+    evaluate(network, dataset, "cracks")  -->  a metric: .scores() is {"global_f1_...": ..., ...}
+    baselines(dataset, "cracks")          -->  {"all background": {...}, "one threshold on darkness": {...}}
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code.data.loading import Normalise
+from chapters_code.data.pairs import Segmentation
+from chapters_code.metrics import ConfusionMatrix, CrackScores, SaliencyScores
+from chapters_code.predict import evaluation_mode, logits
+
+__all__ = ["MAIN_SCORES", "TASKS", "baselines", "evaluate", "new_metric"]
+
+TASKS = ("classes", "cracks", "saliency")
+# Of all the scores of a task, those to look at; the first one first.
+MAIN_SCORES = {
+    "classes": ("global_mean_iou", "global_pixel_accuracy", "per_image_mean_iou"),
+    "cracks": ("ods_f1@0px", "ods_f1@2px", "global_f1@0px", "global_f1@2px", "global_iou"),
+    "saliency": ("global_max_f", "per_image_mae", "per_image_s", "per_image_weighted_f"),
+}
+
+
+def new_metric(task: str, dataset: Segmentation) -> ConfusionMatrix | CrackScores | SaliencyScores:
+    """Make the empty metric that a task is scored by."""
+    if task == "classes":
+        return ConfusionMatrix(len(dataset.classes), ignore_index=dataset.ignore_index)
+    if task == "cracks":
+        return CrackScores()
+    if task == "saliency":
+        return SaliencyScores()
+    raise ValueError(f"task must be one of {', '.join(TASKS)}; got {task!r}")
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    dataset: Segmentation,
+    task: str,
+    *,
+    resize: tuple[int, int] | None = None,
+    indices: Iterable[int] | None = None,
+) -> ConfusionMatrix | CrackScores | SaliencyScores:
+    """Score a network on whole pictures, one after the other.
+
+    Args:
+        model: Takes normalised pictures (1, 3, H, W), gives logits (1, K, H, W); K = 1 unless `task` is "classes".
+        dataset: Pairs without a transform.
+        task: "classes", "cracks" or "saliency".
+        resize: The network sees every picture at this size (H, W); its logits are resized back, and scored at the
+            picture's own size.
+        indices: Which pairs; all by default.  Processes that share the work take different ones, and add their
+            metrics' states.
+
+    Returns:
+        The metric, fed with all pairs.
+    """
+    metric = new_metric(task, dataset)
+    place = next(model.parameters()).device
+    normalise = Normalise()
+    with evaluation_mode(model):
+        for index in range(len(dataset)) if indices is None else indices:
+            image, mask = dataset[index]
+            pictures = normalise(image[None].to(place))
+            if resize is not None:
+                pictures = functional.interpolate(pictures, resize, mode="bilinear", antialias=True)
+            maps = logits(model(pictures)).float()
+            if resize is not None:
+                maps = functional.interpolate(maps, mask.shape, mode="bilinear")
+            # Counted on the CPU, where 64-bit whole numbers and fractions exist on every machine.
+            answer = maps.argmax(1) if task == "classes" else maps.sigmoid()[:, 0]
+            metric.update(answer.cpu(), mask[None])
+    return metric
+
+
+def baselines(dataset: Segmentation, task: str) -> dict[str, dict[str, float]]:
+    """Score answers that need no training: what a network must beat before its score means anything.
+
+    Returns:
+        For "cracks": no crack anywhere; and one threshold on darkness (its "ods" is the best threshold there is, chosen
+        on the very pictures that it is scored on: generous).  For "saliency": nothing anywhere; and "the middle is
+        salient".  For "classes": background everywhere.
+    """
+    metrics = {name: new_metric(task, dataset) for name in _ANSWERS[task]}
+    for index in range(len(dataset)):
+        image, mask = dataset[index]
+        for name, answer in _ANSWERS[task].items():
+            metrics[name].update(answer(image)[None], mask[None])
+    return {name: metric.scores() for name, metric in metrics.items()}
+
+
+def _background(image: Tensor) -> Tensor:
+    return torch.zeros(image.shape[-2:], dtype=torch.int64)
+
+
+def _nothing(image: Tensor) -> Tensor:
+    return torch.zeros(image.shape[-2:])
+
+
+def _darkness(image: Tensor) -> Tensor:
+    return 1 - image.float().mean(0) / 255
+
+
+def _middle(image: Tensor) -> Tensor:
+    """A hill of height 1 in the middle, a quarter of the picture wide (its standard deviation)."""
+    rows, columns = (torch.linspace(-2, 2, side).square() for side in image.shape[-2:])
+    return torch.exp(-(rows[:, None] + columns) / 2)
+
+
+_ANSWERS: dict[str, dict[str, Callable[[Tensor], Tensor]]] = {
+    "classes": {"all background": _background},
+    "cracks": {"all background": _nothing, "one threshold on darkness": _darkness},
+    "saliency": {"all background": _nothing, "the middle": _middle},
+}

@@ -1,0 +1,267 @@
+"""The training runs of the book, written down in full: one recipe per network, in three sizes (Chapters 06 to 09).
+
+A recipe is a list of settings and nothing else.  `train.fit` follows it, a record keeps it, and its hash tells whether
+two runs followed the same one.
+
+    recipe("unet", "smoke")  -->  Recipe(...)  --datasets, network-->  what `train.fit` needs
+
+Tiers: *smoke* is for tests and for reading, seconds on a CPU, on drawn data.  *colab* is ten minutes or less on one T4
+GPU.  *full* has the settings of the source, where there is one.
+
+Sources: FCN, the chapter of "Dive into Deep Learning" on fully convolutional networks (Zhang et al., 2023).  U²-Net,
+Qin et al. (2020), arXiv 2005.09007, section 4.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from chapters_code.data import (
+    CrackSegmentation,
+    SaliencySegmentation,
+    SyntheticCracks,
+    SyntheticSaliency,
+    SyntheticVOC,
+    VOCSegmentation,
+)
+from chapters_code.data.loading import Preloaded
+from chapters_code.data.pairs import Segmentation
+
+__all__ = ["RECIPES", "TIERS", "Recipe", "build_network", "datasets", "recipe", "ready"]
+
+TIERS = ("smoke", "colab", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All settings of one training run.  Lengths in pixels; a crop is (height, width)."""
+
+    name: str
+    tier: str
+    chapter: str
+    network: str  # module and class in chapters_code, "unet.UNet"
+    network_settings: dict[str, Any] = field(default_factory=dict)
+    task: str  # how it is scored: "classes", "cracks" or "saliency"
+    data: str  # "voc2012", "crack/DeepCrack", ..., or "synthetic/cracks", ...
+    train_split: str = "train"
+    validation_split: str = "test"
+    crop: tuple[int, int]
+    resize: tuple[int, int] | None = None  # every picture to this size before the crop
+    smaller: str = "pad"  # pictures smaller than the crop: "pad" them or "drop" them
+    flip: bool = True  # left and right exchanged, for one picture in two
+    batch_size: int  # over all processes together
+    epochs: int
+    optimizer: str  # "sgd", "adam" or "adamw"
+    learning_rate: float
+    momentum: float = 0.0  # "sgd" only
+    weight_decay: float = 0.0
+    schedule: str = "constant"  # or "poly" (power 0.9), "cosine"; both end at 0
+    losses: tuple[str, ...]  # names in losses.LOSSES; their values are added
+    clip: float | None = None  # the longest gradient that is allowed, as a 2-norm
+    precision: str = "float32"  # "bfloat16": convolutions in 16 bits where the hardware has them
+    validate_every: int = 1  # epochs
+
+    def digest(self) -> str:
+        """Give the SHA-256 of all settings: equal for two runs that followed the same recipe."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+# ---- the recipes: the full size first, then what the smaller sizes change ---------------------------
+
+_UNET = {
+    "full": Recipe(
+        name="unet",
+        tier="full",
+        chapter="07 hwd",
+        network="unet.UNet",
+        task="cracks",
+        data="crack/DeepCrack",
+        crop=(320, 320),
+        batch_size=8,
+        epochs=120,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        weight_decay=1e-4,
+        schedule="cosine",
+        # Cross-entropy alone is content with "no crack" for a while: 97 % of the pixels are pavement.
+        losses=("binary_cross_entropy", "dice"),
+        clip=1.0,
+        validate_every=10,
+    ),
+    "colab": {"crop": (256, 256), "epochs": 30, "validate_every": 5},
+    "smoke": {
+        "data": "synthetic/cracks",
+        "network_settings": {"widths": (8, 16, 32)},
+        "crop": (64, 96),
+        "epochs": 4,
+        "learning_rate": 5e-3,
+        "validate_every": 1,
+    },
+}
+
+_FCN = {
+    "full": Recipe(
+        name="fcn",
+        tier="full",
+        chapter="06 fcn",
+        network="fcn.FCN",
+        network_settings={"weights": "imagenet"},
+        task="classes",
+        data="voc2012",
+        validation_split="val",
+        crop=(320, 480),
+        smaller="drop",
+        flip=False,
+        batch_size=32,
+        epochs=5,
+        optimizer="sgd",
+        # The source takes 1e-3 on the *sum* over the 32 pictures of a batch.  The loss here is their mean: a gradient
+        # 32 times smaller, so a rate 32 times larger, and a weight decay 32 times smaller beside it.
+        learning_rate=1e-3 * 32,
+        weight_decay=1e-3 / 32,
+        losses=("cross_entropy",),
+    ),
+    "colab": {},  # the source's own run fits into ten minutes
+    "smoke": {
+        "data": "synthetic/voc",
+        "network_settings": {},
+        "crop": (96, 128),
+        "batch_size": 8,
+        "epochs": 2,
+        "learning_rate": 1e-3 * 8,
+        "weight_decay": 1e-3 / 8,
+    },
+}
+
+_U2NET = {
+    "full": Recipe(
+        name="u2net",
+        tier="full",
+        chapter="09 u2net",
+        network="u2net.u2net",
+        task="saliency",
+        data="sod/DUTS",
+        resize=(320, 320),
+        crop=(288, 288),
+        batch_size=12,
+        epochs=683,  # the 600,000 steps of the source: 10,553 pictures are 879 batches of 12
+        optimizer="adam",
+        learning_rate=1e-3,
+        losses=("binary_cross_entropy",),
+        validate_every=10,
+    ),
+    "colab": {
+        "network": "u2net.u2netp",
+        "data": "sod/ECSSD",
+        "epochs": 20,
+        "precision": "bfloat16",
+    },
+    "smoke": {
+        "network": "u2net.u2netp",
+        "data": "synthetic/saliency",
+        "resize": (72, 72),
+        "crop": (64, 64),
+        "batch_size": 4,
+        "epochs": 2,
+        "validate_every": 1,
+    },
+}
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    sizes["full"].name: {
+        tier: dataclasses.replace(sizes["full"], **({"tier": tier} | (sizes[tier] if tier != "full" else {})))
+        for tier in TIERS
+    }
+    for sizes in (_UNET, _FCN, _U2NET)
+}
+
+
+def recipe(name: str, tier: str) -> Recipe:
+    """Give the recipe of a network in one of the sizes smoke, colab and full.
+
+    Raises:
+        ValueError: There is no such recipe or tier; the message lists them.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; there are: {', '.join(RECIPES)}")
+    if tier not in TIERS:
+        raise ValueError(f"there is no tier {tier!r}; there are: {', '.join(TIERS)}")
+    return RECIPES[name][tier]
+
+
+def ready(recipe: Recipe) -> bool:
+    """Say whether the network of a recipe is in this version of the book: a recipe is older than its chapter."""
+    return importlib.util.find_spec(f"chapters_code.{recipe.network.split('.')[0]}") is not None
+
+
+def build_network(recipe: Recipe, seed: int = 0) -> nn.Module:
+    """Make the network of a recipe; its first weights depend on `seed` alone.
+
+    Raises:
+        ValueError: This version of the book does not have the network yet.
+    """
+    if not ready(recipe):
+        raise ValueError(
+            f"the recipe {recipe.name} trains chapters_code.{recipe.network}, which comes with Chapter"
+            f" {recipe.chapter} and is not in this version of the book"
+        )
+    module, name = recipe.network.split(".")
+    make: Callable[..., nn.Module] = getattr(importlib.import_module(f"chapters_code.{module}"), name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make(**recipe.network_settings)
+
+
+# ---- the data of a recipe ---------------------------------------------------------------------------
+
+# The drawn sets: enough pictures for some steps, small enough for seconds.  Another seed gives the validation.
+_DRAWN = {
+    "synthetic/voc": (SyntheticVOC, (112, 144)),
+    "synthetic/cracks": (SyntheticCracks, (80, 112)),
+    "synthetic/saliency": (SyntheticSaliency, (96, 112)),
+}
+_DRAWN_TRAIN, _DRAWN_VALIDATION = 32, 8
+
+
+def datasets(recipe: Recipe, root: str | Path | None = None) -> tuple[Segmentation, Segmentation]:
+    """Open the training and validation pictures of a recipe.
+
+    Args:
+        recipe: Says which set and which splits.
+        root: A folder laid out like BOOK_DATA.  None looks for the set as the data page says: BOOK_DATA, an earlier
+            download, a download.  Drawn sets need no folder.
+
+    Raises:
+        ValueError: The recipe names an unknown set, or a set that is drawn together with a folder.
+        FileNotFoundError: The set is not in `root`.
+    """
+    if recipe.data in _DRAWN:
+        if root is not None:
+            raise ValueError(
+                f"tier {recipe.tier} of {recipe.name} draws its own pictures and reads no folder, got {str(root)!r}:"
+                " leave the folder out, or take another tier"
+            )
+        draw, size = _DRAWN[recipe.data]
+        # Kept in memory: they would be drawn anew in every epoch.
+        return Preloaded(draw(_DRAWN_TRAIN, size=size, seed=0)), Preloaded(draw(_DRAWN_VALIDATION, size=size, seed=1))
+    return tuple(_opened(recipe.data, split, root) for split in (recipe.train_split, recipe.validation_split))
+
+
+def _opened(name: str, split: str, root: str | Path | None) -> Segmentation:
+    folder = None if root is None else Path(root, name)
+    if name == "voc2012":
+        return VOCSegmentation(split, root=folder)
+    kind, _, member = name.partition("/")
+    if kind == "crack":
+        return CrackSegmentation(member, split, root=folder)
+    if kind == "sod":
+        return SaliencySegmentation(member, split, root=folder)
+    raise ValueError(f"there is no data set {name!r}; a recipe names voc2012, crack/..., sod/... or synthetic/...")

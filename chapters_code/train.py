@@ -1,0 +1,428 @@
+"""Training: one loop for every network of the book, on one CPU or on many GPUs (all chapters with training).
+
+The loop is `fit`, and it fits on a screen.  Accelerate (Hugging Face) carries it to whatever hardware there is; the
+text stays the same.  From a shell:
+
+    python -m chapters_code.train unet --tier smoke --out runs/first
+    python -m chapters_code.train unet --tier colab --data DIR --out runs/cracks --resume
+    torchrun --nproc_per_node 2 -m chapters_code.train unet --tier full --out runs/two-gpus
+
+Several processes share each batch, and every step has the gradient that one process would have had.  Two exceptions:
+batch normalisation on CPUs, where each process normalises its own part (on GPUs the parts are put together), and Dice
+on pictures with void, which is weighed by pixels here and by pictures there.
+"""
+
+import argparse
+import ctypes
+import datetime
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import gather_object, set_seed
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from chapters_code import checkpoints, runs
+from chapters_code.data.loading import Normalise, loader
+from chapters_code.data.pairs import Segmentation
+from chapters_code.data.transforms import training_transform
+from chapters_code.evaluate import MAIN_SCORES, baselines, evaluate
+from chapters_code.losses import LOSSES, counted, deep_supervision
+from chapters_code.recipes import RECIPES, TIERS, Recipe, build_network, datasets, ready, recipe
+
+__all__ = ["fit", "main"]
+
+CHECKPOINT, RECORD, NOT_FINITE = "checkpoint.pt", "record.json", "not_finite.json"  # the files of a run
+
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+# The part of the learning rate that is left, when a part of all steps is done.
+_SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "poly": lambda done: (1 - done) ** 0.9,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+
+
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    train_set: Segmentation,
+    validation_set: Segmentation,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = True,
+) -> runs.Record:
+    """Train a network by a recipe, and give the record of the run.
+
+    Args:
+        model: Takes normalised pictures (N, 3, H, W), gives logits (N, K, H, W); or several such maps, of which each is
+            trained (deep supervision) and the first is scored.
+        recipe: All settings.
+        train_set: Pairs without a transform; the recipe's crops and flips are made here.
+        validation_set: Pairs without a transform, scored as whole pictures.
+        out: The folder that gets the checkpoint, after every epoch, and the record, at the end.
+        seed: Fixes the order of the pictures, their crops and all other chance, but not the model's first weights.
+        resume: Go on from the checkpoint in `out`, if there is one.  On a CPU the weights come out as those of a run
+            that was never stopped, bit for bit.
+        progress: Show a bar.
+
+    Returns:
+        The record, which now also lies in `out`; see `runs`.
+
+    Raises:
+        FileExistsError: `out` holds a run, and `resume` is False.
+        FloatingPointError: The loss is no longer finite; the ids of the batch are in the message and in `out`.
+        ValueError: A setting is unknown, the pictures do not fill a batch, or the checkpoint is that of another run.
+    """
+    # Said aloud: left to itself, Accelerate takes several processes without a GPU for several runs.
+    without_gpu = not torch.accelerator.is_available()
+    accelerator = Accelerator(cpu=without_gpu, dataloader_config=DataLoaderConfiguration(split_batches=True))
+    set_seed(seed, device_specific=True)
+    train_set = train_set.drop_smaller(recipe.crop) if recipe.smaller == "drop" else train_set
+    transform = training_transform(recipe.crop, recipe.flip, resize=recipe.resize)
+    batches = loader(train_set, recipe.batch_size, transform, seed)
+    steps = recipe.epochs * _at_least_one(len(batches), train_set, recipe)
+    run = _Run(Path(out), recipe, train_set, validation_set, seed, accelerator)
+
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **_settings(recipe))
+    # The schedule stays with us: Accelerate would turn it on by one step for each process.
+    schedule = LambdaLR(optimizer, lambda step: _SCHEDULES[recipe.schedule](step / steps))
+    model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
+    normalise = Normalise()
+
+    run.begin(resume, model=model, optimizer=optimizer, schedule=schedule)
+    for epoch in range(len(run.history), recipe.epochs):
+        model.train()
+        batches.set_epoch(epoch)
+        losses = []
+        bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", disable=not (progress and run.speaks))
+        for numbers, images, masks in bar:
+            images, masks = normalise(images), normalise.masks(masks)
+            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+                outputs = model(images)
+            loss = _loss(outputs, masks, recipe)
+            # The processes may have counted different numbers of pixels: each weighs its mean by its pixels.
+            pixels = counted(masks).to(loss)
+            total, everywhere = accelerator.reduce(torch.stack([loss.detach() * pixels, pixels]))
+            everywhere = everywhere.clamp(min=1)  # a batch of void alone has loss 0
+            losses.append((total / everywhere).item())
+            if not math.isfinite(losses[-1]):
+                run.stop(accelerator.gather(numbers), epoch, losses)
+            # Accelerate takes the mean of the processes' gradients; times their number, it is the sum.
+            accelerator.backward(loss * pixels / everywhere * accelerator.num_processes)
+            if recipe.clip is not None:
+                accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            bar.set_postfix(loss=f"{losses[-1]:.3f}", **run.headline)
+        run.finish_epoch(losses)
+    return run.finish()
+
+
+class _Run:
+    """What a run keeps and leaves behind: its history, its checkpoint after every epoch, its record at the end."""
+
+    def __init__(
+        self,
+        out: Path,
+        recipe: Recipe,
+        train_set: Segmentation,
+        validation_set: Segmentation,
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.out, self.recipe, self.seed, self.accelerator = out, recipe, seed, accelerator
+        self.train_set, self.validation_set = train_set, validation_set
+        self.precision = _precision(recipe, accelerator.device)
+        self.speaks = accelerator.is_main_process
+        self.history: list[dict[str, Any]] = []
+        # A checkpoint fits only the run that these describe.
+        self.identity = {
+            "recipe": recipe.digest(),
+            "list of training pictures": train_set.digest,
+            "list of validation pictures": validation_set.digest,
+            "seed": seed,
+        }
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """The score of the last validation, for the bar."""
+        name = MAIN_SCORES[self.recipe.task][0]
+        found = [epoch["scores"][name] for epoch in self.history if "scores" in epoch]
+        return {name: _in_digits(found[-1])} if found else {}
+
+    def begin(self, resume: bool, **parts: Any) -> None:
+        """Make the folder; put `parts` (model, optimizer, schedule) where the checkpoint left them."""
+        self.parts = parts | {"model": self.accelerator.unwrap_model(parts["model"])}
+        path = self.out / CHECKPOINT
+        if path.exists() and not resume:
+            raise FileExistsError(f"{self.out} holds a run already: resume it (--resume), or name another folder")
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.accelerator.wait_for_everyone()  # nobody may write before all have looked
+        if path.exists():
+            state = checkpoints.load(path)
+            for name, ours in self.identity.items():
+                if state["identity"][name] != ours:
+                    raise ValueError(
+                        f"{path} is of a run with another {name} ({state['identity'][name]}, here {ours}):"
+                        " resume with the same settings, or name another folder"
+                    )
+            for name, part in self.parts.items():
+                part.load_state_dict(state[name])
+            self.history = state["history"]
+            if self.accelerator.process_index < len(state["random"]):
+                checkpoints.set_random_state(state["random"][self.accelerator.process_index])
+        self.since = time.monotonic()
+
+    def stop(self, numbers: Tensor, epoch: int, losses: list[float]) -> None:
+        """Write down which pictures made the loss infinite or NaN, and end the run."""
+        ids = [self.train_set.ids[number] for number in numbers.tolist()]
+        place = {"epoch": epoch + 1, "step": len(losses), "loss": repr(losses[-1]), "ids": ids}
+        if self.speaks:
+            (self.out / NOT_FINITE).write_text(json.dumps(place, indent=1) + "\n", encoding="utf-8")
+        raise FloatingPointError(
+            f"the loss is {losses[-1]} at epoch {epoch + 1}, step {len(losses)}, in the batch {', '.join(ids)}"
+            f" (also in {self.out / NOT_FINITE}): look at these pictures, or take a smaller learning_rate or a clip"
+        )
+
+    def finish_epoch(self, losses: list[float]) -> None:
+        """Score if it is time, and write the checkpoint."""
+        number = len(self.history) + 1
+        entry = {
+            "epoch": number,
+            "loss": sum(losses) / len(losses),
+            "learning_rate": self.parts["schedule"].get_last_lr()[0],
+        }
+        if number % self.recipe.validate_every == 0 or number == self.recipe.epochs:
+            entry["scores"] = self._scores()
+        now = time.monotonic()
+        self.history.append(entry | {"seconds": round(now - self.since, 2)})
+        self.since = now
+        random = gather_object([checkpoints.random_state()])
+        if self.speaks:
+            state = {name: part.state_dict() for name, part in self.parts.items()}
+            state |= {"identity": self.identity, "history": self.history, "random": random}
+            checkpoints.save(self.out / CHECKPOINT, state)
+
+    def _scores(self) -> dict[str, float | None]:
+        """Score the network; every process takes its share of the pictures, and the counts are added."""
+        every, first = self.accelerator.num_processes, self.accelerator.process_index
+        share = range(first, len(self.validation_set), every)
+        model, task = self.parts["model"], self.recipe.task
+        metric = evaluate(model, self.validation_set, task, resize=self.recipe.resize, indices=share)
+        if every > 1:
+            metric.load_state(self.accelerator.reduce(metric.state().to(self.accelerator.device)).cpu())
+        return _finite(metric.scores())
+
+    def finish(self) -> runs.Record:
+        """Write the record and give it."""
+        recipe, accelerator = self.recipe, self.accelerator
+        found = baselines(self.validation_set, recipe.task)
+        record = {
+            "format": 1,
+            "name": f"{recipe.name}-{recipe.tier}-seed{self.seed}",
+            "recipe": json.loads(json.dumps(asdict(recipe))),
+            "recipe_digest": recipe.digest(),
+            "network": {
+                "name": recipe.network,
+                "parameters": sum(weight.numel() for weight in self.parts["model"].parameters()),
+            },
+            "data": {
+                name: {"origin": pictures.origin, "count": len(pictures), "digest": pictures.digest}
+                for name, pictures in (("train", self.train_set), ("validation", self.validation_set))
+            },
+            "seed": self.seed,
+            "epochs": self.history,
+            "scores": self.history[-1]["scores"],
+            "baselines": {name: _finite(scores) for name, scores in found.items()},
+            "ran_on": {
+                "device": _in_words(accelerator.device),
+                "processes": accelerator.num_processes,
+                "threads": torch.get_num_threads(),
+                "precision": self.precision,
+            },
+            "versions": {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "accelerate")},
+            "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": sum(epoch["seconds"] for epoch in self.history),
+            "commit": runs.commit(),
+        }
+        if self.speaks:
+            runs.save(record, self.out / RECORD)
+        accelerator.wait_for_everyone()
+        return record
+
+
+# ---- what the settings of a recipe mean --------------------------------------------------------------
+
+
+def _loss(outputs: Tensor | Sequence[Tensor], masks: Tensor, recipe: Recipe) -> Tensor:
+    """Add the recipe's losses up; several maps are each held against the masks (deep supervision)."""
+
+    def loss(logits: Tensor, masks: Tensor) -> Tensor:
+        return sum(LOSSES[name](logits, masks) for name in recipe.losses)
+
+    return loss(outputs, masks) if isinstance(outputs, Tensor) else deep_supervision(outputs, masks, loss)
+
+
+def _settings(recipe: Recipe) -> dict[str, float]:
+    """Give what the recipe's optimizer is made with."""
+    settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    return settings | ({"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {})
+
+
+def _precision(recipe: Recipe, device: torch.device) -> str:
+    """Say in which precision convolutions are computed: bfloat16 if the recipe asks and the hardware has it."""
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bfloat16" if recipe.precision == "bfloat16" and has else "float32"
+
+
+def _at_least_one(batches: int, train_set: Segmentation, recipe: Recipe) -> int:
+    if batches == 0:
+        raise ValueError(
+            f"{len(train_set)} training pictures do not fill one batch of {recipe.batch_size}:"
+            " take a smaller batch_size, or more pictures"
+        )
+    return batches
+
+
+def _in_words(device: torch.device) -> str:
+    """Name the hardware, for people."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    name = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _finite(scores: dict[str, float]) -> dict[str, float | None]:
+    """Turn NaN (a class that is nowhere has no score) into None, which JSON can hold."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+# ---- the command line --------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train by a recipe from the shell; `--help` says how.  Gives the exit status."""
+    asked = _parser().parse_args(arguments)
+    _keep_memory()
+    try:
+        plan = recipe(asked.recipe, asked.tier)
+        model = build_network(plan, asked.seed)
+        train_set, validation_set = datasets(plan, asked.data)
+        say = print if os.environ.get("RANK", "0") == "0" else lambda *words: None
+        say(f"{plan.name}, tier {plan.tier}: {len(train_set)} training and {len(validation_set)} validation pictures")
+        say(f"from {train_set.origin}")
+        record = fit(model, plan, train_set, validation_set, asked.out, seed=asked.seed, resume=asked.resume)
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:
+        print(f"{_parser().prog}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command with --resume goes on after the last full epoch.", file=sys.stderr)
+        return 130
+    say(f"{record['seconds'] / 60:.1f} minutes; the record is {asked.out / RECORD}")
+    for name in MAIN_SCORES[plan.task]:
+        score = record["scores"][name]
+        others = ", ".join(f"{who} {_in_digits(found.get(name))}" for who, found in record["baselines"].items())
+        say(f"  {name:24} {_in_digits(score)}   ({others})")
+    return 0
+
+
+def _in_digits(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    recipes = "\n".join(
+        f"  {name:8} {sizes['full'].network} on {sizes['full'].data}"
+        + ("" if ready(sizes["full"]) else f" (comes with Chapter {sizes['full'].chapter})")
+        for name, sizes in RECIPES.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m chapters_code.train",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Train a network of the book by one of its recipes.",
+        epilog=f"""recipes:
+{recipes}
+
+tiers:
+  smoke    seconds on a CPU, on drawn pictures: does everything work?
+  colab    ten minutes or less on one small GPU, on real pictures
+  full     the settings of the source, where there is one
+
+what it leaves in --out:
+  checkpoint.pt   after every epoch: all that --resume needs
+  record.json     at the end: settings, data, scores, conditions
+
+several processes, on GPUs or CPUs:
+  torchrun --nproc_per_node 2 -m chapters_code.train unet --tier smoke --out runs/two
+  accelerate launch --num_processes 2 ... does the same on GPUs; with --cpu it starts one process only""",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", choices=tuple(RECIPES), help="which network, see below")
+    parser.add_argument("--tier", choices=TIERS, default="smoke", help="how large a run (default: smoke)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with the data sets, laid out as the book's page on data says; without it: BOOK_DATA, an earlier"
+        " download, a download",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for checkpoint and record")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="start of all chance (default: 0)")
+    return parser
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _keep_memory() -> None:
+    """Tell glibc to keep freed memory for the next batch instead of giving it back: much faster training on CPUs.
+
+    Each large block that is given back must be cleared by the kernel when it is asked for again (measured: 1.7 times
+    the time for a U²-Net).  Elsewhere than on Linux with glibc there is nothing to tell.
+    """
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
+    except (OSError, AttributeError):
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

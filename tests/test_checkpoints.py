@@ -1,0 +1,104 @@
+"""Checkpoints: what is written comes back, a broken file is refused by name, and nothing in a file is run."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from chapters_code import checkpoints
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.pt"
+
+
+def test_what_is_saved_comes_back(path):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    optimizer = torch.optim.AdamW(network.parameters())
+    network(torch.randn(2, 3, 6, 5)).sum().backward()
+    optimizer.step()
+
+    checkpoints.save(path, {"model": network.state_dict(), "optimizer": optimizer.state_dict(), "history": [{"a": 1}]})
+    state = checkpoints.load(path)
+
+    assert_close(state["model"], dict(network.state_dict()))
+    assert_close(state["optimizer"]["state"][0]["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
+    assert state["history"] == [{"a": 1}]
+    assert_close(checkpoints.weights(path), dict(network.state_dict()))
+
+
+def test_all_random_numbers_go_on_where_they_stood(path):
+    def draw():
+        return random.random(), np.random.rand(3).tolist(), np.random.randn(), torch.rand(3).tolist()
+
+    np.random.randn()  # NumPy makes two normal numbers at a time, and keeps one
+    checkpoints.save(path, {"random": checkpoints.random_state()})
+    expected = draw()
+
+    checkpoints.set_random_state(checkpoints.load(path)["random"])
+
+    assert draw() == expected
+
+
+@pytest.mark.parametrize("part", [0, 0.3, 0.9, 0.999])
+def test_a_file_that_breaks_off_is_refused_by_name(path, part):
+    checkpoints.save(path, {"model": nn.Conv2d(3, 64, 3).state_dict()})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+
+    with pytest.raises(ValueError, match="checkpoint.pt is not a whole checkpoint"):
+        checkpoints.load(path)
+
+
+def test_a_file_of_somebody_else_is_refused_by_name(path):
+    torch.save(nn.Conv2d(3, 4, 3).state_dict(), path)
+    with pytest.raises(ValueError, match="checkpoint.pt was not written by this book's training.*load_state_dict"):
+        checkpoints.load(path)
+
+
+def test_text_is_not_a_checkpoint(path):
+    path.write_text("<html>404</html>")
+    with pytest.raises(ValueError, match="checkpoint.pt is not a whole checkpoint"):
+        checkpoints.load(path)
+
+
+class Trap:
+    """Whoever unpickles it without care makes the file that it names."""
+
+    def __init__(self, sprung):
+        self.sprung = sprung
+
+    def __reduce__(self):
+        return (open, (self.sprung, "w"))
+
+
+def test_code_in_a_file_is_not_run(path, tmp_path):
+    torch.save({"format": "keep-the-crack checkpoint 1", "model": Trap(str(tmp_path / "sprung"))}, path)
+
+    with pytest.raises(ValueError, match="checkpoint.pt is not a whole checkpoint"):
+        checkpoints.load(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_no_file_is_said_so(path):
+    with pytest.raises(FileNotFoundError, match="checkpoint.pt"):
+        checkpoints.load(path)
+
+
+def test_a_save_that_fails_leaves_the_old_checkpoint_and_no_rest(path, monkeypatch):
+    checkpoints.save(path, {"model": {"a": torch.ones(2)}})
+
+    def full(descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.save(path, {"model": {"a": torch.zeros(2)}})
+
+    assert_close(checkpoints.weights(path), {"a": torch.ones(2)})
+    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]

@@ -1,0 +1,140 @@
+"""Recipes: the settings are the sources' own, the hash tells recipes apart, and what cannot run says so."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from chapters_code import recipes
+from chapters_code.losses import LOSSES
+from chapters_code.recipes import RECIPES, TIERS, build_network, datasets, ready, recipe
+
+ALL = [sizes[tier] for sizes in RECIPES.values() for tier in TIERS]
+
+
+@pytest.mark.parametrize("plan", ALL, ids=lambda plan: f"{plan.name}-{plan.tier}")
+def test_a_recipe_names_what_exists(plan):
+    assert recipe(plan.name, plan.tier) is plan
+    assert set(plan.losses) <= set(LOSSES)
+    assert plan.task in ("classes", "cracks", "saliency")
+    assert plan.smaller in ("pad", "drop")
+    assert 1 <= plan.validate_every <= plan.epochs
+    assert json.loads(json.dumps(dataclasses.asdict(plan)))["batch_size"] == plan.batch_size
+
+
+def test_the_hash_tells_recipes_apart_and_nothing_else():
+    assert len({plan.digest() for plan in ALL}) == len(ALL)
+    for plan in ALL:
+        assert dataclasses.replace(plan).digest() == plan.digest()
+        assert dataclasses.replace(plan, learning_rate=plan.learning_rate * 2).digest() != plan.digest()
+
+
+def test_fcn_has_the_settings_of_its_source():
+    """320 x 480, batches of 32, 5 epochs; one step of ours is one step of the source's."""
+    plan = recipe("fcn", "full")
+    assert (plan.crop, plan.batch_size, plan.epochs, plan.optimizer) == ((320, 480), 32, 5, "sgd")
+    assert (plan.smaller, plan.momentum, plan.schedule, plan.losses) == ("drop", 0.0, "constant", ("cross_entropy",))
+    images, targets = torch.randn(32, 3, 4, 5), torch.randint(0, 2, (32, 4, 5))
+    start = torch.randn(2, 3, 1, 1)
+
+    def stepped(loss, **settings):
+        weight = start.clone().requires_grad_()
+        optimizer = torch.optim.SGD([weight], **settings)
+        loss(torch.nn.functional.conv2d(images, weight)).backward()
+        optimizer.step()
+        return weight.detach()
+
+    # The source: cross-entropy averaged over the pixels of each picture, and summed over the pictures.
+    theirs = stepped(
+        lambda logits: torch.nn.functional.cross_entropy(logits, targets, reduction="none").mean((1, 2)).sum(),
+        lr=1e-3,
+        weight_decay=1e-3,
+    )
+    ours = stepped(
+        lambda logits: LOSSES["cross_entropy"](logits, targets), lr=plan.learning_rate, weight_decay=plan.weight_decay
+    )
+    assert_close(ours, theirs)
+
+
+def test_u2net_has_the_settings_of_its_source():
+    plan = recipe("u2net", "full")
+    assert (plan.resize, plan.crop, plan.flip, plan.batch_size) == ((320, 320), (288, 288), True, 12)
+    assert (plan.optimizer, plan.learning_rate, plan.losses) == ("adam", 1e-3, ("binary_cross_entropy",))
+    # 600,000 steps, with the 10,553 training pictures of DUTS.
+    assert (plan.epochs - 1) * (10_553 // 12) < 600_000 <= plan.epochs * (10_553 // 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "tier", "said"),
+    [
+        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, u2net"),
+        ("unet", "huge", "no tier 'huge'; there are: smoke, colab, full"),
+    ],
+)
+def test_what_there_is_not_is_answered_with_what_there_is(name, tier, said):
+    with pytest.raises(ValueError, match=said):
+        recipe(name, tier)
+
+
+def test_first_weights_depend_on_the_seed_alone():
+    plan = recipe("unet", "smoke")
+    torch.manual_seed(5)
+    first = build_network(plan, seed=3)
+    after = torch.rand(1)
+    torch.manual_seed(6)
+
+    assert_close(dict(build_network(plan, seed=3).state_dict()), dict(first.state_dict()), rtol=0, atol=0)
+    assert not torch.equal(build_network(plan, seed=4).head.weight, first.head.weight)
+    torch.manual_seed(5)
+    assert_close(torch.rand(1), after)
+
+
+def test_a_recipe_that_waits_for_its_chapter_says_so():
+    plan = dataclasses.replace(recipe("unet", "smoke"), network="moon.Net", chapter="11 moon")
+    assert not ready(plan)
+    with pytest.raises(ValueError, match="trains chapters_code.moon.Net, which comes with Chapter 11 moon"):
+        build_network(plan)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_smoke_tier_draws_its_pictures_twice_the_same_and_validates_on_others(name):
+    plan = recipe(name, "smoke")
+    train, validation = datasets(plan)
+    again, _ = datasets(plan)
+
+    assert torch.equal(train[0].image, again[0].image)
+    assert not torch.equal(train[0].image, validation[0].image)
+    assert len(train) >= plan.batch_size
+    assert all(side >= least for side, least in zip(train[0].mask.shape, plan.crop, strict=True))
+
+
+def test_drawn_pictures_are_not_read_from_a_folder(tmp_path):
+    with pytest.raises(ValueError, match="tier smoke of unet draws its own pictures and reads no folder"):
+        datasets(recipe("unet", "smoke"), tmp_path)
+
+
+def test_an_unknown_set_is_refused():
+    with pytest.raises(ValueError, match="no data set 'coco'"):
+        datasets(dataclasses.replace(recipe("unet", "full"), data="coco"))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "tier", "counts"),
+    [("unet", "full", (300, 60)), ("fcn", "full", (207, 203)), ("u2net", "colab", (188, 62))],
+)
+def test_a_folder_is_read_as_the_recipe_says(book_data, name, tier, counts):
+    train, validation = datasets(recipe(name, tier), book_data)
+    assert (len(train), len(validation)) == counts
+    # Not the ids: DeepCrack gives three names twice, to a training and to another test photograph.
+    shared = set(train.ids) & set(validation.ids)
+    for name in shared:
+        ours, theirs = train[train.ids.index(name)].image, validation[validation.ids.index(name)].image
+        assert not torch.equal(ours, theirs)
+
+
+def test_every_tier_of_every_recipe_is_there():
+    assert {name: tuple(sizes) for name, sizes in RECIPES.items()} == dict.fromkeys(("unet", "fcn", "u2net"), TIERS)
+    assert recipes.TIERS == ("smoke", "colab", "full")
