@@ -96,7 +96,7 @@ _UNET = {
         clip=1.0,
         validate_every=10,
     ),
-    "colab": {"crop": (256, 256), "epochs": 30, "validate_every": 5},
+    "colab": {"crop": (256, 256), "epochs": 36, "precision": "bfloat16", "validate_every": 6},
     "smoke": {
         "data": "synthetic/cracks",
         "network_settings": {"widths": (8, 16, 32)},

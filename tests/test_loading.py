@@ -228,10 +228,15 @@ def test_preloaded_gives_the_same_pairs_under_the_same_names():
     assert_close(crops(loader(kept, 5, training_transform(CROP), 3)), crops(at_epoch(0)))
 
 
-def test_preloaded_takes_four_bytes_per_pixel():
-    sizes = [Numbered().size_of(index) for index in range(10)]
+def test_preloaded_takes_three_bytes_per_pixel_and_little_for_masks():
+    class Patches(Numbered):
+        """A mask as it is in life: a large patch of each class."""
 
-    assert Preloaded(Numbered()).nbytes == 4 * sum(height * width for height, width in sizes)
+        def read(self, index):
+            mask = torch.arange(2).repeat_interleave(150)[:, None].expand(-1, 200)
+            return Pair(torch.zeros(3, 300, 200, dtype=torch.uint8), mask)
+
+    assert 3.0 < Preloaded(Patches()).nbytes / (10 * 300 * 200) < 3.03
 
 
 def test_preloaded_reads_once():
