@@ -7,7 +7,6 @@ either the new checkpoint or the old one, never half of one.  It is read without
     state  --save-->  checkpoint.pt  --load-->  the same state          checkpoint.pt  --weights-->  for load_state_dict
 """
 
-import os
 import pickle
 import random
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chapters_code.files import written_whole
+
 __all__ = ["load", "random_state", "save", "set_random_state", "weights"]
 
 _FORMAT = "keep-the-crack checkpoint 1"
@@ -24,16 +25,8 @@ _FORMAT = "keep-the-crack checkpoint 1"
 
 def save(path: str | Path, state: dict[str, Any]) -> None:
     """Write a checkpoint, all of it or nothing; what stood there before stays until the new one is complete."""
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            torch.save({"format": _FORMAT} | state, file)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk, not only on its way there, before the old one is given up
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with written_whole(path) as unfinished:
+        torch.save({"format": _FORMAT} | state, unfinished)
 
 
 def load(path: str | Path) -> dict[str, Any]:

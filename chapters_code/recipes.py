@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from chapters_code.checks import check_whole
 from chapters_code.data import (
     CrackSegmentation,
     SaliencySegmentation,
@@ -34,15 +36,30 @@ from chapters_code.data import (
 )
 from chapters_code.data.loading import Preloaded
 from chapters_code.data.pairs import Segmentation
+from chapters_code.losses import LOSSES
 
 __all__ = ["RECIPES", "TIERS", "Recipe", "build_network", "datasets", "recipe", "ready"]
 
 TIERS = ("smoke", "colab", "full")
+# The words that a recipe may use.
+_KNOWN = {
+    "tier": TIERS,
+    "task": ("classes", "cracks", "saliency"),
+    "smaller": ("pad", "drop"),
+    "optimizer": ("sgd", "adam", "adamw"),
+    "schedule": ("constant", "poly", "cosine"),
+    "losses": tuple(LOSSES),
+    "precision": ("float32", "bfloat16"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of one training run.  Lengths in pixels; a crop is (height, width)."""
+    """All settings of one training run.  Lengths in pixels; a crop is (height, width).
+
+    Raises:
+        ValueError: A setting is not one of the known words, or a number is out of its range.
+    """
 
     name: str
     tier: str
@@ -68,6 +85,16 @@ class Recipe:
     clip: float | None = None  # the longest gradient that is allowed, as a 2-norm
     precision: str = "float32"  # "bfloat16": convolutions in 16 bits where the hardware has them
     validate_every: int = 1  # epochs
+
+    def __post_init__(self) -> None:
+        for name, known in _KNOWN.items():
+            given = getattr(self, name)
+            if not set(given if isinstance(given, tuple) else (given,)) <= set(known):
+                raise ValueError(f"{name} must be of {', '.join(known)}; got {given!r}")
+        for name in ("batch_size", "epochs", "validate_every"):
+            check_whole(name, getattr(self, name), 1)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be a number above 0, got {self.learning_rate!r}")
 
     def digest(self) -> str:
         """Give the SHA-256 of all settings: equal for two runs that followed the same recipe."""

@@ -39,6 +39,7 @@ from chapters_code.data.loading import Normalise, loader
 from chapters_code.data.pairs import Segmentation
 from chapters_code.data.transforms import training_transform
 from chapters_code.evaluate import MAIN_SCORES, baselines, evaluate
+from chapters_code.files import written_whole
 from chapters_code.losses import LOSSES, counted, deep_supervision
 from chapters_code.recipes import RECIPES, TIERS, Recipe, build_network, datasets, ready, recipe
 
@@ -46,6 +47,7 @@ __all__ = ["fit", "main"]
 
 CHECKPOINT, RECORD, NOT_FINITE = "checkpoint.pt", "record.json", "not_finite.json"  # the files of a run
 
+# What the names in a recipe stand for.
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
@@ -194,14 +196,15 @@ class _Run:
             self.history = state["history"]
             if self.accelerator.process_index < len(state["random"]):
                 checkpoints.set_random_state(state["random"][self.accelerator.process_index])
-        self.since = time.monotonic()
+        self.since, self.commit = time.monotonic(), runs.commit()  # of the code that runs, whatever is edited meanwhile
 
     def stop(self, numbers: Tensor, epoch: int, losses: list[float]) -> None:
         """Write down which pictures made the loss infinite or NaN, and end the run."""
         ids = [self.train_set.ids[number] for number in numbers.tolist()]
         place = {"epoch": epoch + 1, "step": len(losses), "loss": repr(losses[-1]), "ids": ids}
         if self.speaks:
-            (self.out / NOT_FINITE).write_text(json.dumps(place, indent=1) + "\n", encoding="utf-8")
+            with written_whole(self.out / NOT_FINITE) as unfinished:
+                unfinished.write_text(json.dumps(place, indent=1) + "\n", encoding="utf-8")
         raise FloatingPointError(
             f"the loss is {losses[-1]} at epoch {epoch + 1}, step {len(losses)}, in the batch {', '.join(ids)}"
             f" (also in {self.out / NOT_FINITE}): look at these pictures, or take a smaller learning_rate or a clip"
@@ -266,7 +269,7 @@ class _Run:
             "versions": {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "accelerate")},
             "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seconds": sum(epoch["seconds"] for epoch in self.history),
-            "commit": runs.commit(),
+            "commit": self.commit,
         }
         if self.speaks:
             runs.save(record, self.out / RECORD)

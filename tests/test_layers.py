@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "chapters_code"
 LAYERS = {
+    "below": {"checks", "files"},
     "ground": {"shapes", "receptive_field", "metrics", "losses", "notebook", "data"},
     "operators": {"pooling", "strided", "dilated", "transposed", "wavelets", "fast"},
     "blocks": {"aspp", "hwd", "wtconv"},
@@ -84,20 +85,20 @@ def test_the_package_itself_imports_nothing_of_its_own():
 @pytest.mark.parametrize(
     ("text", "module", "said"),
     [
-        ("import chapters_code.figures", "chapters_code.pooling", "pooling (layer 1) imports figures"),
-        ("from chapters_code import train", "chapters_code.fcn", "fcn (layer 3) imports train"),
+        ("import chapters_code.figures", "chapters_code.pooling", "pooling (layer 2) imports figures"),
+        ("from chapters_code import train", "chapters_code.fcn", "fcn (layer 4) imports train"),
         (
             "from chapters_code.strided import x",
             "chapters_code.pooling",
-            "strided (layer 1), which is not lower",
+            "strided (layer 2), which is not lower",
         ),
-        ("from .hwd import HWDownsampling", "chapters_code.wtconv", "wtconv (layer 2) imports hwd"),
-        ("from .. import exercises", "chapters_code.data.voc", "data (layer 0) imports exercises"),
-        ("from ..pooling import x", "chapters_code.data.voc", "data (layer 0) imports pooling"),
+        ("from .hwd import HWDownsampling", "chapters_code.wtconv", "wtconv (layer 3) imports hwd"),
+        ("from .. import exercises", "chapters_code.data.voc", "data (layer 1) imports exercises"),
+        ("from ..pooling import x", "chapters_code.data.voc", "data (layer 1) imports pooling"),
         (
             "def f():\n    from chapters_code import u2net",
             "chapters_code.aspp",
-            "aspp (layer 2) imports u2net",
+            "aspp (layer 3) imports u2net",
         ),
         ("import chapters_code.helpers", "chapters_code.aspp", "helpers has no layer"),
     ],

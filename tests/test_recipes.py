@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from chapters_code import recipes
+from chapters_code import evaluate, recipes, train
 from chapters_code.losses import LOSSES
 from chapters_code.recipes import RECIPES, TIERS, build_network, datasets, ready, recipe
 
@@ -17,11 +17,33 @@ ALL = [sizes[tier] for sizes in RECIPES.values() for tier in TIERS]
 @pytest.mark.parametrize("plan", ALL, ids=lambda plan: f"{plan.name}-{plan.tier}")
 def test_a_recipe_names_what_exists(plan):
     assert recipe(plan.name, plan.tier) is plan
-    assert set(plan.losses) <= set(LOSSES)
-    assert plan.task in ("classes", "cracks", "saliency")
-    assert plan.smaller in ("pad", "drop")
     assert 1 <= plan.validate_every <= plan.epochs
     assert json.loads(json.dumps(dataclasses.asdict(plan)))["batch_size"] == plan.batch_size
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer": "lion"}, "optimizer must be of sgd, adam, adamw; got 'lion'"),
+        ({"schedule": "step"}, "schedule must be of constant, poly, cosine; got 'step'"),
+        ({"losses": ("dice", "hinge")}, r"losses must be of cross_entropy, .*; got \('dice', 'hinge'\)"),
+        ({"task": "depth"}, "task must be of classes, cracks, saliency; got 'depth'"),
+        ({"smaller": "stretch"}, "smaller must be of pad, drop"),
+        ({"precision": "float16"}, "precision must be of float32, bfloat16"),
+        ({"epochs": 0}, "epochs must be a whole number of 1 or more, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of 1 or more, got 2.5"),
+        ({"learning_rate": -1e-3}, "learning_rate must be a number above 0, got -0.001"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused_when_the_recipe_is_written(changes, said):
+    with pytest.raises(ValueError, match=said):
+        dataclasses.replace(recipe("unet", "smoke"), **changes)
+
+
+def test_every_word_that_a_recipe_may_use_means_something():
+    assert set(train._OPTIMIZERS) == set(recipes._KNOWN["optimizer"])
+    assert set(train._SCHEDULES) == set(recipes._KNOWN["schedule"])
+    assert set(evaluate.TASKS) == set(recipes._KNOWN["task"])
 
 
 def test_the_hash_tells_recipes_apart_and_nothing_else():

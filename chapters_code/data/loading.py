@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import tv_tensors
 
+from chapters_code.checks import check_whole
 from chapters_code.data.pairs import Pair, Segmentation
 
 __all__ = ["MEAN", "STD", "Augmented", "Batch", "EpochSampler", "Normalise", "Preloaded", "collate", "loader"]
@@ -128,7 +128,7 @@ class Augmented(Dataset):
     """
 
     def __init__(self, dataset: Segmentation, transform: Callable | None = None, seed: int = 0) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, _checked("seed", seed)
+        self.dataset, self.transform, self.seed = dataset, transform, check_whole("seed", seed, 0)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -137,7 +137,7 @@ class Augmented(Dataset):
         if not isinstance(key, tuple) or len(key) != 2:
             raise ValueError(f"ask for augmented[epoch, index], such as augmented[0, 3]; got {key!r}")
         epoch, index = key
-        with _chance_of(self.seed, _checked("epoch", epoch), _checked("index", index)):
+        with _chance_of(self.seed, check_whole("epoch", epoch, 0), check_whole("index", index, 0)):
             image, mask = self.dataset[index]
             if self.transform is not None:
                 image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
@@ -154,7 +154,7 @@ class EpochSampler(Sampler):
     """
 
     def __init__(self, count: int, seed: int = 0, shuffle: bool = True) -> None:
-        self.count, self.seed, self.shuffle, self.epoch = count, _checked("seed", seed), shuffle, 0
+        self.count, self.seed, self.shuffle, self.epoch = count, check_whole("seed", seed, 0), shuffle, 0
 
     def __len__(self) -> int:
         return self.count
@@ -167,7 +167,7 @@ class EpochSampler(Sampler):
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next loop over the loader is; 0 until then."""
-        self.epoch = _checked("epoch", epoch)
+        self.epoch = check_whole("epoch", epoch, 0)
 
 
 def loader(
@@ -288,9 +288,3 @@ def _chance_of(*key: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
-
-
-def _checked(name: str, value: int) -> int:
-    if not isinstance(value, Integral) or value < 0:
-        raise ValueError(f"{name} must be a whole number of 0 or more, got {value!r}")
-    return int(value)

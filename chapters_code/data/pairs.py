@@ -17,7 +17,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from chapters_code.checks import check_size
 from chapters_code.data.pictures import VOID, read_head, read_mask, read_picture, turn_upright
 
 __all__ = ["FilePairs", "Pair", "Segmentation", "Subset", "ids_in_folders", "ids_in_list", "locate"]
@@ -113,7 +113,7 @@ class Segmentation(Dataset):
         Raises:
             ValueError: `size` is not two whole numbers, or no picture is large enough.
         """
-        height, width = checked_size(size)
+        height, width = check_size(size)
         sizes = [self.size_of(index) for index in range(len(self))]
         large = [high >= height and wide >= width for high, wide in sizes]
         if not any(large):
@@ -287,14 +287,6 @@ def locate(name: str, root: str | Path | None) -> tuple[Path, str]:
 
     found = find(name)
     return Path(found.path), found.origin
-
-
-def checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return `size` as two Python integers, or say what is wrong with it."""
-    sides = tuple(size) if isinstance(size, Sequence) else ()
-    if len(sides) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in sides):
-        raise ValueError(f"size must be (height, width), two whole numbers of 1 or more, got {size!r}")
-    return int(sides[0]), int(sides[1])
 
 
 def _listing(folder: Path) -> list[str]:

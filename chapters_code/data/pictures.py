@@ -11,7 +11,6 @@ number.
 """
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,8 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from chapters_code.files import written_whole
 
 __all__ = [
     "VOID",
@@ -134,14 +135,8 @@ def write_mask(path: str | Path, mask: Tensor) -> None:
     _check_mask(mask)
     image = Image.fromarray(mask.numpy(force=True).astype(np.uint8))
     image.putpalette(palette().numpy().tobytes())
-    # First beside its place, then moved there in one step: a run that is broken off leaves no half file.
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    try:
+    with written_whole(path) as unfinished:
         image.save(unfinished, format="PNG")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def palette() -> Tensor:

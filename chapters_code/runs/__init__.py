@@ -10,7 +10,6 @@ The records of the book's own runs lie beside this file.
 
 import json
 import math
-import os
 import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+
+from chapters_code.files import written_whole
 
 __all__ = ["Record", "commit", "conditions", "load", "names", "save", "table"]
 
@@ -60,13 +61,8 @@ def save(record: Record, path: str | Path) -> None:
         ValueError: Something is missing or of the wrong kind, or a number is not finite; nothing is written.
     """
     _check(record, "the record")
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    try:
+    with written_whole(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def table(records: Iterable[Record], scores: Iterable[str]) -> str:

@@ -1,15 +1,14 @@
-"""Chance that is the same on every machine, and the checks that all drawings share.
+"""Chance that is the same on every machine.
 
 NumPy promises to keep the raw bits of PCG64; what `Generator` makes of them may change with a new version.  So the
 drawings take the raw bits, and whole numbers only.
 """
 
-from collections.abc import Callable, Sequence
-from numbers import Integral
+from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["Dice", "check", "checked_size", "dice_of"]
+__all__ = ["Dice", "dice_of"]
 
 Dice = Callable[..., int | np.ndarray]
 
@@ -28,18 +27,3 @@ def dice_of(*key: int) -> Dice:
         return low + (bits.random_raw(count) % np.uint64(high - low + 1)).astype(np.int64)
 
     return roll
-
-
-def checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return `size` as two Python integers, or say what is wrong with it."""
-    sides = tuple(size) if isinstance(size, Sequence) else ()
-    if len(sides) != 2 or not all(isinstance(side, Integral) and side >= 16 for side in sides):
-        raise ValueError(f"size must be (height, width), two whole numbers of 16 or more, got {size!r}")
-    return int(sides[0]), int(sides[1])
-
-
-def check(name: str, value: int, low: int, high: float = float("inf")) -> None:
-    """Raise a ValueError unless `value` is a whole number from `low` to `high`."""
-    if not isinstance(value, Integral) or not low <= value <= high:
-        span = f"of {low} or more" if high == float("inf") else f"from {low} to {high}"
-        raise ValueError(f"{name} must be a whole number {span}, got {value!r}")

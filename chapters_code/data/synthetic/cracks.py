@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
-from chapters_code.data.synthetic.chance import Dice, check, checked_size, dice_of
+from chapters_code.data.synthetic.chance import Dice, dice_of
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES, pavement
 
 __all__ = ["SyntheticCracks", "cracked_road"]
@@ -62,10 +63,10 @@ def cracked_road(
         >>> image.shape, mask.shape, mask.unique().tolist()
         (torch.Size([3, 48, 64]), torch.Size([48, 64]), [0, 1])
     """
-    size = checked_size(size)
-    check("crack_width", crack_width, 0, 9)
-    check("seed", seed, 0)
-    check("branches", branches, 0)
+    size = check_size(size, least=16)
+    check_whole("crack_width", crack_width, 0, 9)
+    check_whole("seed", seed, 0)
+    check_whole("branches", branches, 0)
     if surface not in SURFACES:
         raise ValueError(f"surface must be one of {tuple(SURFACES)}, got {surface!r}")
     if not isinstance(distractors, (tuple, list)) or not set(distractors) <= set(DISTRACTORS):
@@ -189,15 +190,15 @@ class SyntheticCracks(Segmentation):
         *,
         surfaces: Sequence[str] = ("asphalt", "concrete"),
     ) -> None:
-        check("count", count, 1)
-        check("seed", seed, 0)
+        check_whole("count", count, 1)
+        check_whole("seed", seed, 0)
         if not isinstance(crack_widths, Sequence) or len(crack_widths) == 0:
             raise ValueError(f"crack_widths must be a tuple of one width or more, got {crack_widths!r}")
         for width in crack_widths:
-            check("each of crack_widths", width, 0, 9)
+            check_whole("each of crack_widths", width, 0, 9)
         if not isinstance(surfaces, (tuple, list)) or not surfaces or not set(surfaces) <= set(SURFACES):
             raise ValueError(f"surfaces must be a tuple of names out of {tuple(SURFACES)}, got {surfaces!r}")
-        self.size, self.seed = checked_size(size), seed
+        self.size, self.seed = check_size(size, least=16), seed
         self.crack_widths, self.surfaces = tuple(crack_widths), tuple(surfaces)
         super().__init__([f"road-{i:04d}" for i in range(count)], f"drawn roads, seed {seed}", transform)
 

@@ -13,8 +13,9 @@ from math import isqrt
 import numpy as np
 import torch
 
+from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
-from chapters_code.data.synthetic.chance import Dice, check, checked_size, dice_of
+from chapters_code.data.synthetic.chance import Dice, dice_of
 from chapters_code.data.synthetic.scenes import SCENES, overlap, paste, scene, soften
 from chapters_code.data.synthetic.sketches import Colour, Thing, draw, sketch
 
@@ -56,9 +57,9 @@ class SyntheticSaliency(Segmentation):
         seed: int = 0,
         transform: Callable | None = None,
     ) -> None:
-        check("count", count, 1)
-        check("seed", seed, 0)
-        self.size, self.seed = checked_size(size), seed
+        check_whole("count", count, 1)
+        check_whole("seed", seed, 0)
+        self.size, self.seed = check_size(size, least=16), seed
         super().__init__([f"salient-{i:04d}" for i in range(count)], f"drawn salient things, seed {seed}", transform)
 
     def read(self, index: int) -> Pair:

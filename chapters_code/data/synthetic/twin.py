@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from chapters_code.checks import check_whole
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import write_mask
-from chapters_code.data.synthetic.chance import check
 from chapters_code.data.synthetic.cracks import SyntheticCracks
 from chapters_code.data.synthetic.saliency import SyntheticSaliency
 from chapters_code.data.synthetic.voc import SyntheticVOC
@@ -80,8 +80,8 @@ def write_twin(name: str, out: str | Path, count: int = 200, seed: int = 0) -> N
     """
     if name not in TWINS:
         raise ValueError(f"name must be one of {tuple(TWINS)}, got {name!r}")
-    check("count", count, 4)
-    check("seed", seed, 0)
+    check_whole("count", count, 4)
+    check_whole("seed", seed, 0)
     place, note = Path(out, name), _note(name, count, seed)
     if _is_there(place, note):
         return

@@ -18,9 +18,10 @@ from math import isqrt
 import numpy as np
 import torch
 
+from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import VOID, palette
-from chapters_code.data.synthetic.chance import Dice, check, checked_size, dice_of
+from chapters_code.data.synthetic.chance import Dice, dice_of
 from chapters_code.data.synthetic.scenes import overlap, paste, scene, shade, soften
 from chapters_code.data.synthetic.sketches import SKETCHES, Thing, draw, sketch
 
@@ -70,9 +71,9 @@ class SyntheticVOC(Segmentation):
         seed: int = 0,
         transform: Callable | None = None,
     ) -> None:
-        check("count", count, 1)
-        check("seed", seed, 0)
-        self.size, self.seed = None if size is None else checked_size(size), seed
+        check_whole("count", count, 1)
+        check_whole("seed", seed, 0)
+        self.size, self.seed = None if size is None else check_size(size, least=16), seed
         super().__init__([f"scene-{i:04d}" for i in range(count)], f"drawn scenes, seed {seed}", transform)
 
     def read(self, index: int) -> Pair:
