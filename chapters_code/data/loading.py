@@ -90,8 +90,8 @@ class Preloaded(Segmentation):
         """Give pair `index`; the image is a view, the mask a copy."""
         begin, height, width = self._places[index]
         image = self._block[begin : begin + 3 * height * width].view(height, width, 3).permute(2, 0, 1)
-        mask = torch.frombuffer(bytearray(zlib.decompress(self._masks[index])), dtype=torch.uint8)
-        return Pair(image, mask.view(height, width).long())
+        mask = np.frombuffer(zlib.decompress(self._masks[index]), dtype=np.uint8).astype(np.int64)
+        return Pair(image, torch.from_numpy(mask).view(height, width))
 
     def size_of(self, index: int) -> tuple[int, int]:
         return self._places[index][1:]

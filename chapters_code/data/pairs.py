@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -219,19 +220,19 @@ class FilePairs(Segmentation):
 
     def _classes(self, path: Path) -> Tensor:
         """Read a mask file and put the class in the place of each number."""
-        numbers = read_mask(path)
-        table = torch.full((256,), -1)
-        table[list(self.meaning)] = torch.tensor(list(self.meaning.values()))
-        # index_select, since table[numbers] says the same and takes ten times as long.
-        mask = table.index_select(0, numbers.flatten()).view_as(numbers)
-        if mask.numel() and mask.min() < 0:
+        numbers = read_mask(path).numpy()
+        table = np.full(256, -1, dtype=np.int64)
+        table[list(self.meaning)] = list(self.meaning.values())
+        # NumPy and not torch, which would share this little work out among threads, and wait for them.
+        mask = table.take(numbers)
+        if mask.size and mask.min() < 0:
             foreign = numbers[mask < 0]
             raise ValueError(
-                f"{path}: {foreign.numel()} of {mask.numel()} pixels hold numbers that mean no class,"
-                f" {_in_words(foreign.unique().tolist())}; known are {_in_words(sorted(self.meaning))}."
+                f"{path}: {foreign.size} of {mask.size} pixels hold numbers that mean no class,"
+                f" {_in_words(np.unique(foreign).tolist())}; known are {_in_words(sorted(self.meaning))}."
                 " The mask was probably resized or stored as a JPEG on the way: take the original PNG"
             )
-        return mask
+        return torch.from_numpy(mask)
 
 
 def ids_in_list(path: Path) -> tuple[str, ...]:

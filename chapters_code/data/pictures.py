@@ -121,7 +121,7 @@ def read_mask(path: str | Path) -> Tensor:
                     f"a mask must store class numbers (mode P or L), but this file stores colours (mode {image.mode});"
                     " it was probably converted on the way: take the original PNG"
                 )
-            return torch.from_numpy(np.array(image)).long()
+            return torch.from_numpy(np.array(image).astype(np.int64))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
