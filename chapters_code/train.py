@@ -21,7 +21,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -75,15 +75,18 @@ def fit(
     """Train a network by a recipe, and give the record of the run.
 
     Args:
-        model: Takes normalised pictures (N, 3, H, W), gives logits (N, K, H, W); or several such maps, of which each is
-            trained (deep supervision) and the first is scored.
+        model: Takes normalised pictures (N, 3, H, W), gives logits (N, K, H, W); or
+            several such maps, of which each is trained (deep supervision) and the
+            first is scored.
         recipe: All settings.
         train_set: Pairs without a transform; the recipe's crops and flips are made here.
         validation_set: Pairs without a transform, scored as whole pictures.
-        out: The folder that gets the checkpoint, after every epoch, and the record, at the end.
-        seed: Fixes the order of the pictures, their crops and all other chance, but not the model's first weights.
-        resume: Go on from the checkpoint in `out`, if there is one.  On a CPU the weights come out as those of a run
-            that was never stopped, bit for bit.
+        out: The folder that gets the checkpoint, after every epoch, and the record, at
+            the end.
+        seed: Fixes the order of the pictures, their crops and all other chance, but not
+            the model's first weights.
+        resume: Go on from the checkpoint in `out`, if there is one.  On a CPU the
+            weights come out as those of a run that was never stopped, bit for bit.
         progress: Show a bar.
 
     Returns:
@@ -91,48 +94,51 @@ def fit(
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is False.
-        FloatingPointError: The loss is no longer finite; the ids of the batch are in the message and in `out`.
-        ValueError: A setting is unknown, the pictures do not fill a batch, or the checkpoint is that of another run.
+        FloatingPointError: The loss is no longer finite; the ids of the batch are in the
+            message and in `out`.
+        ValueError: The pictures do not fill a batch, or the checkpoint is of another run.
     """
-    # Said aloud: left to itself, Accelerate takes several processes without a GPU for several runs.
-    without_gpu = not torch.accelerator.is_available()
-    accelerator = Accelerator(cpu=without_gpu, dataloader_config=DataLoaderConfiguration(split_batches=True))
-    set_seed(seed, device_specific=True)
-    train_set = train_set.drop_smaller(recipe.crop) if recipe.smaller == "drop" else train_set
+    accelerator = _accelerator(seed)
+    train_set = _large_enough(train_set, recipe)
     transform = training_transform(recipe.crop, recipe.flip, resize=recipe.resize)
     batches = loader(train_set, recipe.batch_size, transform, seed)
     steps = recipe.epochs * _at_least_one(len(batches), train_set, recipe)
-    run = _Run(Path(out), recipe, train_set, validation_set, seed, accelerator)
 
-    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    model = model.to(memory_format=torch.channels_last)
+    model = _laid_out(model, accelerator)
     optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **_settings(recipe))
-    # The schedule stays with us: Accelerate would turn it on by one step for each process.
-    schedule = LambdaLR(optimizer, lambda step: _SCHEDULES[recipe.schedule](step / steps))
     model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
+    # The schedule stays with us: Accelerate would turn it on by one step per process.
+    shrink = _SCHEDULES[recipe.schedule]
+    schedule = LambdaLR(optimizer.optimizer, lambda step: shrink(step / steps))
     normalise = Normalise()
 
+    run = _Run(Path(out), recipe, train_set, validation_set, seed, accelerator, progress)
     run.begin(resume, model=model, optimizer=optimizer, schedule=schedule)
     for epoch in range(len(run.history), recipe.epochs):
         model.train()
         batches.set_epoch(epoch)
         losses = []
-        bar = tqdm(batches, f"epoch {epoch + 1}/{recipe.epochs}", disable=not (progress and run.speaks))
+        bar = run.bar(batches, epoch)
         for numbers, images, masks in bar:
             images, masks = normalise(images), normalise.masks(masks)
-            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+            with run.autocast():
                 outputs = model(images)
             loss = _loss(outputs, masks, recipe)
-            # The processes may have counted different numbers of pixels: each weighs its mean by its pixels.
+
+            # The processes may have counted different numbers of pixels:
+            # each weighs its mean by its own.
             pixels = counted(masks).to(loss)
-            total, everywhere = accelerator.reduce(torch.stack([loss.detach() * pixels, pixels]))
-            everywhere = everywhere.clamp(min=1)  # a batch of void alone has loss 0
+            sums = torch.stack([loss.detach() * pixels, pixels])
+            total, everywhere = accelerator.reduce(sums)
+            everywhere = everywhere.clamp(min=1)  # void alone has loss 0
             losses.append((total / everywhere).item())
             if not math.isfinite(losses[-1]):
                 run.stop(accelerator.gather(numbers), epoch, losses)
-            # Accelerate takes the mean of the processes' gradients; times their number, it is the sum.
-            accelerator.backward(loss * pixels / everywhere * accelerator.num_processes)
+
+            # Accelerate takes the mean of the processes' gradients; times their
+            # number, it is the sum.
+            share = pixels / everywhere * accelerator.num_processes
+            accelerator.backward(loss * share)
             if recipe.clip is not None:
                 accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
@@ -154,11 +160,13 @@ class _Run:
         validation_set: Segmentation,
         seed: int,
         accelerator: Accelerator,
+        progress: bool,
     ) -> None:
         self.out, self.recipe, self.seed, self.accelerator = out, recipe, seed, accelerator
         self.train_set, self.validation_set = train_set, validation_set
         self.precision = _precision(recipe, accelerator.device)
         self.speaks = accelerator.is_main_process
+        self.progress = progress and self.speaks
         self.history: list[dict[str, Any]] = []
         # A checkpoint fits only the run that these describe.
         self.identity = {
@@ -167,6 +175,14 @@ class _Run:
             "list of validation pictures": validation_set.digest,
             "seed": seed,
         }
+
+    def bar(self, batches: Iterable, epoch: int) -> tqdm:
+        """Go through the batches of an epoch, and show how far it is."""
+        return tqdm(batches, f"epoch {epoch + 1}/{self.recipe.epochs}", disable=not self.progress)
+
+    def autocast(self) -> torch.autocast:
+        """Compute convolutions in 16 bits, if the recipe says so and the hardware can."""
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     @property
     def headline(self) -> dict[str, str]:
@@ -278,6 +294,27 @@ class _Run:
 
 
 # ---- what the settings of a recipe mean --------------------------------------------------------------
+
+
+def _accelerator(seed: int) -> Accelerator:
+    """Find the hardware and the other processes, and seed this one."""
+    # Said aloud: left to itself, Accelerate takes several processes without a GPU for several runs.
+    without_gpu = not torch.accelerator.is_available()
+    accelerator = Accelerator(cpu=without_gpu, dataloader_config=DataLoaderConfiguration(split_batches=True))
+    set_seed(seed, device_specific=True)
+    return accelerator
+
+
+def _laid_out(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """Lay the weights out as convolutions like them; on several GPUs, normalise over the batches of all."""
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return model.to(memory_format=torch.channels_last)
+
+
+def _large_enough(train_set: Segmentation, recipe: Recipe) -> Segmentation:
+    """Leave out what is smaller than the crop, if the recipe says so; what stays smaller is padded."""
+    return train_set.drop_smaller(recipe.crop) if recipe.smaller == "drop" else train_set
 
 
 def _loss(outputs: Tensor | Sequence[Tensor], masks: Tensor, recipe: Recipe) -> Tensor:

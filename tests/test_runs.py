@@ -119,11 +119,11 @@ def test_a_table_has_the_baselines_first_and_a_line_per_run():
     other = changed(name="unet-smoke-seed1", seed=1, scores={"f1": 0.75, "iou": 0.5})
 
     assert runs.table([RECORD, other], ["f1", "iou"]).splitlines() == [
-        "| run | seed | f1 | iou |",
-        "| --- | --- | --- | --- |",
-        "| all background |  | 0.000 | – |",
-        "| unet-smoke-seed0 | 0 | 0.250 | – |",
-        "| unet-smoke-seed1 | 1 | 0.750 | 0.500 |",
+        "| run | f1 | iou |",
+        "| --- | --- | --- |",
+        "| all background | 0.000 | – |",
+        "| unet-smoke-seed0 | 0.250 | – |",
+        "| unet-smoke-seed1 | 0.750 | 0.500 |",
     ]
 
 

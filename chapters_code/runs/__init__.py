@@ -80,12 +80,12 @@ def table(records: Iterable[Record], scores: Iterable[str]) -> str:
         raise ValueError("a table needs one record or more")
     if len({record["data"]["validation"]["digest"] for record in records}) > 1:
         raise ValueError("these runs were scored on different pictures; their scores do not belong into one table")
-    rows = [(name, "", *(found.get(score) for score in scores)) for name, found in records[0]["baselines"].items()]
+    rows = [(name, *(found.get(score) for score in scores)) for name, found in records[0]["baselines"].items()]
     for record in records:
         if missing := [score for score in scores if score not in record["scores"]]:
             raise ValueError(f"{record['name']} has no {missing[0]}; it has: {', '.join(record['scores'])}")
-        rows.append((record["name"], record["seed"], *(record["scores"][score] for score in scores)))
-    lines = [("run", "seed", *scores), ("---",) * (2 + len(scores)), *rows]
+        rows.append((record["name"], *(record["scores"][score] for score in scores)))
+    lines = [("run", *scores), ("---",) * (1 + len(scores)), *rows]
     return "\n".join("| " + " | ".join(map(_written, line)) + " |" for line in lines)
 
 
