@@ -9,6 +9,7 @@ either the new checkpoint or the old one, never half of one.  It is read without
 
 import pickle
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,15 @@ def load(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file breaks off, or something else wrote it.
+        OSError: There is no such file, or it may not be read.
+        ValueError: The file breaks off or is damaged, or something else wrote it.
     """
     try:
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():  # torch itself does not look at the checksums
+                raise ValueError(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path} is not a whole checkpoint ({reason}): it breaks off, or something else wrote it;"

@@ -7,6 +7,7 @@ scored beside answers that need no training.
     baselines(dataset, "cracks")          -->  {"all background": {...}, "one threshold on darkness": {...}}
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 
 import torch
@@ -62,17 +63,30 @@ def evaluate(
 
     Returns:
         The metric, fed with all pairs.
+
+    Raises:
+        ValueError: The logits have another number of channels than the task needs.
+        FloatingPointError: They hold NaN.
     """
     metric = new_metric(task, dataset)
-    place = next(model.parameters()).device
+    channels = len(dataset.classes) if task == "classes" else 1
     normalise = Normalise()
     with evaluation_mode(model):
         for index in range(len(dataset)) if indices is None else indices:
             image, mask = dataset[index]
+            place = next(itertools.chain(model.parameters(), model.buffers()), image).device
             pictures = normalise(image[None].to(place))
             if resize is not None:
                 pictures = functional.interpolate(pictures, resize, mode="bilinear", antialias=True)
             maps = logits(model(pictures)).float()
+            if maps.shape[1] != channels:
+                raise ValueError(
+                    f"for {task} a network gives logits (N, {channels}, H, W), this one gave {tuple(maps.shape)}"
+                )
+            if maps.isnan().any():
+                raise FloatingPointError(
+                    f"the network answers {dataset.ids[index]} with NaN: its training went wrong before this"
+                )
             if resize is not None:
                 maps = functional.interpolate(maps, mask.shape, mode="bilinear")
             # Counted on the CPU, where 64-bit whole numbers and fractions exist on every machine.

@@ -48,7 +48,8 @@ def cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255) -> Te
             " for one map of crack or salient take binary_cross_entropy"
         )
     _check(logits, target, ignore_index, classes=logits.shape[1])
-    total = functional.cross_entropy(_precise(logits), target, ignore_index=ignore_index, reduction="sum")
+    logits = _precise(logits).masked_fill((target == ignore_index)[:, None], 0)  # as in `_binary`
+    total = functional.cross_entropy(logits, target, ignore_index=ignore_index, reduction="sum")
     return total / counted(target, ignore_index).clamp(min=1)
 
 
@@ -201,8 +202,9 @@ def _binary(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, 
             " for K classes take cross_entropy"
         )
     _check(logits, target, ignore_index, classes=2)
-    logits = _precise(logits)
     counts = target != ignore_index
+    # To multiply by 0 would not do: an infinite logit that does not count would make NaN of the sum.
+    logits = _precise(logits).masked_fill(~counts, 0)
     return logits, ((target == 1) & counts).to(logits.dtype), counts.to(logits.dtype)
 
 

@@ -5,8 +5,8 @@ two runs followed the same one.
 
     recipe("unet", "smoke")  -->  Recipe(...)  --datasets, network-->  what `train.fit` needs
 
-Tiers: *smoke* is for tests and for reading, seconds on a CPU, on drawn data.  *colab* is ten minutes or less on one T4
-GPU.  *full* has the settings of the source, where there is one.
+Tiers: *smoke* is for tests and for reading, seconds on a CPU, on drawn data.  *colab* is meant for ten minutes on one
+small GPU.  *full* has the settings of the source, where there is one.
 
 Sources: FCN, the chapter of "Dive into Deep Learning" on fully convolutional networks (Zhang et al., 2023).  U²-Net,
 Qin et al. (2020), arXiv 2005.09007, section 4.
@@ -17,15 +17,17 @@ import hashlib
 import importlib
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_size, check_whole
 from chapters_code.data import (
     CrackSegmentation,
     SaliencySegmentation,
@@ -89,12 +91,36 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, known in _KNOWN.items():
             given = getattr(self, name)
-            if not set(given if isinstance(given, tuple) else (given,)) <= set(known):
+            words = given if name == "losses" else (given,)
+            if not isinstance(words, tuple) or not words or not set(words) <= set(known):
                 raise ValueError(f"{name} must be of {', '.join(known)}; got {given!r}")
+        if not re.fullmatch("[a-z0-9][a-z0-9_-]*", self.name):
+            raise ValueError(
+                f"name must be of small letters, digits, - and _, since files are called so; got {self.name!r}"
+            )
+        if not re.fullmatch(r"\w+\.\w+", self.network):
+            raise ValueError(
+                f'network must be a module and a class or function in it, like "unet.UNet", got {self.network!r}'
+            )
+        check_size(self.crop, name="crop")
+        if self.resize is not None:
+            check_size(self.resize, name="resize")
         for name in ("batch_size", "epochs", "validate_every"):
             check_whole(name, getattr(self, name), 1)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be a number above 0, got {self.learning_rate!r}")
+        for name, may_be_zero in {
+            "learning_rate": False,
+            "momentum": True,
+            "weight_decay": True,
+            "clip": False,
+        }.items():
+            value = getattr(self, name)
+            if name == "clip" and value is None:
+                continue
+            if not isinstance(value, Real) or not (0 < value < math.inf or (may_be_zero and value == 0)):
+                raise ValueError(
+                    f"{name} must be a number {'of 0 or more' if may_be_zero else 'above 0'}, got {value!r}"
+                )
+            object.__setattr__(self, name, float(value))  # 1 and 1.0 are the same recipe
 
     def digest(self) -> str:
         """Give the SHA-256 of all settings: equal for two runs that followed the same recipe."""
@@ -128,9 +154,9 @@ _UNET = {
         "data": "synthetic/cracks",
         "network_settings": {"widths": (8, 16, 32)},
         "crop": (64, 96),
-        "epochs": 4,
+        "epochs": 8,
         "learning_rate": 5e-3,
-        "validate_every": 1,
+        "validate_every": 2,
     },
 }
 

@@ -29,9 +29,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import GradientAccumulationPlugin, broadcast, gather_object, set_seed
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from chapters_code import checkpoints, runs
@@ -41,6 +42,7 @@ from chapters_code.data.transforms import training_transform
 from chapters_code.evaluate import MAIN_SCORES, baselines, evaluate
 from chapters_code.files import written_whole
 from chapters_code.losses import LOSSES, counted, deep_supervision
+from chapters_code.predict import logits
 from chapters_code.recipes import RECIPES, TIERS, Recipe, build_network, datasets, ready, recipe
 
 __all__ = ["fit", "main"]
@@ -94,15 +96,19 @@ def fit(
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is False.
-        FloatingPointError: The loss is no longer finite; the ids of the batch are in the
-            message and in `out`.
-        ValueError: The pictures do not fill a batch, or the checkpoint is of another run.
+        FloatingPointError: The loss or its gradient is no longer finite; the ids of the
+            batch are in the message and in `out`.
+        ValueError: The pictures do not fill a batch or come with a transform; or the
+            checkpoint is of another run.
     """
+    _need_plain(train_set, validation_set)
     accelerator = _accelerator(seed)
     train_set = _large_enough(train_set, recipe)
     transform = training_transform(recipe.crop, recipe.flip, resize=recipe.resize)
-    batches = loader(train_set, recipe.batch_size, transform, seed)
-    steps = recipe.epochs * _at_least_one(len(batches), train_set, recipe)
+    workers = _workers(accelerator.device)
+    batches = loader(train_set, recipe.batch_size, transform, seed, workers=workers)
+    _need_a_batch(batches, train_set, recipe)
+    steps = recipe.epochs * len(batches)
 
     model = _laid_out(model, accelerator)
     optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **_settings(recipe))
@@ -114,33 +120,35 @@ def fit(
 
     run = _Run(Path(out), recipe, train_set, validation_set, seed, accelerator, progress)
     run.begin(resume, model=model, optimizer=optimizer, schedule=schedule)
+    # A resumed run has a history already, and begins behind it.
     for epoch in range(len(run.history), recipe.epochs):
         model.train()
         batches.set_epoch(epoch)
         losses = []
         bar = run.bar(batches, epoch)
-        for numbers, images, masks in bar:
+        for indices, images, masks in bar:
+            # Bytes become what networks and losses take: float32 and int64.
             images, masks = normalise(images), normalise.masks(masks)
             with run.autocast():
                 outputs = model(images)
             loss = _loss(outputs, masks, recipe)
 
-            # The processes may have counted different numbers of pixels:
-            # each weighs its mean by its own.
-            pixels = counted(masks).to(loss)
+            # With several processes: the parts of the batch may count different
+            # numbers of pixels, so each mean weighs as much as its pixels.
+            pixels = counted(masks).to(loss)  # a number of the loss's kind, there
             sums = torch.stack([loss.detach() * pixels, pixels])
-            total, everywhere = accelerator.reduce(sums)
+            total, everywhere = accelerator.reduce(sums, reduction="sum")
             everywhere = everywhere.clamp(min=1)  # void alone has loss 0
             losses.append((total / everywhere).item())
-            if not math.isfinite(losses[-1]):
-                run.stop(accelerator.gather(numbers), epoch, losses)
 
             # Accelerate takes the mean of the processes' gradients; times their
             # number, it is the sum.
             share = pixels / everywhere * accelerator.num_processes
             accelerator.backward(loss * share)
-            if recipe.clip is not None:
-                accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
+            limit = recipe.clip or math.inf
+            length = accelerator.clip_grad_norm_(model.parameters(), limit)
+            if not math.isfinite(losses[-1] + length):
+                run.stop(accelerator.gather(indices), losses[-1], length)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
@@ -168,12 +176,15 @@ class _Run:
         self.speaks = accelerator.is_main_process
         self.progress = progress and self.speaks
         self.history: list[dict[str, Any]] = []
+        self.commits: list[str] = []  # more than one, if the code was changed between a stop and going on
         # A checkpoint fits only the run that these describe.
         self.identity = {
-            "recipe": recipe.digest(),
+            **{f"{name} in the recipe": value for name, value in _plain(recipe).items()},
             "list of training pictures": train_set.digest,
             "list of validation pictures": validation_set.digest,
             "seed": seed,
+            "number of processes": accelerator.num_processes,
+            "precision": self.precision,
         }
 
     def bar(self, batches: Iterable, epoch: int) -> tqdm:
@@ -197,32 +208,41 @@ class _Run:
         path = self.out / CHECKPOINT
         if path.exists() and not resume:
             raise FileExistsError(f"{self.out} holds a run already: resume it (--resume), or name another folder")
+        if (self.out / RECORD).exists() and not path.exists():
+            raise FileExistsError(f"{self.out} holds the record of a run without its checkpoint: name another folder")
+        if self.out.is_file():
+            raise FileExistsError(f"{self.out} is a file, and a run needs a folder: name another one")
         self.out.mkdir(parents=True, exist_ok=True)
         self.accelerator.wait_for_everyone()  # nobody may write before all have looked
         if path.exists():
             state = checkpoints.load(path)
             for name, ours in self.identity.items():
-                if state["identity"][name] != ours:
+                theirs = state["identity"].get(name)
+                if theirs != ours:
                     raise ValueError(
-                        f"{path} is of a run with another {name} ({state['identity'][name]}, here {ours}):"
+                        f"{path} is of a run with another {name} ({theirs}, here {ours}):"
                         " resume with the same settings, or name another folder"
                     )
             for name, part in self.parts.items():
-                part.load_state_dict(state[name])
-            self.history = state["history"]
-            if self.accelerator.process_index < len(state["random"]):
-                checkpoints.set_random_state(state["random"][self.accelerator.process_index])
-        self.since, self.commit = time.monotonic(), runs.commit()  # of the code that runs, whatever is edited meanwhile
+                try:
+                    part.load_state_dict(state[name])
+                except (KeyError, RuntimeError, ValueError) as error:
+                    raise ValueError(f"{path} is of a run with another {name}: {error}") from error
+            self.history, self.commits = state["history"], state["commits"]
+            checkpoints.set_random_state(state["random"][self.accelerator.process_index])
+        self.since, now = time.monotonic(), runs.commit()  # of the code that runs, whatever is edited meanwhile
+        self.commits += [now] * (now not in self.commits)
 
-    def stop(self, numbers: Tensor, epoch: int, losses: list[float]) -> None:
-        """Write down which pictures made the loss infinite or NaN, and end the run."""
-        ids = [self.train_set.ids[number] for number in numbers.tolist()]
-        place = {"epoch": epoch + 1, "step": len(losses), "loss": repr(losses[-1]), "ids": ids}
+    def stop(self, indices: Tensor, loss: float, length: float) -> None:
+        """Write down which pictures made the loss or its gradient infinite or NaN, and end the run."""
+        ids = [self.train_set.ids[index] for index in indices.tolist()]
+        epoch, length = len(self.history) + 1, float(length)
+        place = {"epoch": epoch, "loss": repr(loss), "gradient": repr(length), "ids": ids}
         if self.speaks:
             with written_whole(self.out / NOT_FINITE) as unfinished:
                 unfinished.write_text(json.dumps(place, indent=1) + "\n", encoding="utf-8")
         raise FloatingPointError(
-            f"the loss is {losses[-1]} at epoch {epoch + 1}, step {len(losses)}, in the batch {', '.join(ids)}"
+            f"in epoch {epoch} the loss is {loss}, and its gradient {length} long, in the batch {', '.join(ids)}"
             f" (also in {self.out / NOT_FINITE}): look at these pictures, or take a smaller learning_rate or a clip"
         )
 
@@ -242,7 +262,7 @@ class _Run:
         random = gather_object([checkpoints.random_state()])
         if self.speaks:
             state = {name: part.state_dict() for name, part in self.parts.items()}
-            state |= {"identity": self.identity, "history": self.history, "random": random}
+            state |= {"identity": self.identity, "history": self.history, "commits": self.commits, "random": random}
             checkpoints.save(self.out / CHECKPOINT, state)
 
     def _scores(self) -> dict[str, float | None]:
@@ -250,22 +270,33 @@ class _Run:
         every, first = self.accelerator.num_processes, self.accelerator.process_index
         share = range(first, len(self.validation_set), every)
         model, task = self.parts["model"], self.recipe.task
+        for buffer in model.buffers() if every > 1 else ():
+            broadcast(buffer)  # running means: those of the first process are what is saved, so score with them
         metric = evaluate(model, self.validation_set, task, resize=self.recipe.resize, indices=share)
         if every > 1:
             metric.load_state(self.accelerator.reduce(metric.state().to(self.accelerator.device)).cpu())
         return _finite(metric.scores())
 
     def finish(self) -> runs.Record:
-        """Write the record and give it."""
+        """Write the record, if it is not there yet, and give it."""
+        if self.speaks and not (self.out / RECORD).exists():
+            runs.save(self._record(), self.out / RECORD)
+        self.accelerator.wait_for_everyone()
+        return runs.load(self.out / RECORD)
+
+    def _record(self) -> runs.Record:
         recipe, accelerator = self.recipe, self.accelerator
         found = baselines(self.validation_set, recipe.task)
-        record = {
+        # A name that a run of the book's own would have, no other run gets.
+        own = "-own" * (recipe not in RECIPES.get(recipe.name, {}).values())
+        drawn = "-twin" * self.train_set.origin.startswith("synthetic twin")
+        return {
             "format": 1,
-            "name": f"{recipe.name}-{recipe.tier}-seed{self.seed}",
-            "recipe": json.loads(json.dumps(asdict(recipe))),
+            "name": f"{recipe.name}-{recipe.tier}{own}-seed{self.seed}{drawn}",
+            "recipe": _plain(recipe),
             "recipe_digest": recipe.digest(),
             "network": {
-                "name": recipe.network,
+                "name": type(self.parts["model"]).__name__,
                 "parameters": sum(weight.numel() for weight in self.parts["model"].parameters()),
             },
             "data": {
@@ -285,12 +316,8 @@ class _Run:
             "versions": {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "accelerate")},
             "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seconds": sum(epoch["seconds"] for epoch in self.history),
-            "commit": self.commit,
+            "commit": ", ".join(self.commits),
         }
-        if self.speaks:
-            runs.save(record, self.out / RECORD)
-        accelerator.wait_for_everyone()
-        return record
 
 
 # ---- what the settings of a recipe mean --------------------------------------------------------------
@@ -298,9 +325,15 @@ class _Run:
 
 def _accelerator(seed: int) -> Accelerator:
     """Find the hardware and the other processes, and seed this one."""
-    # Said aloud: left to itself, Accelerate takes several processes without a GPU for several runs.
-    without_gpu = not torch.accelerator.is_available()
-    accelerator = Accelerator(cpu=without_gpu, dataloader_config=DataLoaderConfiguration(split_batches=True))
+    accelerator = Accelerator(
+        # Left to itself, Accelerate takes several processes without a GPU for several runs.
+        cpu=not torch.accelerator.is_available(),
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        # Said aloud, or the reader's environment decides, and the record would not know.
+        mixed_precision="no",
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        dynamo_backend="no",
+    )
     set_seed(seed, device_specific=True)
     return accelerator
 
@@ -317,13 +350,34 @@ def _large_enough(train_set: Segmentation, recipe: Recipe) -> Segmentation:
     return train_set.drop_smaller(recipe.crop) if recipe.smaller == "drop" else train_set
 
 
-def _loss(outputs: Tensor | Sequence[Tensor], masks: Tensor, recipe: Recipe) -> Tensor:
+def _need_plain(*sets: Segmentation) -> None:
+    for pictures in sets:
+        if pictures.transform is not None:
+            raise ValueError(
+                f"fit crops and flips by the recipe and scores whole pictures, but {pictures.origin!r} comes with the"
+                f" transform {pictures.transform}: give the set without one"
+            )
+
+
+def _workers(device: torch.device) -> int:
+    """Say how many processes read ahead: some where a GPU waits for pictures, none where they would share its cores."""
+    return min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
+
+
+def _loss(outputs: Tensor | Sequence[Tensor] | dict[str, Tensor], masks: Tensor, recipe: Recipe) -> Tensor:
     """Add the recipe's losses up; several maps are each held against the masks (deep supervision)."""
 
-    def loss(logits: Tensor, masks: Tensor) -> Tensor:
-        return sum(LOSSES[name](logits, masks) for name in recipe.losses)
+    def loss(maps: Tensor, masks: Tensor) -> Tensor:
+        return sum(LOSSES[name](maps, masks) for name in recipe.losses)
 
-    return loss(outputs, masks) if isinstance(outputs, Tensor) else deep_supervision(outputs, masks, loss)
+    if isinstance(outputs, tuple | list):
+        return deep_supervision(outputs, masks, loss)
+    return loss(logits(outputs), masks)
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """Give the recipe as JSON would give it back: lists in place of tuples."""
+    return json.loads(json.dumps(asdict(recipe)))
 
 
 def _settings(recipe: Recipe) -> dict[str, float]:
@@ -341,13 +395,12 @@ def _precision(recipe: Recipe, device: torch.device) -> str:
     return "bfloat16" if recipe.precision == "bfloat16" and has else "float32"
 
 
-def _at_least_one(batches: int, train_set: Segmentation, recipe: Recipe) -> int:
-    if batches == 0:
+def _need_a_batch(batches: DataLoader, train_set: Segmentation, recipe: Recipe) -> None:
+    if len(batches) == 0:
         raise ValueError(
             f"{len(train_set)} training pictures do not fill one batch of {recipe.batch_size}:"
             " take a smaller batch_size, or more pictures"
         )
-    return batches
 
 
 def _in_words(device: torch.device) -> str:
@@ -375,26 +428,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train by a recipe from the shell; `--help` says how.  Gives the exit status."""
     asked = _parser().parse_args(arguments)
     _keep_memory()
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
+    say = print if first else lambda *words: None
     try:
         plan = recipe(asked.recipe, asked.tier)
         model = build_network(plan, asked.seed)
         train_set, validation_set = datasets(plan, asked.data)
-        say = print if os.environ.get("RANK", "0") == "0" else lambda *words: None
         say(f"{plan.name}, tier {plan.tier}: {len(train_set)} training and {len(validation_set)} validation pictures")
         say(f"from {train_set.origin}")
+        if asked.resume and not (asked.out / CHECKPOINT).exists():
+            say(f"{asked.out} holds no checkpoint; starting anew")
         record = fit(model, plan, train_set, validation_set, asked.out, seed=asked.seed, resume=asked.resume)
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
-        print(f"{_parser().prog}: {error}", file=sys.stderr)
+        if first:
+            print(f"{_parser().prog}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. The same command with --resume goes on after the last full epoch.", file=sys.stderr)
+        if first and (asked.out / CHECKPOINT).exists():
+            print("\nStopped. The same command with --resume goes on after the last full epoch.", file=sys.stderr)
         return 130
-    say(f"{record['seconds'] / 60:.1f} minutes; the record is {asked.out / RECORD}")
+    say(f"{_time(record['seconds'])}; the record is {asked.out / RECORD}")
+    say(f"scored on {record['data']['validation']['count']} other pictures from {validation_set.origin}:")
     for name in MAIN_SCORES[plan.task]:
         score = record["scores"][name]
         others = ", ".join(f"{who} {_in_digits(found.get(name))}" for who, found in record["baselines"].items())
         say(f"  {name:24} {_in_digits(score)}   ({others})")
     return 0
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
 
 
 def _in_digits(score: float | None) -> str:
@@ -411,12 +474,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m chapters_code.train",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Train a network of the book by one of its recipes.",
-        epilog=f"""recipes:
+        epilog=f"""the first one to try:
+  python -m chapters_code.train unet --out runs/first
+
+recipes:
 {recipes}
 
 tiers:
   smoke    seconds on a CPU, on drawn pictures: does everything work?
-  colab    ten minutes or less on one small GPU, on real pictures
+  colab    real pictures; meant for ten minutes on one small GPU
   full     the settings of the source, where there is one
 
 what it leaves in --out:
@@ -424,8 +490,9 @@ what it leaves in --out:
   record.json     at the end: settings, data, scores, conditions
 
 several processes, on GPUs or CPUs:
-  torchrun --nproc_per_node 2 -m chapters_code.train unet --tier smoke --out runs/two
-  accelerate launch --num_processes 2 ... does the same on GPUs; with --cpu it starts one process only""",
+  torchrun --nproc_per_node 2 -m chapters_code.train unet --out runs/two
+  (accelerate launch --num_processes 2 does the same on GPUs;
+  with --cpu it starts one process only)""",
     )
     parser.add_argument("recipe", metavar="RECIPE", choices=tuple(RECIPES), help="which network, see below")
     parser.add_argument("--tier", choices=TIERS, default="smoke", help="how large a run (default: smoke)")
@@ -434,19 +501,24 @@ several processes, on GPUs or CPUs:
         type=Path,
         metavar="DIR",
         help="folder with the data sets, laid out as the book's page on data says; without it: BOOK_DATA, an earlier"
-        " download, a download",
+        " download, a download, and if all that fails a drawn twin",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for checkpoint and record")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="start of all chance (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="fixes the first weights, the order and the crops: another number, another run (default: 0)",
+    )
     return parser
 
 
 def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 to 2^63 - 1 is wanted, got {text!r}")
+    return int(text)
 
 
 def _keep_memory() -> None:

@@ -55,6 +55,22 @@ def test_a_file_that_breaks_off_is_refused_by_name(path, part):
         checkpoints.load(path)
 
 
+def test_a_file_with_damage_in_its_middle_is_refused_by_name(path):
+    """As long as before, and a picture of zeros in place of some weights: only a checksum can tell."""
+    checkpoints.save(path, {"model": {"weight": torch.randn(10_000)}})
+    whole = bytearray(path.read_bytes())
+    whole[20_000:22_000] = bytes(2_000)
+    path.write_bytes(whole)
+
+    with pytest.raises(ValueError, match="checkpoint.pt is not a whole checkpoint .*data/0 is damaged"):
+        checkpoints.load(path)
+
+
+def test_a_folder_is_not_called_damaged(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        checkpoints.load(tmp_path)
+
+
 def test_a_file_of_somebody_else_is_refused_by_name(path):
     torch.save(nn.Conv2d(3, 4, 3).state_dict(), path)
     with pytest.raises(ValueError, match="checkpoint.pt was not written by this book's training.*load_state_dict"):

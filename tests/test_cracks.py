@@ -51,6 +51,23 @@ def test_a_folder_with_photographs_is_used_in_the_order_of_their_names(monkeypat
     assert first.mask.nonzero().tolist() == [[1, 5]]  # row 1, column 5: 255 became 1, and the axes are not swapped
 
 
+def test_a_folder_may_be_named_from_home(monkeypatch, tmp_path):
+    written(tmp_path / "data" / "crack" / "DeepCrack" / "test", {"a": 20})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # HOME's name on Windows
+    monkeypatch.setenv("BOOK_DATA", "~/data")
+
+    assert cracked_photograph().origin == "a photograph from DeepCrack, a.jpg"
+
+
+def test_a_drawn_picture_is_not_called_a_photograph(monkeypatch, tmp_path):
+    root = written(tmp_path / "crack" / "DeepCrack" / "test", {"drawn_00001": 20})
+    (root / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+
+    assert cracked_photograph().origin.startswith("synthetic twin of crack/DeepCrack")
+
+
 def test_a_folder_without_photographs_is_a_slip_and_not_silently_replaced(monkeypatch, tmp_path):
     monkeypatch.setenv("BOOK_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no photographs.*unset BOOK_DATA"):

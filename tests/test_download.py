@@ -278,6 +278,53 @@ def test_a_lie_counts_more_than_silence(mirror, second, tmp_path):
         get(tmp_path, mirror, second)
 
 
+def refuse(path: Path) -> None:
+    """Look into the file, as the caller does where nobody publishes a checksum."""
+    if path.read_bytes() != CONTENT:
+        raise WrongData("not what was wanted")
+
+
+def test_what_the_caller_refuses_is_asked_of_the_next_mirror(mirror, second, tmp_path):
+    mirror.answers = [sends(OTHER)]
+
+    assert get(tmp_path, mirror, second, checksum=None, verify=refuse).read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [tmp_path / "set.zip"]
+
+
+def test_when_the_caller_refuses_all_the_way_by_hand_is_said(mirror, second, tmp_path):
+    mirror.answers = second.answers = [sends(OTHER)]
+
+    with pytest.raises(WrongData, match="not what was wanted(.|\n)*By hand: get set.zip") as caught:
+        get(tmp_path, mirror, second, checksum=None, verify=refuse)
+    assert mirror.url in str(caught.value) and second.url in str(caught.value)
+    assert not (tmp_path / "set.zip").exists()
+
+
+def test_what_lay_there_is_looked_into_before_any_mirror_is_asked(mirror, tmp_path):
+    (tmp_path / "set.zip").write_bytes(CONTENT)
+    assert get(tmp_path, mirror, checksum=None, verify=refuse).read_bytes() == CONTENT
+    assert not mirror.asked
+
+    (tmp_path / "set.zip").write_bytes(OTHER)
+    mirror.answers = [says(404)]
+    with pytest.raises(WrongData, match="set.zip was something else, and is deleted"):
+        get(tmp_path, mirror, checksum=None, verify=refuse)
+    mirror.answers = [sends(CONTENT)]
+    assert get(tmp_path, mirror, checksum=None, verify=refuse).read_bytes() == CONTENT
+
+
+def test_the_same_bytes_are_not_fetched_twice_to_be_refused_twice(mirror, second, tmp_path):
+    """A right checksum says that every mirror has this file."""
+    mirror.answers = [sends(CONTENT)]
+
+    def never(_: Path) -> None:
+        raise WrongData("the table is wrong")
+
+    with pytest.raises(WrongData, match="the table is wrong"):
+        get(tmp_path, mirror, second, verify=never)
+    assert not second.asked
+
+
 def test_a_page_is_refused_without_a_checksum_too(mirror, tmp_path):
     mirror.answers = [sends(PAGE, kind="application/zip")]
 

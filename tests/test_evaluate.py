@@ -82,6 +82,44 @@ def test_with_resize_the_network_sees_one_size_and_is_scored_at_the_picture_s_ow
     assert metric.scores()["global_max_f"] > 0.9
 
 
+def test_resizing_is_smooth_on_the_way_down():
+    """The network sees what PyTorch's own resizing with antialias gives."""
+    seen = []
+
+    class Spy(Reader):
+        def forward(self, x):
+            seen.append(x.clone())
+            return super().forward(x)
+
+    dataset = Made(sizes=((40, 60),))
+    evaluate(Spy(), dataset, "cracks", resize=(10, 15))
+    normalised = Normalise()(dataset[0].image[None])
+    assert_close(seen[0], nn.functional.interpolate(normalised, (10, 15), mode="bilinear", antialias=True))
+
+
+@pytest.mark.parametrize(("task", "classes"), [("classes", 1), ("classes", 2), ("cracks", 1), ("saliency", 1)])
+def test_a_network_that_answers_nan_gets_no_score(task, classes):
+    network = Reader(classes)
+    network.weight.data.fill_(float("nan"))
+    with pytest.raises((FloatingPointError, ValueError), match="answers made-0 with NaN|gives logits"):
+        evaluate(network, Made(), task)
+
+
+@pytest.mark.parametrize(("task", "classes", "wanted"), [("cracks", 2, 1), ("saliency", 2, 1), ("classes", 1, 2)])
+def test_a_network_with_another_number_of_maps_is_refused(task, classes, wanted):
+    """Of two maps the first is that of the background: its score would be a score of nothing."""
+    with pytest.raises(ValueError, match=rf"for {task} a network gives logits \(N, {wanted}, H, W\), this one gave"):
+        evaluate(Reader(classes), Made(), task)
+
+
+def test_a_network_without_weights_can_be_scored():
+    class Bright(nn.Module):
+        def forward(self, x):
+            return x.mean(1, keepdim=True) * 100
+
+    assert evaluate(Bright(), Made(), "cracks").scores()["global_f1@0px"] == pytest.approx(1)
+
+
 def test_shares_of_the_work_add_up_to_the_whole():
     """What two processes would do: one takes the even pictures, the other the odd ones."""
     dataset, network = Made(sizes=((9, 14), (6, 5), (12, 8), (7, 7), (5, 11)), void=True), Reader()

@@ -1,6 +1,10 @@
 """The reader's own data, an earlier download, a download, a twin: in this order, and never one for the other."""
 
+import io
+import subprocess
+import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +177,46 @@ def test_a_twin_is_drawn_once_and_the_network_not_asked_again_in_this_run(mirror
     assert len(mirror.asked) == 1
 
 
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("by", ["BOOK_DATA", "BOOK_CACHE"])
+def test_a_twin_that_somebody_put_there_is_called_a_twin(tmp_path, monkeypatch, no_network, name, by):
+    (tmp_path / "mine" / name).mkdir(parents=True)
+    (tmp_path / "mine" / name / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
+    monkeypatch.setenv(by, str(tmp_path / "mine"))
+
+    with pytest.warns(TwinWarning, match="holds no photographs of"):
+        found = find(name)
+
+    assert found.path == tmp_path / "mine" / name
+    assert found.origin.startswith(f"synthetic twin of {SOURCES[name].title}, ")
+
+
+def test_a_twin_is_said_each_time_and_at_the_readers_line(tmp_path, monkeypatch):
+    """As in a program of the reader's, where Python says each warning once for a line."""
+    folder = tmp_path / "mine" / "crack" / "CFD"
+    for kind in ("images", "masks"):
+        (folder / "train" / kind).mkdir(parents=True)
+    (folder / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
+    (folder / "train" / "images" / "drawn_001.jpg").write_bytes(photo(0))
+    (folder / "train" / "masks" / "drawn_001.png").write_bytes(photo(0))
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from chapters_code.data import CrackSegmentation\n"
+        "from chapters_code.data.find import find\n"
+        "for _ in range(3):\n"
+        "    CrackSegmentation('CFD')\n"
+        "    find('crack/CFD')\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "mine"))
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(PAGE.parent.parent))
+
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+
+    assert [done.stderr.count(f"program.py:{line}: TwinWarning") for line in (4, 5)] == [3, 3]
+
+
 def test_a_later_run_asks_again_and_the_real_set_replaces_the_twin(mirror, twins, monkeypatch):
     held, mirror.answers = mirror.answers, [says(404)]
     with pytest.warns(TwinWarning):
@@ -206,7 +250,8 @@ def test_book_offline_can_be_switched_off(mirror, monkeypatch, value):
 ECSSD = made("sod/ECSSD")
 BAD = {
     "a page": (sends(b"<html>", kind="text/html"), "web page"),
-    "another archive": (sends(zipped({"holiday.jpg": photo(0)})), "3 pairs were due, 0 are there"),
+    "another archive": (sends(zipped({"holiday.jpg": photo(0)})), "holds nothing of ECSSD"),
+    "too few pictures": (sends(zipped({"images/0001.jpg": photo(0)})), "3 files were due for images, 1 are there"),
     "an archive that breaks off": (sends(ECSSD.archives["images.zip"][:700]), "images.zip"),
     "an archive that leads outside": (sends(zipped({"../../evil.jpg": photo(0)})), "leads outside"),
 }
@@ -226,6 +271,70 @@ def test_wrong_data_are_an_error_and_not_a_twin(mirror, twins, cache, bad):
     assert not list(cache.rglob("*.jpg"))
     mirror.answers = held
     check(SOURCES["sod/ECSSD"], find("sod/ECSSD").path)
+
+
+def with_two_mirrors(monkeypatch, name: str, first: str) -> None:
+    """Put another mirror before the one that is there."""
+    source = SOURCES[name]
+    archives = [replace(archive, urls=(f"{first}/{archive.name}", *archive.urls)) for archive in source.archives]
+    monkeypatch.setitem(SOURCES, name, replace(source, archives=tuple(archives)))
+
+
+def unfitting(name: str) -> dict[str, bytes]:
+    """Archives that are whole, but not right: a name of one mask is another."""
+    official = made(name)
+    content = official.archives["ground_truth_mask.zip"]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    members["ground_truth_mask/9999.png"] = members.pop("ground_truth_mask/0001.png")
+    return {**official.archives, "ground_truth_mask.zip": zipped(members)}
+
+
+@pytest.mark.parametrize("name", ["crack/DeepCrack", "crack/CFD", "sod/ECSSD", "sod/DUTS"])
+def test_half_an_archive_is_asked_of_the_next_mirror(mirror, cache, monkeypatch, name):
+    """No length was stated and the connection closed: the half looks like a whole, until it is opened."""
+    half = Mirror()
+    content = next(iter(made(name).archives.values()))
+    half.answers = [sends(content[: len(content) // 2], length=None)]
+    with_two_mirrors(monkeypatch, name, half.url)
+
+    check(SOURCES[name], find(name).path)
+
+    assert len(half.asked) == len(mirror.asked) == len(SOURCES[name].archives)
+    half.close()
+
+
+def test_archives_that_do_not_fit_together_are_asked_of_the_next_mirror(mirror, cache, monkeypatch):
+    first = Mirror()
+    first.answers = [library(unfitting("sod/ECSSD"))]
+    with_two_mirrors(monkeypatch, "sod/ECSSD", first.url)
+
+    check(SOURCES["sod/ECSSD"], find("sod/ECSSD").path)
+    assert len(mirror.asked) == 1  # the images were not at fault
+    first.close()
+
+
+def test_where_no_mirror_has_what_fits_all_is_deleted_and_the_way_by_hand_is_said(mirror, twins, cache):
+    held = mirror.answers
+    wrong = {f"sod/ECSSD/{archive}": content for archive, content in unfitting("sod/ECSSD").items()}
+    mirror.answers = [library(wrong)]
+
+    with pytest.raises(WrongData, match="By hand: get ground_truth_mask.zip"):
+        find("sod/ECSSD")
+
+    assert not list(cache.rglob("*.zip"))  # either of them may be the wrong one
+    assert not twins
+    mirror.answers = held
+    check(SOURCES["sod/ECSSD"], find("sod/ECSSD").path)
+
+
+def test_a_wrong_archive_does_not_cost_the_right_one(mirror, cache):
+    held = dict(made("sod/ECSSD").archives)
+    mirror.answers = [library({"sod/ECSSD/images.zip": held["images.zip"], "sod/ECSSD/ground_truth_mask.zip": b"PK"})]
+    with pytest.raises(WrongData, match="ground_truth_mask.zip"):
+        find("sod/ECSSD")
+
+    assert [path.name for path in cache.rglob("*.zip")] == ["images.zip"]
 
 
 def test_a_wrong_checksum_is_an_error_and_not_a_twin(mirror, twins, monkeypatch):
@@ -338,3 +447,13 @@ def test_every_archive_has_a_name_that_says_what_it_is(name):
     for archive in SOURCES[name].archives:
         assert archive.name.endswith((".zip", ".tar"))
         assert len(set(archive.urls)) == len(archive.urls) > 1
+
+
+def test_a_wrong_level_of_book_data_is_named(tmp_path, monkeypatch):
+    """The classic slip: the folder of one set in place of the folder of all."""
+    (tmp_path / "mine" / "crack" / "CFD").mkdir(parents=True)
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "mine" / "crack"))
+    monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(finding, "_twin", lambda name: tmp_path)
+    with pytest.warns(TwinWarning, match=r"BOOK_DATA names .*crack, and there is no .*crack.crack.CFD"):
+        find("crack/CFD", download=False)

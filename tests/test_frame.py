@@ -424,9 +424,9 @@ def test_ci_builds_and_tests_with_a_browser_and_forbids_to_skip_it():
     assert {"test.yml", "site.yml"} == {path.name for path in WORKFLOWS}
 
 
-def blocks(language):
-    """The README's code blocks of one language."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def blocks(language, page="README.md"):
+    """The code blocks of one language on a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
@@ -435,6 +435,24 @@ def test_the_readme_s_python_runs(tmp_path):
     assert blocks("python")
     answer = run(sys.executable, "-W", "error", "-c", "\n".join(blocks("python")), cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_the_page_on_training_runs_from_top_to_bottom(tmp_path):
+    """Its first command, then its Python, one block after the other, as a reader would type them."""
+    first = next(line for line in blocks("bash", "book/training.md") if "train unet" in line).split()
+    assert first[0] == ".venv/bin/python"
+    answer = run(sys.executable, *first[1:], cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    shown = next(block for block in blocks("text", "book/training.md"))
+    # The numbers differ from machine to machine; the words do not.
+    words = [re.sub(r"\d+(\.\d+)?", "0", text).splitlines() for text in (answer.stdout, shown)]
+    assert words[0] == words[1]
+
+    code = "\n".join(blocks("python", "book/training.md"))
+    answer = run(sys.executable, "-W", "error", "-c", code, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / "crack.png").stat().st_size > 1000
+    assert answer.stdout.startswith("unet-smoke-own-seed0 0.")
 
 
 def test_the_readme_s_commands_exist():

@@ -177,6 +177,21 @@ def test_ignored_pixels_count_for_nothing(loss):
 
 
 @every
+@pytest.mark.parametrize("broken", [math.inf, -math.inf, math.nan])
+def test_ignored_pixels_may_even_be_infinite(loss, broken):
+    """0 times infinity is NaN: to multiply the void away is not enough."""
+    logits, target = batch(loss)
+    void = (target == VOID)[:, None].expand_as(logits)
+    spoilt = logits.detach().masked_fill(void, broken).requires_grad_()
+
+    value, gradient = value_and_gradient(loss, spoilt, target)
+
+    expected, slopes = value_and_gradient(loss, logits, target)
+    assert_close(value, expected, rtol=0, atol=0)
+    assert_close(gradient, slopes, rtol=0, atol=0)
+
+
+@every
 def test_if_no_pixel_counts_the_loss_is_0_and_so_are_its_gradients(loss):
     logits, target = batch(loss)
 

@@ -219,6 +219,16 @@ def test_states_of_different_images_add_up():
     assert total.matrix.equal(2 * both.matrix)
 
 
+def test_counting_goes_on_inside_and_outside_of_inference_mode():
+    prediction, target = batch()
+    with torch.inference_mode():
+        scores = counted(prediction[:2], target[:2])
+    scores.update(prediction[2:], target[2:])
+
+    assert scores.scores() == pytest.approx(counted(prediction, target).scores(), rel=1e-12)
+    assert scores.baseline() == pytest.approx(counted(prediction, target).baseline(), rel=1e-12)
+
+
 def test_a_loaded_state_stands_on_its_own():
     state = counted(*batch()).state()
     before = state.clone()

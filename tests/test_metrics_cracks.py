@@ -386,6 +386,15 @@ def test_no_crack_and_none_predicted_is_perfect_and_never_nan():
     assert {score for name, score in missed.items() if name not in thresholds} == {0.0}
 
 
+def test_counting_goes_on_inside_and_outside_of_inference_mode():
+    probability, target = cracks()
+    with torch.inference_mode():
+        scores = streamed(probability[:2], target[:2])
+    scores.update(probability[2:], target[2:])
+
+    assert scores.scores() == pytest.approx(streamed(probability, target).scores(), rel=1e-12)
+
+
 def test_states_of_different_images_add_up():
     probability, target = cracks()
     one, two = streamed(probability[:2], target[:2]), streamed(probability[2:], target[2:])

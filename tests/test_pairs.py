@@ -453,6 +453,11 @@ def test_a_folder_that_the_reader_names_is_taken_and_its_path_told_to_nobody(tmp
     assert "crack/CFD" in origin and "secret" not in origin
 
 
+def test_drawn_pictures_in_a_folder_that_the_reader_names_are_told(tmp_path):
+    (tmp_path / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
+    assert locate("crack/CFD", tmp_path)[1].startswith("synthetic twin of crack/CFD")
+
+
 def test_without_a_folder_the_set_is_searched_for(tmp_path, monkeypatch):
     asked = []
 

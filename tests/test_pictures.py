@@ -3,7 +3,9 @@
 import ast
 import importlib.util
 import io
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +132,45 @@ def test_a_grey_file_holds_class_numbers_too(tmp_path):
     Image.fromarray(np.array([[0, 3], [255, 1], [2, 2]], dtype=np.uint8)).save(tmp_path / "grey.png")
 
     assert read_mask(tmp_path / "grey.png").tolist() == [[0, 3], [255, 1], [2, 2]]
+
+
+def png(depth: int, colour: int, row: bytes, width: int) -> bytes:
+    """Write a PNG of one row by hand, since Pillow saves no grey of 2 or 4 bits; colour 0 is grey, 3 a palette."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    table = chunk(b"PLTE", bytes(range(12))) if colour == 3 else b""
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + row))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + table + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("depth", "row"), [(1, b"\x50"), (2, b"\x11"), (4, b"\x01\x01")])
+def test_grey_of_few_bits_is_refused_since_its_numbers_would_come_out_larger(tmp_path, depth, row):
+    """Four pixels, 0 1 0 1: Pillow makes 255, 85 or 17 of the 1."""
+    (tmp_path / "grey.png").write_bytes(png(depth, 0, row, 4))
+
+    with pytest.raises(ValueError, match=rf"grey\.png: .*grey with {depth} bits.*save it with 8 bits"):
+        read_mask(tmp_path / "grey.png")
+
+    (tmp_path / "palette.png").write_bytes(png(depth, 3, row, 4))  # a palette is no quantity: nothing is stretched
+    assert read_mask(tmp_path / "palette.png").tolist() == [[0, 1, 0, 1]]
+
+
+def test_one_wrong_bit_anywhere_is_noticed(tmp_path):
+    """Every bit of the file in turn: where the pixels are packed, one can move hundreds, all of them legal numbers."""
+    numbers = np.random.default_rng(0).choice([0, 1, 15, 255], (6, 9)).astype(np.uint8)
+    whole, path = encoded(Image.fromarray(numbers)), tmp_path / "mask.png"
+    path.write_bytes(whole)
+    assert read_mask(path).tolist() == numbers.tolist()
+
+    for place, bit in np.ndindex(len(whole), 8):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"mask\.png: .*(fetch it again|not a picture)"):
+            read_mask(path)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

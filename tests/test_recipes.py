@@ -26,6 +26,17 @@ def test_a_recipe_names_what_exists(plan):
     [
         ({"optimizer": "lion"}, "optimizer must be of sgd, adam, adamw; got 'lion'"),
         ({"schedule": "step"}, "schedule must be of constant, poly, cosine; got 'step'"),
+        ({"losses": ()}, r"losses must be of cross_entropy, .*; got \(\)"),
+        ({"losses": "dice"}, "losses must be of cross_entropy, .*; got 'dice'"),
+        ({"name": "My U-Net"}, "name must be of small letters.*got 'My U-Net'"),
+        ({"crop": (64, 0)}, r"crop must be \(height, width\)"),
+        ({"resize": 320}, r"resize must be \(height, width\)"),
+        ({"network": "unet"}, "network must be a module and a class"),
+        ({"learning_rate": "1e-3"}, "learning_rate must be a number above 0, got '1e-3'"),
+        ({"clip": 0.0}, "clip must be a number above 0, got 0.0"),
+        ({"clip": -1.0}, "clip must be a number above 0, got -1.0"),
+        ({"weight_decay": -1e-4}, "weight_decay must be a number of 0 or more"),
+        ({"momentum": float("nan")}, "momentum must be a number of 0 or more, got nan"),
         ({"losses": ("dice", "hinge")}, r"losses must be of cross_entropy, .*; got \('dice', 'hinge'\)"),
         ({"task": "depth"}, "task must be of classes, cracks, saliency; got 'depth'"),
         ({"smaller": "stretch"}, "smaller must be of pad, drop"),
@@ -50,6 +61,7 @@ def test_the_hash_tells_recipes_apart_and_nothing_else():
     assert len({plan.digest() for plan in ALL}) == len(ALL)
     for plan in ALL:
         assert dataclasses.replace(plan).digest() == plan.digest()
+        assert dataclasses.replace(plan, clip=1).digest() == dataclasses.replace(plan, clip=1.0).digest()
         assert dataclasses.replace(plan, learning_rate=plan.learning_rate * 2).digest() != plan.digest()
 
 

@@ -150,21 +150,41 @@ def test_the_commit_tells_whether_something_was_changed(tmp_path):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
 
     def commit():
-        code = "import runs; print(runs.commit())"
+        code = (
+            "import sys; sys.path.insert(0, 'code'); sys.dont_write_bytecode = True; import runs; print(runs.commit())"
+        )
         answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
         return answer.stdout.strip()
 
     text = Path(runs.__file__).read_text(encoding="utf-8")
-    (tmp_path / "runs.py").write_text(text, encoding="utf-8")
+    # As in the book: the module lies in a folder of the package, records beside it.
+    package = tmp_path / "code"
+    (package / "runs").mkdir(parents=True)
+    module = package / "runs" / "__init__.py"
+    module.write_text(text, encoding="utf-8")
     assert commit().startswith("version 0")
     git("init", "--quiet")
     assert commit().startswith("version 0")
-    git("add", "runs.py")
+    git("add", "code")
     git("commit", "--quiet", "--message", "first")
     clean = commit()
     assert len(clean) == 40
-    (tmp_path / "runs.py").write_text(text + "\n", encoding="utf-8")
+    (package / "runs" / "a-record.json").write_text("{}")
+    assert commit() == clean, "a record is no change of the code"
+    (package / "new.py").write_text("x = 1\n")
+    assert commit() == clean + "+", "a new module is"
+    (package / "new.py").unlink()
+    module.write_text(text + "\n", encoding="utf-8")
     assert commit() == clean + "+"
+
+
+def test_without_git_and_without_installation_the_version_is_unknown_and_nothing_stops(monkeypatch):
+    def missing(name):
+        raise runs.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(runs.metadata, "version", missing)
+    assert runs.commit() == "version unknown"
 
 
 def test_the_conditions_of_a_run_are_a_sentence_of_the_record_s_own_numbers():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from torch.testing import assert_close
 from chapters_code import checkpoints, runs, train
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.evaluate import baselines, evaluate
 from chapters_code.losses import LOSSES
 from chapters_code.recipes import RECIPES, TIERS, recipe
 from chapters_code.train import fit
@@ -37,6 +39,7 @@ PLAN = dataclasses.replace(
     schedule="constant",
     losses=("binary_cross_entropy",),
     clip=None,
+    validate_every=1,
 )
 
 
@@ -93,6 +96,51 @@ def test_the_loop_does_what_plain_pytorch_does(tmp_path):
     assert_close(dict(ours.state_dict()), dict(theirs.state_dict()))
     means = [sum(expected[first : first + 2]) / 2 for first in (0, 2, 4)]
     assert [epoch["loss"] for epoch in record["epochs"]] == pytest.approx(means, rel=1e-5)
+
+
+def test_the_reader_s_environment_does_not_change_the_arithmetic(tmp_path, monkeypatch):
+    """`accelerate launch` sets such variables from the reader's own configuration."""
+    plain, other = one_by_one(), one_by_one()
+    fit(plain, PLAN, Made(), Made(seed=1), tmp_path / "plain", progress=False)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    fit(other, PLAN, Made(), Made(seed=1), tmp_path / "other", progress=False)
+    assert_close(dict(other.state_dict()), dict(plain.state_dict()), rtol=0, atol=0)
+
+
+def test_weights_are_laid_out_as_convolutions_like_them(tmp_path):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 1, 1))
+    fit(network, dataclasses.replace(PLAN, epochs=1), Made(), Made(seed=1), tmp_path, progress=False)
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert not network[0].weight.is_contiguous()
+
+
+def test_several_gpus_share_their_normalisation_and_cpus_cannot():
+    """By a stand-in for the machine: there is no GPU where this runs."""
+    for processes, kind, shared in ((2, "cuda", True), (1, "cuda", False), (2, "cpu", False)):
+        machine = SimpleNamespace(num_processes=processes, device=torch.device(kind))
+        network = train._laid_out(UNet(widths=(4, 8)), machine)
+        assert any(isinstance(layer, nn.SyncBatchNorm) for layer in network.modules()) == shared
+
+
+def test_processes_read_ahead_only_where_a_gpu_waits():
+    assert train._workers(torch.device("cpu")) == 0
+    assert train._workers(torch.device("cuda")) >= 1
+
+
+def test_a_network_that_answers_with_a_dictionary_is_trained(tmp_path):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = one_by_one()
+
+        def forward(self, x):
+            return {"aux": x, "out": self.inner(x)}
+
+    named, plain = Named(), one_by_one()
+    fit(named, PLAN, Made(), Made(seed=1), tmp_path / "named", progress=False)
+    fit(plain, PLAN, Made(), Made(seed=1), tmp_path / "plain", progress=False)
+    assert_close(named.inner.weight, plain.weight)
 
 
 @pytest.mark.parametrize(
@@ -171,13 +219,15 @@ def test_the_record_says_what_was_done(tmp_path):
     record = fit(one_by_one(), PLAN, train_set, validation_set, tmp_path, seed=5, progress=False)
 
     assert runs.load(tmp_path / "record.json") == record
-    assert record["name"] == "unet-smoke-seed5"
+    assert record["name"] == "unet-smoke-own-seed5", "it is not the book's recipe"
     assert record["recipe"] == json.loads(json.dumps(dataclasses.asdict(PLAN)))
     assert record["data"]["train"] == {"origin": "made", "count": 8, "digest": train_set.digest}
     assert record["data"]["validation"]["digest"] == validation_set.digest
-    assert record["network"] == {"name": PLAN.network, "parameters": 4}
+    assert record["network"] == {"name": "Conv2d", "parameters": 4}, "what was trained, whatever the recipe says"
     assert record["ran_on"]["processes"] == 1
-    assert set(record["baselines"]) == {"all background", "one threshold on darkness"}
+    assert record["baselines"] == baselines(validation_set, "cracks")
+    assert record["ran_on"]["threads"] == torch.get_num_threads()
+    assert record["seconds"] == pytest.approx(sum(epoch["seconds"] for epoch in record["epochs"]))
     assert [("scores" in epoch) for epoch in record["epochs"]] == [True] * 3
 
 
@@ -219,13 +269,51 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_pictures(tmp_path
     dataset = Made(void=False)
     dataset.pairs[6].image[2, 3, 3] = 255
 
-    with pytest.raises(FloatingPointError, match=r"loss is nan at epoch 1, step [12], in the batch .*made-0-6"):
+    with pytest.raises(FloatingPointError, match=r"in epoch 1 the loss is nan, .* in the batch .*made-0-6"):
         fit(Breaks(), PLAN, dataset, Made(seed=1), tmp_path, progress=False)
 
     noted = json.loads((tmp_path / "not_finite.json").read_text())
     assert len(noted["ids"]) == 4
     assert "made-0-6" in noted["ids"]
     assert not (tmp_path / "record.json").exists(), "a run that has not finished leaves no record"
+
+
+class Explodes(torch.autograd.Function):
+    """Gives a map back as it is, and a gradient that is infinite where a switch is set."""
+
+    switched = False
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient + math.inf if Explodes.switched else gradient
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step_and_the_last_checkpoint_stays_good(tmp_path, monkeypatch):
+    """The loss is finite, so only a look at the gradient can tell; a step would have ruined the weights."""
+
+    class Exploding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.seen = one_by_one(), 0
+
+        def forward(self, x):
+            self.seen += self.training
+            monkeypatch.setattr(Explodes, "switched", self.seen > 2)  # two steps an epoch
+            return Explodes.apply(self.inner(x))
+
+    network = Exploding()
+    with pytest.raises(FloatingPointError, match=r"in epoch 2 the loss is 0\.\d+, and its gradient (inf|nan) long"):
+        fit(network, dataclasses.replace(PLAN, validate_every=3), Made(), Made(seed=1), tmp_path, progress=False)
+
+    assert all(weight.isfinite().all() for weight in network.parameters())
+    state = checkpoints.load(tmp_path / "checkpoint.pt")
+    assert len(state["history"]) == 1
+    assert all(weight.isfinite().all() for weight in state["model"].values())
+    assert len(json.loads((tmp_path / "not_finite.json").read_text())["ids"]) == 4
 
 
 def test_a_batch_of_void_alone_teaches_nothing_and_breaks_nothing(tmp_path):
@@ -252,10 +340,35 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+def test_a_record_without_its_checkpoint_is_left_alone(tmp_path):
+    fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, progress=False)
+    (tmp_path / "checkpoint.pt").unlink()
+    for resume in (False, True):
+        with pytest.raises(FileExistsError, match="holds the record of a run without its checkpoint"):
+            fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, seed=4, resume=resume, progress=False)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_set_with_a_transform_of_its_own_is_refused(tmp_path, which):
+    sets = [Made(), Made(seed=1)]
+    sets[which].transform = lambda image, mask: (image, mask)
+    with pytest.raises(ValueError, match="fit crops and flips by the recipe .*'made' comes with the transform"):
+        fit(one_by_one(), PLAN, *sets, tmp_path, progress=False)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, progress=False)
+    with pytest.raises(ValueError, match="checkpoint.pt is of a run with another model"):
+        fit(nn.Conv2d(3, 1, 3, padding=1), PLAN, Made(), Made(seed=1), tmp_path, resume=True, progress=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"plan": dataclasses.replace(PLAN, learning_rate=0.1)}, "another recipe"),
+        (
+            {"plan": dataclasses.replace(PLAN, learning_rate=0.1)},
+            r"another learning_rate in the recipe \(0.5, here 0.1\)",
+        ),
         ({"train_set": Made(seed=7)}, "another list of training pictures"),
         ({"validation_set": Made(seed=7)}, "another list of validation pictures"),
         ({"seed": 1}, r"another seed \(0, here 1\)"),
@@ -322,7 +435,7 @@ def test_a_finished_run_that_is_resumed_is_not_trained_further(tmp_path):
     first = fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, progress=False)
     network = one_by_one()
     again = fit(network, PLAN, Made(), Made(seed=1), tmp_path, resume=True, progress=False)
-    assert again["epochs"] == first["epochs"]
+    assert again == first, "nor is its record written anew"
     assert_close(dict(network.state_dict()), checkpoints.weights(tmp_path / "checkpoint.pt"))
 
 
@@ -351,11 +464,13 @@ def test_killed_in_the_middle_and_resumed_the_weights_are_bitwise_the_same(tmp_p
 
 
 # ---- many processes ----------------------------------------------------------------------------------
-def shared_run(out):
+SHARED = dataclasses.replace(PLAN, crop=(8, 8), flip=True, epochs=4, clip=0.5, schedule="cosine")
+
+
+def shared_run(out, norm="group"):
     """A run that several processes may share.  Five validation pictures: the shares of two are not equal."""
-    plan = dataclasses.replace(PLAN, crop=(8, 8), flip=True, epochs=4, clip=0.5)
     torch.manual_seed(0)
-    return fit(UNet(widths=(4, 8), norm="group"), plan, Made(), Made(count=5, seed=1), out, progress=False)
+    return fit(UNet(widths=(4, 8), norm=norm), SHARED, Made(), Made(count=5, seed=1), out, progress=False)
 
 
 def test_two_processes_do_the_steps_of_one(tmp_path):
@@ -368,7 +483,11 @@ def test_two_processes_do_the_steps_of_one(tmp_path):
     one = shared_run(tmp_path / "one")
     script = tmp_path / "share.py"
     script.write_text(f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); import test_train\n")
-    script.write_text(script.read_text() + f"test_train.shared_run({str(tmp_path / 'two')!r})\n")
+    runs_of_two = (
+        f"test_train.shared_run({str(tmp_path / 'two')!r})\n"
+        f"test_train.shared_run({str(tmp_path / 'batch')!r}, norm='batch')\n"
+    )
+    script.write_text(script.read_text() + runs_of_two)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
     answer = subprocess.run(launch, capture_output=True, text=True, timeout=300, **ALONE)
     assert answer.returncode == 0, answer.stderr
@@ -381,6 +500,16 @@ def test_two_processes_do_the_steps_of_one(tmp_path):
     assert [epoch["loss"] for epoch in two["epochs"]] == pytest.approx(losses, rel=1e-5)
     assert_close(others, weights, rtol=1e-4, atol=1e-5)
     assert two["scores"] == pytest.approx(one["scores"], abs=2e-3)  # a pixel may cross a threshold
+    assert [epoch["learning_rate"] for epoch in two["epochs"]] == [epoch["learning_rate"] for epoch in one["epochs"]]
+
+    # Batch normalisation keeps running means in each process.  What is scored is what is saved.
+    network = UNet(widths=(4, 8))
+    network.load_state_dict(checkpoints.weights(tmp_path / "batch" / "checkpoint.pt"))
+    saved = evaluate(network, Made(count=5, seed=1), "cracks").scores()
+    assert runs.load(tmp_path / "batch" / "record.json")["scores"] == pytest.approx(saved, abs=1e-6)
+    # And a run of two processes does not go on as one.
+    with pytest.raises(ValueError, match=r"another number of processes \(2, here 1\)"):
+        fit(UNet(widths=(4, 8), norm="group"), SHARED, Made(), Made(count=5, seed=1), tmp_path / "two", resume=True)
 
 
 # ---- the command line --------------------------------------------------------------------------------
@@ -399,7 +528,8 @@ def test_help_lists_recipes_tiers_and_what_is_left_behind(capsys):
     [
         (["segnet", "--out", "x"], "invalid choice: 'segnet'"),
         (["unet"], "required: --out"),
-        (["unet", "--out", "x", "--seed", "-1"], "--seed"),
+        (["unet", "--out", "x", "--seed", "-1"], "a whole number from 0 to 2^63 - 1 is wanted, got '-1'"),
+        (["unet", "--out", "x", "--seed", "9" * 30], "a whole number from 0"),
         (["unet", "--out", "x", "--tier", "huge"], "invalid choice: 'huge'"),
     ],
 )
@@ -425,8 +555,34 @@ def test_a_run_from_the_shell_tells_its_scores_beside_the_baselines(capsys, tmp_
     assert "32 training and 8 validation pictures" in said
     assert "synthetic" in said or "drawn" in said
     assert "global_f1@0px" in said and "one threshold on darkness" in said
+    assert " seconds; the record is " in said
     record = runs.load(tmp_path / "out" / "record.json")
+    assert record["name"] == "unet-smoke-seed0"
     assert record["epochs"][-1]["loss"] < record["epochs"][0]["loss"]
+    best = train.MAIN_SCORES["cracks"][0]
+    assert record["scores"][best] > max(found[best] for found in record["baselines"].values())
+
+
+def test_a_twin_is_named_as_one(tmp_path):
+    drawn = Made()
+    drawn.origin = "synthetic twin of DeepCrack"
+    record = fit(one_by_one(), PLAN, drawn, Made(seed=1), tmp_path, progress=False)
+    assert record["name"].endswith("-twin")
+
+
+def test_resuming_nothing_says_so(capsys, tmp_path, monkeypatch):
+    def not_now(*given, **named):
+        raise ValueError("not now")
+
+    monkeypatch.setattr(train, "fit", not_now)
+    assert train.main(["unet", "--out", str(tmp_path / "out"), "--resume"]) == 1
+    assert "holds no checkpoint; starting anew" in capsys.readouterr().out
+
+
+def test_a_file_is_no_folder(capsys, tmp_path):
+    (tmp_path / "out").write_text("")
+    assert train.main(["unet", "--out", str(tmp_path / "out")]) == 1
+    assert "is a file, and a run needs a folder" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_the_way_to_go_on(capsys, tmp_path, monkeypatch):
@@ -434,6 +590,8 @@ def test_ctrl_c_ends_with_the_way_to_go_on(capsys, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "fit", interrupted)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "checkpoint.pt").touch()
     assert train.main(["unet", "--out", str(tmp_path / "out")]) == 130
     assert "--resume" in capsys.readouterr().err
 

@@ -115,7 +115,20 @@ def test_the_split_has_the_real_proportion(root, name):
     assert len(tested) == SPLIT[name]
     assert {path.name for path in (root / name).iterdir()} == {"train", "test", "TWIN.txt"}
     if name == "crack/CFD":
-        assert tested == ["004", "008"]
+        assert tested == ["drawn_004", "drawn_008"]
+
+
+@pytest.mark.parametrize("name", twin.TWINS)
+def test_no_id_is_one_of_the_real_set(name):
+    """Digests are made of ids: with equal ids a score on drawings would be filed as one on photographs."""
+    real = {
+        "voc2012": r"20\d\d_\d{6}",
+        "crack/DeepCrack": r"(IMG|7Q3A)?[\d-]+",
+        "crack/CFD": r"\d{3}",
+        "sod/ECSSD": r"\d{4}",
+        "sod/DUTS": r"(ILSVRC\d+_\w+|n\d+_\d+|sun_\w+)",
+    }[name]
+    assert not re.fullmatch(real, twin.TWINS[name].name.format(7))
 
 
 def test_ecssd_has_no_split(root):

@@ -5,6 +5,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_other_masks_are_cut_at_half(tmp_path, mode):
     folder = unpacked({"test_lab/a.png": stored.getvalue(), "test_img/a.jpg": photo(0)}, tmp_path)
 
     assert read_mask(folder / "test/masks/a.png").tolist() == [[0, 0, 255], [255, 0, 255]]
+
+
+def test_a_mask_of_four_bits_is_stored_with_eight(tmp_path):
+    """0 and 15 mean black and white, and `read_mask` takes no such file."""
+    head = struct.pack(">IIBBBBB", 4, 1, 4, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0\x0f\xf0")), (b"IEND", b""))
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+    folder = unpacked({"test_lab/a.png": content, "test_img/a.jpg": photo(0)}, tmp_path)
+
+    assert read_mask(folder / "test/masks/a.png").tolist() == [[0, 255, 255, 0]]
 
 
 @pytest.mark.parametrize(

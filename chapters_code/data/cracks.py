@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from chapters_code.data.pairs import FilePairs, ids_in_folders, locate
+from chapters_code.data.pairs import FilePairs, ids_in_folders, is_twin, locate
 from chapters_code.data.synthetic import cracked_road
 
 __all__ = ["CrackSegmentation", "Photograph", "cracked_photograph"]
@@ -83,7 +83,7 @@ def cracked_photograph(number: int = 0) -> Photograph:
     if not named:
         road = cracked_road(size=(384, 544), crack_width=3, seed=number, branches=2)
         return Photograph(*road, origin="a drawn road (no photographs here; BOOK_DATA names no folder)")
-    root = Path(named) / "crack" / "DeepCrack"
+    root = Path(named).expanduser() / "crack" / "DeepCrack"
     if not any(root.glob("test/images/*.jpg")):
         raise FileNotFoundError(
             f"BOOK_DATA names {named}, but there are no photographs in {root / 'test' / 'images'}:"
@@ -91,4 +91,5 @@ def cracked_photograph(number: int = 0) -> Photograph:
         )
     photographs = CrackSegmentation("DeepCrack", "test", root)
     number %= len(photographs)
-    return Photograph(*photographs[number], origin=f"a photograph from DeepCrack, {photographs.ids[number]}.jpg")
+    source = photographs.origin if is_twin(root) else "a photograph from DeepCrack"
+    return Photograph(*photographs[number], origin=f"{source}, {photographs.ids[number]}.jpg")

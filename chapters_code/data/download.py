@@ -2,9 +2,10 @@
 
 `fetch` gives pooch a downloader of our own.  It goes on where a download broke off, if the server still offers the
 same file; it tries again after a pause; it takes no web page for an archive.  The mirrors are asked in turn.  Only a
-file that is complete, and has the right checksum where there is one, gets its name.
+file that is complete, and has the right checksum where there is one, gets its name; only one that the caller has
+looked into keeps it.
 
-    mirror --> NAME-xxxxxxxx.part --complete?--> pooch: checksum? --> NAME
+    mirror --> NAME-xxxxxxxx.part --complete?--> pooch: checksum? --> NAME --verify--> done, or deleted
 
 Two kinds of failure are kept apart, because the reader must do different things about them: `Unreachable` (nobody
 delivered the file: try later, or without it) and `WrongData` (somebody delivered something else: look into it).
@@ -17,6 +18,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pooch
@@ -43,16 +45,19 @@ class WrongData(ValueError):
 def fetch(
     archive: Archive,
     folder: Path,
+    verify: Callable[[Path], None] | None = None,
     *,
     timeout: tuple[float, float] = (10, 60),
     retries: int = 3,
     pause: float = 1,
 ) -> Path:
-    """Download a file into a folder, from the first mirror that delivers it; a file that is there already is kept.
+    """Download a file into a folder, from the first mirror that delivers it; a file that is there already is taken.
 
     Args:
         archive: What to download.
         folder: Where to; made if need be.  What a broken-off download left there is used.
+        verify: Called with the file's path; raises `WrongData` if it is not the right file.  Then the file is deleted,
+            and the next mirror is asked, unless the checksum was right: the others would deliver the same.
         timeout: Seconds to wait for a connection, and for the next bytes.
         retries: How often in a row a mirror may fail without a new byte before the next one is asked.
         pause: Seconds before a second try; twice as long before each further one.
@@ -62,11 +67,18 @@ def fetch(
 
     Raises:
         Unreachable: No mirror delivered the file.
-        WrongData: A mirror delivered a web page, a wrong size or a wrong checksum, and no other the right file.
+        WrongData: A mirror delivered a web page, a wrong size, a wrong checksum or what `verify` refuses, and no
+            other the right file.
         OSError: The disk is full, or would be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    said, wrong = [], False
+    path, said, wrong = folder / archive.name, [], False
+    if path.exists() and not archive.checksum:  # put there by hand, or left by a run that was cut short
+        fault = _fault(path, verify)
+        if not fault:
+            return path
+        said.append(f"{path} was something else, and is deleted: {fault}")
+        wrong = True
     for url in archive.urls:
         # Each mirror has its own unfinished file: two mirrors may hold different versions.
         stem = f"{archive.name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
@@ -80,14 +92,31 @@ def fetch(
             said.append(f"{url} delivered something else: {error}")
             wrong = True
         else:
-            for leftover in folder.glob(f"{archive.name}-*.part*"):
-                leftover.unlink()
-            return folder / archive.name
+            fault = _fault(path, verify)
+            if not fault:
+                for leftover in folder.glob(f"{archive.name}-*.part*"):
+                    leftover.unlink()
+                return path
+            said.append(f"{url} delivered something else: {fault}")
+            wrong = True
+            if archive.checksum:
+                break
     kind = WrongData if wrong else Unreachable
     raise kind(
         "\n  ".join([f"{archive.name} could not be downloaded:", *said])
         + f"\nBy hand: get {archive.name} from one of these addresses, put it into {folder}, and run this again."
     )
+
+
+def _fault(path: Path, verify: Callable[[Path], None] | None) -> WrongData | None:
+    """Say what is wrong with a file, and delete it then: else every later try would take it again."""
+    try:
+        if verify:
+            verify(path)
+    except WrongData as error:
+        path.unlink()
+        return error
+    return None
 
 
 def check_space(folder: Path, needed: int) -> None:

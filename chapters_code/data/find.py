@@ -14,6 +14,7 @@ error: you would want to know.
 
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +25,9 @@ import pooch
 from filelock import FileLock, Timeout
 
 from chapters_code.data.download import Unreachable, WrongData, check_space, fetch
+from chapters_code.data.pairs import is_twin
 from chapters_code.data.sources import SOURCES, Source
-from chapters_code.data.unpack import check, unpack
+from chapters_code.data.unpack import check, examine, unpack
 
 __all__ = ["Found", "TwinWarning", "cache_folder", "find"]
 
@@ -44,6 +46,10 @@ class TwinWarning(UserWarning):
     """Drawn pictures stand in for photographs."""
 
 
+# Said each time, not once for each line; appended, so that a filter of the reader's own comes first.
+warnings.simplefilter("always", TwinWarning, append=True)
+
+
 def find(name: str, download: bool | None = None) -> Found:
     """Give the folder of a data set: the reader's own, a download, or else a drawn twin.
 
@@ -60,7 +66,8 @@ def find(name: str, download: bool | None = None) -> Found:
         OSError: The disk is full, or would be.
 
     Warns:
-        TwinWarning: The set could not be had, and a twin was drawn; the message says why, and the way by hand.
+        TwinWarning: The set could not be had, and a twin was drawn (the message says why, and the way by hand); or
+            what lies in its place is a twin that somebody put there.
     """
     if name not in SOURCES:
         raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
@@ -70,7 +77,7 @@ def find(name: str, download: bool | None = None) -> Found:
         if not own.is_dir():
             raise FileNotFoundError(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
         if (own / name).is_dir():
-            return Found(own / name, f"{source.title}, from the folder that BOOK_DATA names")
+            return _found(own / name, source, "from the folder that BOOK_DATA names")
     place = cache_folder() / name
     if download is None:
         download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
@@ -80,19 +87,33 @@ def find(name: str, download: bool | None = None) -> Found:
         except Unreachable as error:
             _unreachable[place] = str(error)
     if place.is_dir():
-        return Found(place, f"{source.title}, downloaded; see {source.page}")
-    reason = _unreachable.get(place, "") if download else "Nothing may be downloaded now."
-    warnings.warn(
-        f"{source.title} is not here: its synthetic twin is used, drawn pictures in its place.\n{reason}",
-        TwinWarning,
-        stacklevel=2,
-    )
+        return _found(place, source, f"downloaded; see {source.page}")
+    reason = _unreachable.get(place, "") if download else "Nothing may be downloaded now (BOOK_OFFLINE)."
+    if os.environ.get("BOOK_DATA"):
+        reason = f"BOOK_DATA names {own}, and there is no {own / name}.\n{reason}"
+    _warn(f"{source.title} is not here: its synthetic twin is used, drawn pictures in its place.\n{reason}")
     return Found(_twin(name), f"synthetic twin of {source.title}")
 
 
 def cache_folder() -> Path:
     """Give the folder of downloads: the one that BOOK_CACHE names, else the system's for such things."""
     return Path(os.environ.get("BOOK_CACHE") or pooch.os_cache("keep-the-crack")).expanduser()
+
+
+def _found(path: Path, source: Source, whence: str) -> Found:
+    """Give a folder that was there, with the truth about whether its pictures are drawn."""
+    if not is_twin(path):
+        return Found(path, f"{source.title}, {whence}")
+    _warn(f"{path} holds no photographs of {source.title}, but its synthetic twin: drawn pictures")
+    return Found(path, f"synthetic twin of {source.title}, put in the place of the real set")
+
+
+def _warn(message: str) -> None:
+    """Warn at the reader's line: the nearest call from outside this package, whoever of us was called."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "chapters_code":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, TwinWarning, stacklevel=level)
 
 
 def _obtain(name: str, source: Source, place: Path) -> None:
@@ -103,17 +124,27 @@ def _obtain(name: str, source: Source, place: Path) -> None:
             return  # another process was faster
         print(f"{source.title}: {source.terms}\nIf you use it, cite {source.citation}.", flush=True)
         fresh = aside / "unpacked"
-        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
         aside.mkdir(parents=True, exist_ok=True)
         check_space(aside, sum(archive.size for archive in source.archives) - sum(_sizes(aside)))
-        archives = [fetch(archive, aside) for archive in source.archives]
+        archives: list[Path] = []
+
+        def verify(archive: Path) -> None:
+            shutil.rmtree(fresh, ignore_errors=True)  # of the mirror before, or of a run that was killed
+            together = [*archives, archive]
+            if len(source.archives) > 1:
+                examine(archive, source)
+            if len(together) == len(source.archives):  # the last: now the pairs are complete
+                unpack(together, source, fresh)
+                check(source, fresh)
+
         try:
-            unpack(archives, source, fresh)
-            check(source, fresh)
-        except WrongData as error:
-            for archive in archives:
-                archive.unlink()  # else the next try would take it again
-            raise WrongData(f"{error}\nThe download was deleted; the next try fetches it anew.") from error
+            for archive in source.archives:
+                archives.append(fetch(archive, aside, verify))
+        except WrongData:
+            if fresh.exists():  # each archive is whole, but they do not fit together: any of them may be the wrong one
+                for archive in archives:
+                    archive.unlink()  # else every later try would take it again
+            raise
         notes = (source.title, source.page, source.terms, source.citation)
         (fresh / "SOURCE.txt").write_text("\n".join(notes) + "\n", encoding="utf-8")
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,19 @@ from torch.utils.data import Dataset
 from chapters_code.checks import check_size
 from chapters_code.data.pictures import VOID, read_head, read_mask, read_picture, turn_upright
 
-__all__ = ["FilePairs", "Pair", "Segmentation", "Subset", "ids_in_folders", "ids_in_list", "locate"]
+__all__ = [
+    "TWIN_NOTE",
+    "FilePairs",
+    "Pair",
+    "Segmentation",
+    "Subset",
+    "ids_in_folders",
+    "ids_in_list",
+    "is_twin",
+    "locate",
+]
+
+TWIN_NOTE = "TWIN.txt"  # lies in the folder of a drawn set, and in no other
 
 
 class Pair(NamedTuple):
@@ -279,15 +291,24 @@ def locate(name: str, root: str | Path | None) -> tuple[Path, str]:
     Args:
         name: The set's place below a data folder, "voc2012" or "crack/DeepCrack".
         root: The set's own folder, taken as it is.  None searches, as `data.find.find` says.
+
+    Returns:
+        The folder, and the words; those about drawn pictures begin with "synthetic twin of".
     """
     if root is not None:
         # Not the path: the words go into records that other people read.
-        return Path(root), f"{name}, from a folder named by the reader"
+        drawn = "synthetic twin of " if is_twin(root) else ""
+        return Path(root), f"{drawn}{name}, from a folder named by the reader"
     # Here and not above: a reader who names the folder needs nothing that downloads.
     from chapters_code.data.find import find
 
     found = find(name)
     return Path(found.path), found.origin
+
+
+def is_twin(folder: str | Path) -> bool:
+    """Say whether the pictures of a set's folder were drawn, by the note that `write_twin` leaves there."""
+    return Path(folder, TWIN_NOTE).is_file()
 
 
 def _listing(folder: Path) -> list[str]:

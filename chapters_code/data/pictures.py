@@ -11,6 +11,7 @@ number.
 """
 
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from chapters_code.files import written_whole
 __all__ = [
     "VOID",
     "Head",
+    "bit_depth",
     "colour_mask",
     "decode_picture",
     "palette",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 VOID = 255
+
+_PNG = b"\x89PNG\r\n\x1a\n"  # every PNG file begins so
 
 
 class Head(NamedTuple):
@@ -112,10 +116,18 @@ def read_mask(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not a picture, breaks off, or stores colours instead of numbers; the error names it.
+        ValueError: The file is not a picture, is damaged, stores colours instead of numbers, or grey with fewer than
+            8 bits; the error names it.
     """
     try:
-        with _opened(Path(path).read_bytes()) as image:
+        content = Path(path).read_bytes()
+        with _opened(content) as image:
+            depth = bit_depth(content)
+            if image.mode in ("1", "L") and depth not in (None, 8):
+                raise ValueError(
+                    f"the mask is grey with {depth} bits to a pixel, and Pillow stretches such numbers to 0..255:"
+                    " save it with 8 bits, or as a palette PNG"
+                )
             if image.mode not in ("P", "L"):
                 raise ValueError(
                     f"a mask must store class numbers (mode P or L), but this file stores colours (mode {image.mode});"
@@ -124,6 +136,11 @@ def read_mask(path: str | Path) -> Tensor:
             return torch.from_numpy(np.array(image).astype(np.int64))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def bit_depth(content: bytes) -> int | None:
+    """Give the bits of one number in a PNG file, 1 to 16; None for other kinds of file."""
+    return content[24] if content.startswith(_PNG) and len(content) > 24 else None
 
 
 def write_mask(path: str | Path, mask: Tensor) -> None:
@@ -167,9 +184,25 @@ def colour_mask(mask: Tensor) -> Tensor:
 def _opened(content: bytes) -> Image.Image:
     """Open a picture and read all of it, so that a file that breaks off is noticed here and not later."""
     with _faults_in_words():
+        if content.startswith(_PNG):
+            _check_sums(content)
         image = Image.open(io.BytesIO(content))
         image.load()
     return image
+
+
+def _check_sums(content: bytes) -> None:
+    """Compare the checksums of a PNG file; Pillow passes over that of the pixels, and one wrong bit moves many.
+
+    The file is a row of chunks: length, kind, data, checksum of kind and data; 4, 4, length and 4 bytes.
+    """
+    start, kind = len(_PNG), b""
+    while kind != b"IEND":
+        kind = content[start + 4 : start + 8]
+        end = start + 8 + int.from_bytes(content[start : start + 4], "big")
+        if len(kind) < 4 or zlib.crc32(content[start + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            raise OSError(f"a checksum does not fit, at byte {start} of {len(content)}")
+        start = end + 4
 
 
 @contextmanager

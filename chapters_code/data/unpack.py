@@ -15,6 +15,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -27,10 +28,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from chapters_code.data.download import WrongData, check_space
-from chapters_code.data.pictures import read_mask, read_picture
+from chapters_code.data.pictures import bit_depth, read_mask, read_picture
 from chapters_code.data.sources import Source
 
-__all__ = ["check", "unpack"]
+__all__ = ["check", "examine", "unpack"]
 
 BINARY = (0, 255)
 
@@ -63,9 +64,7 @@ def unpack(archives: Sequence[Path], source: Source, folder: Path) -> None:
     with ExitStack() as stack:
         members = [member for archive in archives for member in _members(archive, stack)]
         placed = _place(members, source)
-        wanted = sum(member.size for member in placed.values())
-        if wanted > source.unpacked:
-            raise WrongData(f"{source.title} would take {wanted} bytes, where {source.unpacked} are the most expected")
+        wanted = _room(placed, source)
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, wanted)
         for target, member in tqdm(placed.items(), desc=f"unpacking {source.title}", unit=" files"):
@@ -77,6 +76,27 @@ def unpack(archives: Sequence[Path], source: Source, folder: Path) -> None:
             path = folder / target
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+def examine(archive: Path, source: Source) -> None:
+    """Read one archive of several through, for what can be told without the others.
+
+    Raises:
+        WrongData: It is damaged, or refused as by `unpack`; it holds nothing of the set; or it holds images or masks of
+            a split, but too few.
+    """
+    with ExitStack() as stack:
+        wanted = _wanted(_members(archive, stack), source)
+        _room(wanted, source)
+        if not wanted:
+            raise WrongData(f"{archive.name} holds nothing of {source.title}")
+        there = Counter(str(PurePosixPath(path).parent) for path in wanted)
+        for split, count in source.pairs.items():
+            for place in (source.images.format(split=split), source.masks.format(split=split)):
+                if 0 < there[place] < count:
+                    raise WrongData(f"{archive.name}: {count} files were due for {place}, {there[place]} are there")
+        for member in tqdm(wanted.values(), desc=f"reading {archive.name}", unit=" files"):
+            _content(member)
 
 
 def check(source: Source, folder: Path) -> None:
@@ -139,8 +159,8 @@ def _is_plain(info: zipfile.ZipInfo) -> bool:
     return stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
 
 
-def _place(members: Sequence[_Member], source: Source) -> dict[str, _Member]:
-    """Say where each wanted file goes, below the set's folder."""
+def _wanted(members: Sequence[_Member], source: Source) -> dict[str, _Member]:
+    """Pick the files that a rule names, by the place that it gives them."""
     placed: dict[str, _Member] = {}
     for member in members:
         for pattern, target in source.rules:
@@ -150,6 +170,20 @@ def _place(members: Sequence[_Member], source: Source) -> dict[str, _Member]:
                 if path in placed:
                     raise WrongData(f"{member.archive} is refused: it holds {member.name!r} twice")
                 placed[path] = member
+    return placed
+
+
+def _room(placed: dict[str, _Member], source: Source) -> int:
+    """Add up the bytes of the files, and refuse more than the set can have."""
+    wanted = sum(member.size for member in placed.values())
+    if wanted > source.unpacked:
+        raise WrongData(f"{source.title} would take {wanted} bytes, where {source.unpacked} are the most expected")
+    return wanted
+
+
+def _place(members: Sequence[_Member], source: Source) -> dict[str, _Member]:
+    """Say where each file goes that is wanted and has its partner, below the set's folder."""
+    placed = _wanted(members, source)
     # A photograph without a mask is of no use here (17,125 come with VOC, 2,913 have one).
     masked = {_pair(path) for path in placed if path.endswith(".png")}
     placed = {path: member for path, member in placed.items() if not path.endswith(".jpg") or _pair(path) in masked}
@@ -186,7 +220,7 @@ def _binary_mask(content: bytes, name: str) -> bytes:
             mask, mode = np.array(image.convert("L")), image.mode
     except (OSError, Image.DecompressionBombError) as error:
         raise WrongData(f"{name} is no picture, or damaged ({error})") from error
-    if mode == "L" and np.isin(mask, BINARY).all():
+    if mode == "L" and bit_depth(content) == 8 and np.isin(mask, BINARY).all():
         return content
     if 0 < mask.max() < 128:
         raise WrongData(f"{name} holds values up to {mask.max()}; 255 was expected, and half of it as the threshold")

@@ -81,9 +81,10 @@ class ConfusionMatrix:
         present = (true > 0).sum(1, keepdim=True)
         scores = torch.stack([_pixel_accuracy(matrices), _iou(matrices).nanmean(1)], dim=-1)
 
-        self.matrix += matrices.sum(0)
-        self._per_image[0] += scores.sum(0)
-        self._per_image[1:] += torch.stack([share, share / present], dim=-1).sum(0)
+        everywhere = torch.stack([share, share / present], dim=-1)
+        # Not in place: what was made under inference_mode may not be changed outside of it.
+        self.matrix = self.matrix + matrices.sum(0)
+        self._per_image = self._per_image + torch.cat([scores[:, None], everywhere], dim=1).sum(0)
         self._images += len(matrices)
 
     def pixel_accuracy(self) -> float:

@@ -196,13 +196,16 @@ class CrackScores:
         number = len(self.thresholds)
         predicted, common = _survivors(levels, number), _survivors(levels * true, number)
         trues = true.sum((1, 2)).cpu()[:, None].expand(-1, number)
-        for row, tolerance in enumerate(self.tolerances):
+        sums = []
+        for tolerance in self.tolerances:
             right = _survivors(levels * dilate(true, tolerance), number)
             found = _survivors(dilate(levels, tolerance) * true, number)
             counts = torch.stack([predicted, right, trues, found, common])
             best = _rates(counts).f1.argmax(1, keepdim=True)  # the lowest threshold at a tie
             counts = torch.cat([counts, counts.gather(2, best.expand(5, -1, -1))], dim=2)
-            self._sums[row] += torch.cat([counts, torch.stack(_rates(counts))]).sum(1)
+            sums.append(torch.cat([counts, torch.stack(_rates(counts))]).sum(1))
+        # Not in place: what was made under inference_mode may not be changed outside of it.
+        self._sums = self._sums + torch.stack(sums)
         self._images += len(levels)
 
     def curve(self, tolerance: float = 0, per_image: bool = False) -> CrackScore:

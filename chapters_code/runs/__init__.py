@@ -105,18 +105,23 @@ def conditions(record: Record) -> str:
 def commit() -> str:
     """Name the state of the book's code: its git commit, with a "+" if something was changed since.
 
-    Installed without git, the version number stands in its place.
+    Of what is changed only the code counts, new files with it; records do not.  Installed without git, the version
+    number stands in its place.
     """
-    git = ["git", "-C", str(_HERE)]
+    git = ["git", "-C", str(_HERE.parent)]
     try:
         known = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True).returncode == 0
         if known:
             number = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
-            changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True).returncode != 0
-            return number.strip() + "+" * changed
+            state = [*git, "status", "--porcelain", "--", ".", ":!runs/*.json"]
+            changed = subprocess.run(state, capture_output=True, text=True, check=True).stdout
+            return number.strip() + "+" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         pass
-    return f"version {metadata.version('keep-the-crack')}"
+    try:
+        return f"version {metadata.version('keep-the-crack')}"
+    except metadata.PackageNotFoundError:  # the bare files
+        return "version unknown"
 
 
 @lru_cache

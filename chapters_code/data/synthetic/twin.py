@@ -2,7 +2,7 @@
 
     write_twin("voc2012", out)  -->  out/voc2012/JPEGImages/*.jpg, SegmentationClass/*.png, ImageSets/...
 
-The file TWIN.txt in the folder says what it is: nobody shall take drawings for photographs.
+The file TWIN.txt in the folder says what it is, and so do the ids: nobody shall take drawings for photographs.
 """
 
 import os
@@ -16,15 +16,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from chapters_code.checks import check_whole
-from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.pairs import TWIN_NOTE, Pair, Segmentation
 from chapters_code.data.pictures import write_mask
 from chapters_code.data.synthetic.cracks import SyntheticCracks
 from chapters_code.data.synthetic.saliency import SyntheticSaliency
 from chapters_code.data.synthetic.voc import SyntheticVOC
 
 __all__ = ["TWINS", "write_twin"]
-
-_NOTE = "TWIN.txt"
 
 
 class Twin(NamedTuple):
@@ -36,21 +34,22 @@ class Twin(NamedTuple):
 
 
 TWINS = {
-    # VOC's ids begin with a year from 2007 on; a twin's with 0000, so that no two lists can be taken for each other.
+    # No id is one of the real set's, so that neither lists nor digests can be taken for each other: those of VOC begin
+    # with a year from 2007 on, a twin's with 0000.
     "voc2012": Twin(lambda n, seed: SyntheticVOC(n, seed=seed), "0000_{:06d}", lambda i, n: 2913 * i > 1464 * n),
     "crack/DeepCrack": Twin(
         lambda n, seed: SyntheticCracks(
             n, (384, 544), seed, (1, 3, 5, 7, 9, 9), surfaces=("asphalt", "concrete", "brick")
         ),
-        "{:05d}",
+        "drawn_{:05d}",
         lambda i, n: 537 * i > 300 * n,
     ),
     "crack/CFD": Twin(
         lambda n, seed: SyntheticCracks(n, (320, 480), seed, (1, 3, 5, 7), surfaces=("asphalt",)),
-        "{:03d}",
+        "drawn_{:03d}",
         lambda i, n: i % 4 == 0,
     ),
-    "sod/ECSSD": Twin(lambda n, seed: SyntheticSaliency(n, seed=seed), "{:04d}", lambda i, n: False),
+    "sod/ECSSD": Twin(lambda n, seed: SyntheticSaliency(n, seed=seed), "drawn_{:04d}", lambda i, n: False),
     "sod/DUTS": Twin(
         lambda n, seed: SyntheticSaliency(n, seed=seed), "drawn_{:08d}", lambda i, n: 15572 * i > 10553 * n
     ),
@@ -90,7 +89,7 @@ def write_twin(name: str, out: str | Path, count: int = 200, seed: int = 0) -> N
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
         folder = Path(beside, place.name)  # one deeper: the outer folder is closed to others
         _write(name, folder, count, seed)
-        (folder / _NOTE).write_text(note, encoding="utf-8")
+        (folder / TWIN_NOTE).write_text(note, encoding="utf-8")
         try:
             os.replace(folder, place)
         except OSError:
@@ -112,7 +111,7 @@ def _is_there(place: Path, note: str) -> bool:
     """Say whether the finished twin is there; anything else in its place is an error."""
     if not place.exists():
         return False
-    if (place / _NOTE).is_file() and (place / _NOTE).read_text(encoding="utf-8") == note:
+    if (place / TWIN_NOTE).is_file() and (place / TWIN_NOTE).read_text(encoding="utf-8") == note:
         return True
     raise FileExistsError(f"{place} exists, and is not the twin that was asked for: remove it, or name another folder")
 
