@@ -1,0 +1,248 @@
+"""ASPP, several scales at once: dilated convolutions side by side on one feature map (Chapter 04).
+
+Atrous spatial pyramid pooling looks at every place of a map through windows of several widths, and at the mean of the
+whole map, and mixes what they say.  Nothing shrinks: each branch gives a map of the input's size.
+
+    x (N, C, H, W) ─┬─ 1 × 1 ───────────────────────┬─ concatenate ── project 1 × 1 ── (N, C', H, W)
+                    ├─ 3 × 3 at each of the rates ──┤
+                    └─ mean of the map ── 1 × 1 ────┘
+
+The order of the branches is torchvision's; the article puts the mean first.  Left out: rates that differ between
+height and width, kernels other than 3 × 3, and the depthwise separable branches of DeepLabv3+.
+
+Sources: Chen et al. (2017), "Rethinking Atrous Convolution for Semantic Image Segmentation"; `norm="batch"` equals
+`torchvision.models.segmentation.deeplabv3.ASPP`.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from chapters_code.checks import check_whole
+from chapters_code.shapes import Size, pair
+
+__all__ = ["ASPP", "LinearForm", "ValidTaps", "from_torchvision", "linear_form", "valid_taps"]
+
+
+class ASPP(nn.Module):
+    """Look at a feature map at several scales, and mix what is seen.
+
+    Args:
+        in_channels: Channels of the feature map.
+        out_channels: Channels of each branch, and of the output.
+        rates: Dilation rate of each 3 × 3 branch, in pixels of the feature map: one or more, in any order.
+        norm: None, as in the article: convolutions with bias and nothing between them.  "batch", as in DeepLabv3:
+            each convolution is followed by batch normalisation and ReLU, the last one by dropout (0.5) as well.
+            "group": the same with group normalisation, which trains on one picture, too.
+
+    Shape:
+        (N, in_channels, H, W) of floating point gives (N, out_channels, H, W), for H and W from 1 on.  With "batch",
+        training needs two pictures or more.
+
+    Raises:
+        ValueError: A setting is not legal.  When called: the input has another rank, other channels, no pixels or no
+            floating point; or it is one picture, and batch normalisation is to train on it.
+
+    Example:
+        >>> ASPP(8, 4, rates=(1, 2))(torch.zeros(1, 8, 10, 15)).shape
+        torch.Size([1, 4, 10, 15])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 256,
+        rates: Iterable[int] = (6, 12, 18),
+        norm: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels = check_whole("in_channels", in_channels, 1)
+        self.out_channels = check_whole("out_channels", out_channels, 1)
+        self.rates = _check_rates(rates)
+        self.pointwise = _layers(in_channels, out_channels, norm)
+        self.dilated = nn.ModuleList(_layers(in_channels, out_channels, norm, rate) for rate in self.rates)
+        self.pooled = _layers(in_channels, out_channels, norm)
+        # 1 × 1, the rates, the mean: derived from the list, so any number of rates will do.
+        self.project = _layers((len(self.rates) + 2) * out_channels, out_channels, norm)
+        if norm is not None:
+            self.project.append(nn.Dropout(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _need_map(x, self.in_channels, self.pooled)
+        branches = [self.pointwise(x), *(branch(x) for branch in self.dilated)]
+        # One pixel, resized bilinearly, is that pixel everywhere: expand() gives it without a copy or a rounding.
+        branches.append(self.pooled(x.mean(dim=(2, 3), keepdim=True)).expand_as(branches[0]))
+        return self.project(torch.cat(branches, dim=1))
+
+    def extra_repr(self) -> str:
+        return f"rates={self.rates}"
+
+
+def from_torchvision(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of torchvision's ASPP to those of `ASPP(..., norm="batch")`.
+
+    Args:
+        state_dict: What `state_dict()` of a `torchvision.models.segmentation.deeplabv3.ASPP` gives; in a whole
+            DeepLabv3 that is `model.classifier[0].state_dict()`.
+
+    Returns:
+        The same tensors under our names, for `load_state_dict`.
+
+    Raises:
+        ValueError: The weights are not those of torchvision's ASPP.
+    """
+    try:
+        last = max(int(name.split(".")[1]) for name in state_dict if name.startswith("convs."))
+        names = {f"convs.{last}.{1 + i}": f"pooled.{i}" for i in (0, 1)} | {"convs.0": "pointwise"}
+        names |= {f"convs.{i}": f"dilated.{i - 1}" for i in range(1, last)} | {"project": "project"}
+        return {_renamed(name, names): tensor for name, tensor in state_dict.items()}
+    except (ValueError, StopIteration):
+        some = ", ".join(list(state_dict)[:3]) or "nothing"
+        raise ValueError(
+            f"these are not the weights of torchvision's ASPP, which start with convs.0.0.weight; got {some}:"
+            " of a whole DeepLabv3 take model.classifier[0].state_dict()"
+        ) from None
+
+
+class ValidTaps(NamedTuple):
+    """How much of a dilated kernel falls on the map."""
+
+    mean: float  # taps inside the map, averaged over all positions
+    centre_only: float  # share of the positions, 0 to 1, where no tap but the centre is inside
+
+
+def valid_taps(map_size: Size, rate: int, kernel_size: int = 3) -> ValidTaps:
+    """Count the taps of a dilated convolution that fall on the map and not on its padding.
+
+    A tap that is k pixels away from the centre, on either side, is inside at size − k positions of a side.  Rows and
+    columns are independent, so what is counted for each side is multiplied.
+
+    Args:
+        map_size: Side of the feature map in pixels, or (H, W).
+        rate: Dilation rate: pixels from one tap to the next.
+        kernel_size: Taps per side, odd.  The padding keeps the size: rate · (kernel_size − 1) / 2.
+
+    Returns:
+        The mean, from 1 to kernel_size², and the share of positions where only the centre is inside.
+
+    Raises:
+        ValueError: An argument is not legal; an even kernel has no centre.
+
+    Example:
+        >>> valid_taps((10, 15), rate=18)
+        ValidTaps(mean=1.0, centre_only=1.0)
+    """
+    sides = pair(map_size, "map_size")
+    rate, kernel_size = check_whole("rate", rate, 1), check_whole("kernel_size", kernel_size, 1)
+    if kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size must be odd, or there is no centre tap, got {kernel_size}")
+    half = kernel_size // 2
+    inside, lonely = 1, 1
+    for size in sides:
+        inside *= sum(max(0, size - rate * abs(tap)) for tap in range(-half, half + 1))
+        # The nearest taps are both outside from size − rate on and up to rate − 1.
+        lonely *= max(0, min(size, rate) - max(0, size - rate)) if half else size
+    return ValidTaps(inside / math.prod(sides), lonely / math.prod(sides))
+
+
+class LinearForm(NamedTuple):
+    """An ASPP without normalisation as what it computes: one convolution, and a number for each picture."""
+
+    weight: Tensor  # (C', C, K, K) with K = 2 · largest rate + 1: all branches but the mean, in one kernel
+    pooled_weight: Tensor  # (C', C): what the mean of each channel adds, everywhere the same
+    bias: Tensor  # (C',)
+
+
+def linear_form(aspp: ASPP) -> LinearForm:
+    """Multiply the branches and the projection of an ASPP out: without normalisation it is one linear map.
+
+    With `size` = K // 2 and `mean` = `x.mean((2, 3))`, `aspp(x)` equals
+    `conv2d(x, weight, padding=size) + (mean @ pooled_weight.T + bias)[:, :, None, None]`.
+
+    Args:
+        aspp: An ASPP with `norm=None`.  The kernel is large: take few channels, or small rates.
+
+    Raises:
+        ValueError: `aspp` has a normalisation, so a ReLU between the convolutions, and is not linear.
+    """
+    if len(aspp.project) > 1:
+        raise ValueError("only ASPP(norm=None) is linear; with a normalisation come ReLUs, which are not")
+    branches = [aspp.pointwise[0], *(layers[0] for layers in aspp.dilated), aspp.pooled[0]]
+    project = aspp.project[0]
+    shares = project.weight[:, :, 0, 0].chunk(len(branches), dim=1)
+    weights = [torch.einsum("op,pcij->ocij", share, one.weight) for share, one in zip(shares, branches, strict=True)]
+    bias = project.bias + sum(share @ one.bias for share, one in zip(shares, branches, strict=True))
+
+    middle = max(aspp.rates)
+    kernel = project.weight.new_zeros(aspp.out_channels, aspp.in_channels, 2 * middle + 1, 2 * middle + 1)
+    for weight, branch in zip(weights[:-1], branches[:-1], strict=True):
+        rate = branch.dilation[0]
+        reach = rate * (branch.kernel_size[0] // 2)
+        # Zeros between the taps: the dilated kernel as a plain one.
+        taps = slice(middle - reach, middle + reach + 1, rate)
+        kernel[:, :, taps, taps] += weight
+    return LinearForm(kernel, weights[-1][:, :, 0, 0], bias)
+
+
+def _need_map(x: Tensor, in_channels: int, pooled: nn.Sequential) -> None:
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
+    if x.dim() != 4:
+        raise ValueError(f"x must have shape (N, C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front")
+    if x.shape[1] != in_channels:
+        raise ValueError(
+            f"x must have the {in_channels} channels that this layer was made for, got {tuple(x.shape)}:"
+            f" make it with in_channels={x.shape[1]}"
+        )
+    if 0 in x.shape[2:]:
+        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, a map without pixels")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating point, got {x.dtype}: x.float() converts it")
+    # Not SyncBatchNorm, which counts the pictures of all processes.
+    if len(x) == 1 and any(isinstance(layer, nn.BatchNorm2d) and layer.training for layer in pooled):
+        raise ValueError(
+            "batch normalisation cannot train on one picture: the mean of the map is one number per channel, and one"
+            ' number has no spread.  Use norm="group"; or two pictures or more in every batch, the last one, too'
+            " (DataLoader(drop_last=True)); or freeze batch normalisation by .eval() on its layers"
+        )
+
+
+def _check_rates(rates: Iterable[int]) -> tuple[int, ...]:
+    try:
+        rates = tuple(rates)
+    except TypeError:
+        raise ValueError(f"rates must be a list such as (6, 12, 18), got {rates!r}; one rate is ({rates!r},)") from None
+    if not rates:
+        raise ValueError("rates must name one dilation rate or more, got none; (6, 12, 18) are the paper's")
+    return tuple(check_whole("each of the rates", rate, 1) for rate in rates)
+
+
+def _layers(in_channels: int, out_channels: int, norm: str | None, rate: int | None = None) -> nn.Sequential:
+    """Give a 1 × 1 convolution, or a 3 × 3 one at a rate, with what follows it."""
+    window = {"kernel_size": 1} if rate is None else {"kernel_size": 3, "padding": rate, "dilation": rate}
+    # A bias before a normalisation has no effect: the mean is taken away right after.
+    layers = nn.Sequential(nn.Conv2d(in_channels, out_channels, **window, bias=norm is None))
+    return layers if norm is None else layers.extend([_norm(norm, out_channels), nn.ReLU()])
+
+
+def _norm(name: str, channels: int) -> nn.Module:
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    if name != "group":
+        raise ValueError(f'norm must be "batch", "group" or None, got {name!r}')
+    if channels == 1:
+        raise ValueError(
+            'norm="group" needs out_channels of 2 or more: the mean of the map is one number per channel, and a group'
+            " of one number would always become 0"
+        )
+    # Eight groups where that works out; and two channels or more in each, for the same reason.
+    return nn.GroupNorm(max(1, math.gcd(16, channels) // 2), channels)
+
+
+def _renamed(name: str, names: dict[str, str]) -> str:
+    """Replace the start of a name; the first of `names` that fits, wins."""
+    start = next(start for start in names if name.startswith(f"{start}."))
+    return names[start] + name.removeprefix(start)

@@ -1,0 +1,297 @@
+"""Dilated convolution, in one dimension by loops and in two dimensions in two ways (Chapter 03).
+
+The taps of a kernel are pulled apart: with dilation 2 they read every second pixel.  So a kernel of 3 × 3 looks at
+5 × 5 pixels, with nine weights still, and the picture keeps its size.  There are two ways to do it with a plain
+convolution, and both give the same numbers:
+
+    conv2d_zero_stuffed     put zeros between the taps of the kernel, and convolve the picture with that
+    conv2d_polyphase        sample the picture instead: every d-th pixel is a small picture of its own
+
+    x (N, C, H, W), weight (C', C / groups, K, L)  -->  (N, C', H', W')        H' and W' are those of `shapes.conv_size`
+
+One picture (C, H, W) works too.  What the taps of several layers reach together, and what falls between them, is
+counted by `footprint` and `count_holes`.  `dilation` is PyTorch's: 1 is a plain convolution.  Left out: padding other
+than zeros, padding by name ("same"), and even kernels in `footprint`.
+
+Sources: Holschneider et al. (1989) for the algorithme à trous; Yu and Koltun (2016) for dilation in segmentation;
+Wang et al. (2018) for the holes that stacked layers leave.
+"""
+
+from collections.abc import Sequence
+from math import gcd
+
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code.checks import check_whole
+from chapters_code.shapes import Size, conv_size, pair
+
+__all__ = [
+    "conv1d_dilated_loops",
+    "conv2d_polyphase",
+    "conv2d_zero_stuffed",
+    "count_holes",
+    "dilate_kernel",
+    "footprint",
+]
+
+
+def conv1d_dilated_loops(
+    x: Tensor,
+    weight: Tensor,
+    dilation: int,
+    stride: int = 1,
+    padding: int = 0,
+) -> Tensor:
+    """Convolve signals with taps that stand apart: one loop over places, one over taps.
+
+    Args:
+        x: Signals, (N, C, L), floating point.
+        weight: Kernels, (C', C, K): one row of K taps for each pair of channels.
+        dilation: Pixels from one tap to the next; 1 is a plain convolution.
+        stride: Pixels from one place to the next.
+        padding: Zeros added at both ends.
+
+    Returns:
+        (N, C', L'), dtype and device of `x`; L' is that of `shapes.conv_size`.  Equals `torch.nn.functional.conv1d`.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit together, or a setting is not legal.
+
+    Example:
+        >>> import torch
+        >>> conv1d_dilated_loops(torch.arange(5.0).reshape(1, 1, 5), torch.ones(1, 1, 2), dilation=3)
+        tensor([[[3., 5.]]])
+    """
+    length = _length(x, weight, dilation, stride, padding)
+    padded = functional.pad(x, (padding, padding))
+
+    out = x.new_zeros(len(x), len(weight), length)
+    for i in range(length):
+        for k in range(weight.shape[-1]):
+            # All channels of one pixel at once: (N, C) times (C, C').
+            out[..., i] += padded[..., i * stride + k * dilation] @ weight[..., k].T
+    return out
+
+
+def dilate_kernel(weight: Tensor, dilation: Size) -> Tensor:
+    """Put dilation − 1 zeros between the taps of a kernel, and none around them.
+
+    Args:
+        weight: Kernels, (C', C, K, L).
+        dilation: Pixels from one tap to the next, or (rows, columns).
+
+    Returns:
+        (C', C, dilation·(K − 1) + 1, dilation·(L − 1) + 1), dtype and device of `weight`.
+
+    Raises:
+        ValueError: `weight` has another rank or no taps, or `dilation` is not legal.
+
+    Example:
+        >>> import torch
+        >>> dilate_kernel(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), (1, 3))
+        tensor([[[[1., 0., 0., 2.],
+                  [3., 0., 0., 4.]]]])
+    """
+    _need_tensor(weight, "weight", (4,), "(C', C, K, L)")
+    down, right = pair(dilation, "dilation")
+    rows, columns = pair(tuple(weight.shape[-2:]), "kernel_size")
+    reach = down * (rows - 1) + 1, right * (columns - 1) + 1
+    out = weight.new_zeros(*weight.shape[:2], *reach)
+    out[..., ::down, ::right] = weight
+    return out
+
+
+def conv2d_zero_stuffed(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    dilation: Size = 2,
+    padding: Size = 0,
+    stride: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve plainly, with zeros between the taps of the kernel.
+
+    The zeros are multiplied, too: nine taps at dilation 6 become 13 × 13 = 169 products.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
+        weight: Kernels, (C', C / groups, K, L).
+        bias: What is added to each output channel, (C',), or None.
+        dilation: Pixels from one tap to the next, or (rows, columns).
+        padding: Zeros added on each side.
+        stride: Pixels from one window to the next.
+        groups: Parts that the channels are split into; each is convolved by itself.
+
+    Returns:
+        (N, C', H', W') or (C', H', W'), dtype and device of `x`.  Equals `torch.nn.functional.conv2d(dilation=...)` in
+        values and gradients, as long as all pixels are finite: 0 times NaN or infinity is NaN, so here such a
+        pixel spoils the places whose holes lie on it as well.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit together, or a setting is not legal.
+    """
+    _geometry(x, weight, bias, dilation, padding, stride, groups)
+    stuffed = dilate_kernel(weight, dilation)
+    return functional.conv2d(x, stuffed, bias, stride, padding, groups=groups)
+
+
+def conv2d_polyphase(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    dilation: Size = 2,
+    padding: Size = 0,
+    stride: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Sample the picture into phases, convolve each plainly, and interleave the results.
+
+    With dilation d, a window never mixes pixels of different phases: phase (0, 1), say, is every d-th row from row 0
+    on, and every d-th column from column 1 on.  A stride that shares a factor with d lands on some phases only, and
+    no others are computed.
+
+    Args:
+        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
+        weight: Kernels, (C', C / groups, K, L).
+        bias: What is added to each output channel, (C',), or None.
+        dilation: Pixels from one tap to the next, or (rows, columns).
+        padding: Zeros added on each side.
+        stride: Pixels from one window to the next.
+        groups: Parts that the channels are split into; each is convolved by itself.
+
+    Returns:
+        (N, C', H', W') or (C', H', W'), dtype and device of `x`.  Equals `torch.nn.functional.conv2d(dilation=...)` in
+        values and gradients.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit together, or a setting is not legal.
+    """
+    height, width = _geometry(x, weight, bias, dilation, padding, stride, groups)
+    (down, right), (above, left) = pair(dilation), pair(padding, least=0)
+    step_down, step_right = pair(stride)
+    padded = functional.pad(x, (left, left, above, above))
+
+    out = x.new_empty(*x.shape[:-3], len(weight), height, width)
+    # After so many outputs the windows stand on the same phase again,
+    rows, columns = down // gcd(down, step_down), right // gcd(right, step_right)
+    # and in that phase, which has every d-th pixel, they have moved on by so many.
+    inner = rows * step_down // down, columns * step_right // right
+    for i in range(min(rows, height)):
+        for j in range(min(columns, width)):
+            phase = padded[..., i * step_down :: down, j * step_right :: right]
+            plain = functional.conv2d(phase, weight, bias, inner, groups=groups)
+            out[..., i::rows, j::columns] = plain
+    return out
+
+
+def footprint(rates: Sequence[int], kernel_size: int = 3) -> tuple[int, ...]:
+    """List the pixels of a row that one output pixel sees through a stack of layers.
+
+    The layers have stride 1.  In two dimensions these are the rows and the columns: the output pixel depends on the
+    pixels where such a row and such a column cross, and on no others.  Each layer carries every pixel reached so far to
+    each of its taps; the order of the layers changes nothing.
+
+    Args:
+        rates: The dilation of each layer, 1 or more; none at all is no layer.
+        kernel_size: Taps per side, odd, so that one of them lies on the pixel itself.
+
+    Returns:
+        The offsets in pixels, in order; 0 is the output pixel's own place.  The last minus the first, plus 1, is the
+        side of the receptive field: 1 + (kernel_size − 1) · the sum of the rates.
+
+    Raises:
+        ValueError: A rate is no whole number of 1 or more, or `kernel_size` is even or no whole number.
+
+    Example:
+        >>> footprint((2, 2))
+        (-4, -2, 0, 2, 4)
+    """
+    _need_stack(rates, kernel_size)
+    taps = range(-(kernel_size // 2), kernel_size // 2 + 1)
+    reached = {0}
+    for rate in rates:
+        reached = {place + rate * tap for place in reached for tap in taps}
+    return tuple(sorted(reached))
+
+
+def count_holes(rates: Sequence[int], kernel_size: int = 3) -> int:
+    """Count the pixels of the square receptive field that no path through the layers touches.
+
+    Args:
+        rates: The dilation of each layer, as in `footprint`.
+        kernel_size: Taps per side, odd.
+
+    Returns:
+        The number of pixels: the square of the field's side, minus the square of the number of offsets.
+
+    Raises:
+        ValueError: As in `footprint`.
+
+    Example:
+        >>> count_holes((2, 2, 2)), count_holes((1, 2, 5))
+        (120, 0)
+    """
+    offsets = footprint(rates, kernel_size)
+    return (offsets[-1] - offsets[0] + 1) ** 2 - len(offsets) ** 2
+
+
+def _need_stack(rates: Sequence[int], kernel_size: int) -> None:
+    if not isinstance(rates, Sequence) or isinstance(rates, str):
+        raise ValueError(f"rates must be a list with one dilation for each layer, such as (1, 2, 5), got {rates!r}")
+    for rate in rates:
+        check_whole("each of rates", rate, 1)
+    if check_whole("kernel_size", kernel_size, 1) % 2 == 0:
+        raise ValueError(f"kernel_size must be odd, so that a tap lies on the pixel itself, got {kernel_size}")
+
+
+def _length(x: Tensor, weight: Tensor, dilation: int, stride: int, padding: int) -> int:
+    """Check that all fits together, and give the length of the output, L'."""
+    _need_fitting(x, weight, axes=1)
+    for name, value, least in (("dilation", dilation, 1), ("stride", stride, 1), ("padding", padding, 0)):
+        check_whole(name, value, least)
+    return conv_size(x.shape[-1], weight.shape[-1], stride, padding, dilation)
+
+
+def _geometry(
+    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: Size, padding: Size, stride: Size, groups: int
+) -> tuple[int, int]:
+    """Check that all fits together, and give the size of the output, (H', W')."""
+    _need_fitting(x, weight, axes=2, bias=bias, groups=groups)
+    return conv_size(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding, dilation)
+
+
+def _need_fitting(x: Tensor, weight: Tensor, axes: int, bias: Tensor | None = None, groups: int = 1) -> None:
+    if axes == 1:
+        _need_tensor(x, "x", (3,), "(N, C, L)")
+        _need_tensor(weight, "weight", (3,), "(C', C, K)")
+    else:
+        _need_tensor(x, "x", (4, 3), "(N, C, H, W) or (C, H, W)")
+        _need_tensor(weight, "weight", (4,), "(C', C / groups, K, L)")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating point, since weights are fractions, got {x.dtype}; x.float() converts it")
+    for name, other in (("weight", weight), ("bias", bias)):
+        if isinstance(other, Tensor) and (other.dtype, other.device) != (x.dtype, x.device):
+            raise ValueError(
+                f"{name} must have the dtype and device of x, {x.dtype} on {x.device},"
+                f" got {other.dtype} on {other.device}; {name}.to(x) converts it"
+            )
+    check_whole("groups", groups, 1)
+    channels, wanted = x.shape[-axes - 1], weight.shape[1] * groups
+    if channels != wanted or not channels:
+        raise ValueError(
+            f"x has {channels} channels, but weight {tuple(weight.shape)} reads {wanted} in {groups} groups"
+        )
+    if len(weight) % groups or not len(weight):
+        raise ValueError(f"weight makes {len(weight)} output channels, which cannot be split into {groups} groups")
+    if bias is not None and (not isinstance(bias, Tensor) or bias.shape != weight.shape[:1]):
+        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
+        raise ValueError(f"bias must have one number for each of {len(weight)} output channels, got {got}")
+
+
+def _need_tensor(value: Tensor, name: str, ranks: tuple[int, ...], shape: str) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(value).__name__}; torch.as_tensor(...) makes one")
+    if value.dim() not in ranks:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")

@@ -1,0 +1,164 @@
+"""Checks and hints of Chapter 04: the branches of ASPP, what they cost, and how much of a kernel a small map uses."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code import aspp
+from chapters_code.exercises.checking import Call, Exercise, compare
+
+__all__ = ["EXERCISES"]
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers, half of them negative: sums of them are exact in any order."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _maps() -> list[Tensor]:
+    """Draw feature maps from tiny to small, never square only, in two precisions."""
+    return [
+        *(_digits(*shape) for shape in ((1, 1, 1, 2), (1, 2, 2, 3), (2, 1, 4, 2), (2, 3, 5, 8))),
+        _digits(1, 2, 6, 4, dtype=torch.float64),
+        torch.randn(3, 2, 7, 9, dtype=torch.float64),
+    ]
+
+
+def _taps(height: int, width: int, rate: int) -> int:
+    """Count by convolution: ones on the map, zeros in the padding, ones as taps."""
+    ones = torch.ones(1, 1, height, width, dtype=torch.float64)
+    return int(functional.conv2d(ones, ones.new_ones(1, 1, 3, 3), padding=rate, dilation=rate).sum())
+
+
+def _random_map() -> tuple[int, int]:
+    """Draw a size that no table has."""
+    return int(torch.randint(10, 30, ())), int(torch.randint(30, 40, ()))
+
+
+def _check_image_level(answer: Callable) -> None:
+    def trusted(x: Tensor) -> Tensor:
+        return functional.adaptive_avg_pool2d(x, 1) + torch.zeros_like(x)
+
+    compare(answer, trusted, [Call.of(x) for x in _maps()], gradients=True)
+
+
+def _check_pyramid(answer: Callable) -> None:
+    def trusted(x: Tensor, weight: Tensor, rates: tuple[int, ...]) -> Tensor:
+        return torch.cat([functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates], dim=1)
+
+    calls = [
+        Call.of(x, _digits(out_channels, x.shape[1], 3, 3, dtype=x.dtype), rates)
+        for x in _maps()
+        for out_channels, rates in ((1, (1,)), (2, (2, 1)), (1, (1, 2, 3)), (3, (6, 12, 18)), (2, (4, 1, 9, 2)))
+    ]
+    compare(answer, trusted, calls, gradients=True)
+
+
+def _check_count_parameters(answer: Callable) -> None:
+    def trusted(in_channels: int, out_channels: int, rates: tuple[int, ...]) -> int:
+        return sum(one.numel() for one in aspp.ASPP(in_channels, out_channels, rates).parameters())
+
+    larger = [(*map(int, torch.randint(3, 40, (2,))), tuple(range(1, int(torch.randint(3, 8, ()))))) for _ in range(3)]
+    small = product((1, 2, 5), (1, 3), ((1,), (6, 12), (6, 12, 18)))
+    compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
+
+
+def _check_taps_inside(answer: Callable) -> None:
+    small = product((1, 2, 5), (1, 3, 4), (1, 2, 4, 6))
+    larger = [(*_random_map(), rate) for rate in (1, 6, 18, 36)]
+    compare(answer, _taps, [Call.of(*one) for one in (*small, *larger)], without=("conv",), closed=(aspp.valid_taps,))
+
+
+def _check_largest_rate(answer: Callable) -> None:
+    def trusted(height: int, width: int, least: float) -> int:
+        rates = range(1, max(height, width) + 1)
+        return max((rate for rate in rates if _taps(height, width, rate) >= least * height * width), default=0)
+
+    # Halves only: with them a mean that equals `least` is exactly equal, however it is computed.
+    small = product((2, 5, 10), (3, 9, 15), (1.5, 2, 4, 6, 9))
+    larger = [(*_random_map(), least) for least in (1.5, 3, 6.5)]
+    compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
+
+
+def _check_compose(answer: Callable) -> None:
+    def trusted(weight: Tensor, bias: Tensor, project_weight: Tensor, project_bias: Tensor) -> tuple[Tensor, Tensor]:
+        composed, composed_bias = weight.new_zeros(len(project_weight), *weight.shape[1:]), project_bias.clone()
+        for out, middle in product(*map(range, project_weight.shape[:2])):
+            composed[out] += project_weight[out, middle, 0, 0] * weight[middle]
+            composed_bias[out] += project_weight[out, middle, 0, 0] * bias[middle]
+        return composed, composed_bias
+
+    calls = []
+    for (in_channels, middle, out), side, dtype in product(
+        ((1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 2, 4), (2, 3, 3)), (1, 3), (torch.float32, torch.float64)
+    ):
+        shapes = ((middle, in_channels, side, side), (middle,), (out, middle, 1, 1), (out,))
+        calls.append(Call.of(*(_digits(*shape, dtype=dtype) for shape in shapes)))
+    compare(answer, trusted, calls)
+
+
+EXERCISES = (
+    Exercise(
+        "4.1",
+        "image_level",
+        _check_image_level,
+        (
+            "Which axes does the mean go over? The pictures of the batch, and the channels, stay apart.",
+            "keepdim leaves (N, C, 1, 1). What makes a map of H × W from one pixel?",
+            "Look up Tensor.expand_as: it repeats an axis of length 1 without copying it.",
+        ),
+    ),
+    Exercise(
+        "4.2",
+        "pyramid",
+        _check_pyramid,
+        (
+            "Do it for one rate first: which padding keeps H and W?",
+            "The outermost tap lies `rate` pixels away from the centre. That many pixels are missing at each edge.",
+            "Collect the outputs in a list, one for each rate in the order given, and join them along the channels.",
+        ),
+    ),
+    Exercise(
+        "4.3",
+        "count_parameters",
+        _check_count_parameters,
+        (
+            "A k × k convolution has k · k · in · out weights and out numbers as bias. How many of each are there?",
+            "There are two 1 × 1 branches, one 3 × 3 branch per rate, and the projection. Does a rate cost parameters?",
+            "The projection reads all branches, laid side by side: len(rates) + 2 times out_channels.",
+        ),
+    ),
+    Exercise(
+        "4.4",
+        "taps_inside",
+        _check_taps_inside,
+        (
+            "Take a row of `width` pixels and one tap, `rate` pixels to the right. For how many pixels is it inside?",
+            "For width − rate of them, or none if the rate is larger. How many are that for all three taps of a row?",
+            "A tap is inside if its row is and its column is. So count rows and columns apart, and multiply.",
+        ),
+    ),
+    Exercise(
+        "4.5",
+        "largest_rate",
+        _check_largest_rate,
+        (
+            "The book's valid_taps gives the mean for one rate. From which rate on is only the centre ever inside?",
+            "The mean falls as the rate grows, so you may go through the rates in order.",
+            "If not even rate 1 has enough, no rate is returned by a search. What does the task want then?",
+        ),
+    ),
+    Exercise(
+        "4.6",
+        "compose",
+        _check_compose,
+        (
+            "Write one output of the projection as a sum over the middle channels, and put the first convolution in.",
+            "The new kernel of (out, in) is a sum over the middle channels: project[out, middle] · weight[middle, in].",
+            "Such sums are torch.einsum's work. And what does the projection do to the first bias?",
+        ),
+    ),
+)

@@ -1,0 +1,180 @@
+"""Checks and hints of Chapter 03: more ways to dilate, what a stack of layers sees, and what it misses."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code import dilated
+from chapters_code.exercises.checking import Call, Exercise, compare
+
+__all__ = ["EXERCISES"]
+
+# What an answer that builds the dilated convolution, or counts what it sees, may not call.
+_READY = (dilated.conv2d_zero_stuffed, dilated.conv2d_polyphase, dilated.conv1d_dilated_loops)
+_COUNTED = (dilated.footprint, dilated.count_holes)
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers: easy to read in a failing case, and exact in any order of adding."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _rates(layers: int, largest: int) -> tuple[int, ...]:
+    return tuple(torch.randint(1, largest + 1, (layers,)).tolist())
+
+
+def _stacks(largest: int) -> list[tuple[int, ...]]:
+    """Give stacks of rates: all small ones, and some that nobody can have learnt by heart."""
+    small = [rates for layers in (1, 2, 3) for rates in product((1, 2, 3, 5), repeat=layers)]
+    return [*small, *(_rates(2 + number % 4, largest) for number in range(12))]
+
+
+def _check_field_size(answer: Callable) -> None:
+    def trusted(rates: tuple[int, ...], kernel_size: int) -> int:
+        offsets = dilated.footprint(rates, kernel_size)
+        return offsets[-1] - offsets[0] + 1
+
+    calls = [Call.of(rates, kernel_size) for rates in ((), *_stacks(30)) for kernel_size in (1, 3, 5)]
+    compare(answer, trusted, calls, closed=_COUNTED)
+
+
+def _check_space_to_batch(answer: Callable) -> None:
+    def trusted(x: Tensor, rate: int) -> Tensor:
+        height, width = (side // rate for side in x.shape[-2:])
+        out = x.new_empty(rate, rate, len(x), x.shape[1], height, width)
+        for i, j, n, row, column in product(range(rate), range(rate), range(len(x)), range(height), range(width)):
+            out[i, j, n, :, row, column] = x[n, :, row * rate + i, column * rate + j]
+        return out.flatten(0, 2)
+
+    shapes = ((1, 1, 2, 2, 2), (1, 2, 4, 6, 2), (2, 1, 6, 2, 2), (2, 3, 6, 9, 3), (3, 2, 8, 4, 4), (2, 2, 3, 5, 1))
+    calls = [Call.of(_digits(*shape), rate) for *shape, rate in shapes]
+    calls.append(Call.of(torch.randn(2, 2, 6, 12, dtype=torch.float64), 3))
+    compare(answer, trusted, calls, gradients=True)
+
+
+def _check_safe_crack_width(answer: Callable) -> None:
+    def trusted(rates: tuple[int, ...]) -> int:
+        seen = dilated.footprint(rates)
+        field = range(seen[0], seen[-1] + 1)
+
+        def safe(width: int) -> bool:
+            places = (field[start : start + width] for start in range(len(field) - width + 1))
+            return all(any(column in seen for column in crack) for crack in places)
+
+        return next(width for width in range(1, len(field) + 1) if safe(width))
+
+    compare(answer, trusted, [Call.of(rates) for rates in ((), *_stacks(9))])
+
+
+def _check_conv2d_by_taps(answer: Callable) -> None:
+    def trusted(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+        return functional.conv2d(x, weight, dilation=dilation)
+
+    calls = [
+        Call.of(_digits(*x, dtype=dtype), _digits(*weight, dtype=dtype), dilation)
+        for x, weight, dilation, dtype in (
+            ((1, 1, 2, 3), (1, 1, 1, 2), 1, torch.float32),
+            ((1, 1, 3, 5), (1, 1, 2, 2), 2, torch.float32),
+            ((1, 2, 5, 7), (1, 2, 2, 3), 3, torch.float32),
+            ((2, 1, 6, 5), (3, 1, 3, 2), 2, torch.float64),
+            ((2, 3, 9, 8), (4, 3, 3, 3), 3, torch.float64),
+        )
+    ]
+    compare(answer, trusted, calls, gradients=True, without=("conv",), closed=_READY)
+
+
+def _check_count_ways(answer: Callable) -> None:
+    def trusted(rates: tuple[int, ...]) -> Tensor:
+        # Each way is one choice of a tap in every layer: try them all.
+        ways = [sum(choice) for choice in product(*((-rate, 0, rate) for rate in rates))]
+        return torch.tensor([ways.count(offset) for offset in range(min(ways), max(ways) + 1)])
+
+    compare(answer, trusted, [Call.of(rates) for rates in ((), *_stacks(12))])
+
+
+def _check_without_holes(answer: Callable) -> None:
+    def trusted(rates: tuple[int, ...], kernel_size: int) -> bool:
+        return dilated.count_holes(rates, kernel_size) == 0
+
+    # At random few stacks have no hole, so some are grown: each rate as large as it may be, or one larger.
+    grown = []
+    for extra, kernel_size in product((0, 0, 1), (3, 5)):
+        rates = [1]
+        for _ in range(3):
+            rates.append(int(torch.randint(1, 2 + (kernel_size - 1) * sum(rates), ())))
+        rates[-1] = 1 + (kernel_size - 1) * sum(rates[:-1]) + extra
+        order = torch.randperm(len(rates)).tolist()
+        grown.append(Call.of(tuple(rates[place] for place in order), kernel_size))
+    calls = [Call.of(rates, kernel_size) for rates in ((), *_stacks(12)) for kernel_size in (3, 5)]
+    compare(answer, trusted, [*calls, *grown], closed=_COUNTED)
+
+
+EXERCISES = (
+    Exercise(
+        "3.1",
+        "field_size",
+        _check_field_size,
+        (
+            "With no layer at all, one output pixel sees one pixel. What does one layer add?",
+            "A layer adds dilation · (kernel_size − 1), whatever came before it.",
+            "Python's sum() adds up the rates, also those of an empty stack.",
+        ),
+    ),
+    Exercise(
+        "3.2",
+        "space_to_batch",
+        _check_space_to_batch,
+        (
+            "One phase is one slice: x[..., i::rate, j::rate]. How do you put several pictures into one batch?",
+            "Collect the phases in a list, i in the outer loop and j in the inner one.",
+            "torch.cat joins a list of batches along axis 0.",
+        ),
+    ),
+    Exercise(
+        "3.3",
+        "safe_crack_width",
+        _check_safe_crack_width,
+        (
+            "Print footprint((1, 9)). Where would you hide a crack, and how wide may it be?",
+            "Between two neighbours of the footprint lie the missed columns: one fewer than the step from one to the"
+            " other.",
+            "itertools.pairwise gives all pairs of neighbours. Which step is the largest?",
+        ),
+    ),
+    Exercise(
+        "3.4",
+        "conv2d_by_taps",
+        _check_conv2d_by_taps,
+        (
+            "What would the output be, if all taps of the kernel but one were zero?",
+            "Tap (k, l) sees the picture from row k · dilation and column l · dilation on, as many pixels as the output"
+            " has. It mixes the channels, and that is all.",
+            'torch.einsum("oc,nchw->nohw", ...) mixes channels: for each output channel o, a sum over c.',
+        ),
+    ),
+    Exercise(
+        "3.5",
+        "count_ways",
+        _check_count_ways,
+        (
+            "Without a layer there is one way, to the pixel itself. What does one layer of rate r make of a row of"
+            " counts?",
+            "Each pixel's count goes to three places: r to the left, the place itself, r to the right.",
+            "The new row is longer by 2r. Add the old row into it three times, from place 0, r and 2r on.",
+        ),
+    ),
+    Exercise(
+        "3.6",
+        "without_holes",
+        _check_without_holes,
+        (
+            "The order of the layers changes nothing. Begin with the smallest rate: which one alone leaves no hole?",
+            "Say the layers so far see a row of 7 pixels without a hole. The next layer lays copies of it, r apart."
+            " Up to which r do the copies touch?",
+            "Sort the rates; 1 + (kernel_size − 1) · (sum of the smaller ones) is what is seen so far.",
+        ),
+    ),
+)

@@ -1,0 +1,87 @@
+"""Solutions of Chapter 02."""
+
+import torch
+
+from chapters_code.shapes import conv_size
+from chapters_code.strided import binomial, conv2d
+
+
+def padding_around(size, kernel_size, stride):
+    """The windows cover one stride for each but the last, and the last one its width; what the picture lacks is
+    padding. TensorFlow pads like this and calls it "SAME". For 3 × 3 with stride 2 and an even size that is (0, 1),
+    while our layer pads (1, 1), so its windows start one pixel earlier. Weights that move from one to the other see a
+    shifted picture.
+    """
+    windows = -(-size // stride)
+    lacking = max(0, (windows - 1) * stride + kernel_size - size)
+    return lacking // 2, lacking - lacking // 2
+
+
+def sobel(x):
+    """Two kernels make two channels, so the weight has the shape (2, 1, 3, 3). The kernel is not turned round, so its
+    right column holds what is added. The second kernel is the first with rows and columns swapped. `new_tensor` takes
+    the dtype of `x`: a `float32` weight would not do for a `float64` picture.
+    """
+    across = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return conv2d(x, torch.stack([across, across.T])[:, None])
+
+
+def depth_to_space(x, block):
+    """The same slices as in `space_to_depth`, on the other side of the equals sign. Place (i, j) of the blocks takes
+    every block²-th channel, from number `i · block + j` on.
+    """
+    pictures, channels, height, width = x.shape
+    out = x.new_empty(pictures, channels // block**2, height * block, width * block)
+    for i in range(block):
+        for j in range(block):
+            out[..., i::block, j::block] = x[:, i * block + j :: block**2]
+    return out
+
+
+def multiply_adds(layers, height, width):
+    """Each number of an output is a sum of `in_channels · kernel_size²` products, and there are `out_channels · H' ·
+    W'` such numbers. The sizes must be carried along: a stride early in a network makes *all* later layers cheap, which
+    is the other reason why networks shrink.
+    """
+    total = 0
+    for in_channels, out_channels, kernel_size, stride, padding in layers:
+        height, width = conv_size((height, width), kernel_size, stride, padding)
+        total += in_channels * out_channels * kernel_size**2 * height * width
+    return total
+
+
+def nonzero_weights(height, width, kernel_size, stride, padding):
+    """Every tap that lies inside the picture puts its weight into the matrix; those in the padding put nothing. Whether
+    a tap lies inside is decided for its row and its column separately, so the two counts are multiplied. Chapter 04
+    counts the same way, and finds a layer that has one tap left of nine.
+    """
+    product = 1
+    for size in (height, width):
+        starts = range(-padding, size + padding - kernel_size + 1, stride)
+        product *= sum(0 <= start + tap < size for start in starts for tap in range(kernel_size))
+    return product
+
+
+def is_steady(kernel, stride):
+    """A straight crack meets each row of a window in the same column, so only the sums of the columns count. If one
+    window has the crack in its column j, its neighbours have it in columns j + stride, j + 2 · stride and so on: the
+    total is the sum of every stride-th column, from one of `stride` starts. The output is steady if these sums are
+    equal. For the blurs with binomial weights and a stride of 2 they are, as in each row of Pascal's triangle.
+    """
+    columns = kernel.sum(dim=0)
+    totals = [columns[first::stride].sum().item() for first in range(stride)]
+    return all(total == totals[0] for total in totals)
+
+
+def fold_blur(weight):
+    """The blur is a weighted sum of nine outputs of the convolution, and each of them is the convolution moved by a
+    pixel. So the large kernel is the same weighted sum of nine moved kernels. One layer in place of two, and no pixel
+    is computed only to be left out; but a ReLU cannot stand between them any more.
+    """
+    rows, columns = weight.shape[2:]
+    out = weight.new_zeros(*weight.shape[:2], rows + 2, columns + 2)
+    blur = torch.outer(binomial(3), binomial(3)).to(weight)
+    for i in range(3):
+        for j in range(3):
+            out[..., i : i + rows, j : j + columns] += blur[i, j] * weight
+    return out

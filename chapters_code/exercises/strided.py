@@ -1,0 +1,224 @@
+"""Checks and hints of Chapter 02: sizes, kernels, blocks, cost, the matrix of a convolution, and luck."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code import strided
+from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.shapes import conv_size
+
+__all__ = ["EXERCISES"]
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers: easy to read in a failing case, and sums of them are exact."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _check_padding_around(answer: Callable) -> None:
+    def trusted(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
+        wanted = -(-size // stride)
+        # Try ever more padding: with enough of it, there are as many windows as you like.
+        fitting = (
+            total
+            for total in range(kernel_size + stride)
+            if size + total >= kernel_size and (size + total - kernel_size) // stride + 1 == wanted
+        )
+        total = next(fitting)
+        return total // 2, total - total // 2
+
+    # A few larger ones at random, so that a table of the small ones will not do.
+    larger = [tuple(int(torch.randint(low, low + 9, ())) for low in (20, 6, 2)) for _ in range(6)]
+    compare(answer, trusted, [Call.of(*one) for one in (*product(range(1, 9), range(1, 6), range(1, 5)), *larger)])
+
+
+def _check_sobel(answer: Callable) -> None:
+    def trusted(x: Tensor) -> Tensor:
+        across = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+        return functional.conv2d(x, torch.stack([across, across.T])[:, None])
+
+    pictures = [_digits(*shape) for shape in ((1, 1, 3, 3), (1, 1, 3, 5), (2, 1, 6, 4))]
+    pictures += [_digits(1, 1, 4, 5, dtype=torch.float64), torch.randn(3, 1, 5, 8, dtype=torch.float64)]
+    compare(answer, trusted, [Call.of(x) for x in pictures], gradients=True)
+
+
+def _check_depth_to_space(answer: Callable) -> None:
+    def trusted(x: Tensor, block: int) -> Tensor:
+        return functional.pixel_shuffle(x, block)
+
+    shapes = ((1, 4, 1, 1, 2), (1, 4, 1, 2, 2), (1, 4, 3, 2, 2), (2, 8, 2, 3, 2))
+    shapes += ((1, 9, 2, 1, 3), (2, 18, 1, 2, 3), (1, 2, 3, 4, 1))
+    calls = [
+        Call.of(_digits(*shape, dtype=dtype), block)
+        for *shape, block in shapes
+        for dtype in (torch.float32, torch.float64)
+    ]
+    compare(answer, trusted, calls, gradients=True, without=("pixel_shuffle",))
+
+
+def _check_multiply_adds(answer: Callable) -> None:
+    def trusted(layers: tuple, height: int, width: int) -> int:
+        total = 0
+        for in_channels, out_channels, kernel_size, stride, padding in layers:
+            height, width = conv_size((height, width), kernel_size, stride, padding)
+            total += in_channels * out_channels * kernel_size**2 * height * width
+        return total
+
+    networks = (
+        ((1, 1, 1, 1, 0),),
+        ((2, 3, 1, 1, 0),),
+        ((1, 2, 3, 1, 1),),
+        ((1, 1, 2, 2, 0),),
+        ((3, 4, 3, 2, 1), (4, 5, 1, 1, 0)),
+        ((3, 16, 3, 1, 1), (16, 16, 3, 2, 1), (16, 32, 3, 2, 0)),
+        ((1, int(torch.randint(2, 9, ())), 5, 3, 2),),
+    )
+    sizes = ((7, 10), (12, 9), (int(torch.randint(8, 30, ())), int(torch.randint(8, 30, ()))))
+    compare(answer, trusted, [Call.of(layers, *size) for layers in networks for size in sizes])
+
+
+def _check_nonzero_weights(answer: Callable) -> None:
+    def trusted(height: int, width: int, kernel_size: int, stride: int, padding: int) -> int:
+        kernel = torch.ones(1, 1, kernel_size, kernel_size)
+        return int(strided.conv2d_matrix(kernel, (height, width), stride, padding).count_nonzero())
+
+    calls = [
+        Call.of(height, width, kernel_size, stride, padding)
+        for (height, width), kernel_size, stride, padding in product(
+            ((1, 2), (2, 5), (4, 3), (7, 5)), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2)
+        )
+        if kernel_size <= min(height, width) + 2 * padding
+    ]
+    height, width = (int(torch.randint(8, 15, ())) for _ in range(2))
+    calls.append(Call.of(height, width, 5, 2, 2))
+    compare(answer, trusted, calls, closed=(strided.conv2d_matrix,))
+
+
+def _check_is_steady(answer: Callable) -> None:
+    def trusted(kernel: Tensor, stride: int) -> bool:
+        # One row of the road, seen by the kernel's columns, with the crack in many places in turn.
+        columns, length = kernel.sum(dim=0).double(), 60 * stride
+        roads = torch.eye(length, dtype=torch.float64)[25 * stride : 35 * stride, None]
+        totals = functional.conv1d(roads, columns[None, None], stride=stride).sum(dim=-1)
+        return bool((totals == totals[0]).all())
+
+    blurs = [torch.outer(row, row) for row in (torch.tensor([1.0, 1]), torch.tensor([1.0, 2, 1]), torch.ones(4))]
+    # Steady through their columns and not through their rows, or the other way round.
+    lopsided = torch.tensor([[1.0, 0, 0], [0, 3, 0], [1, 0, 1]])
+    kernels = [torch.ones(1, 1), *blurs, torch.ones(3, 3), torch.ones(6, 6), lopsided, lopsided.T.contiguous()]
+    kernels += [torch.zeros(3, 3), torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]])]
+    # Their columns add up to 0, so no road is ever seen: steady.
+    kernels += [torch.tensor([[-1.0, -2], [1, 2]]), torch.tensor([[1.0, 0], [0, 1]])]
+    kernels += [_digits(size, size) / 8 for size in (2, 3, 4, 5)]
+    for size, stride in ((4, 2), (5, 2), (5, 3), (6, 3), (7, 4)):
+        kernels.append(_steady(size, stride))
+    compare(answer, trusted, [Call.of(kernel, stride) for kernel in kernels for stride in (1, 2, 3, 4)])
+
+
+def _steady(size: int, stride: int) -> Tensor:
+    """Draw a kernel and mend its first columns, so that all columns a stride apart add up to the same."""
+    kernel = _digits(size, size) / 8
+    for first in range(stride):
+        kernel[0, first] += 1 - kernel[:, first::stride].sum()
+    return kernel
+
+
+def _check_fold_blur(answer: Callable) -> None:
+    def trusted(weight: Tensor) -> Tensor:
+        row = strided.binomial(3).to(weight.dtype)
+        blurs = torch.outer(row, row).expand(weight.shape[1], 1, 3, 3)
+        # The full convolution of each kernel with the blur, which is its own mirror image.
+        return functional.conv2d(weight, blurs, padding=2, groups=weight.shape[1])
+
+    weights = [_digits(*shape) for shape in ((1, 1, 1, 1), (1, 1, 2, 2), (1, 2, 3, 3), (2, 1, 3, 3), (3, 2, 2, 2))]
+    weights += [torch.randn(2, 3, 4, 4, dtype=torch.float64), _digits(2, 2, 1, 1, dtype=torch.float64)]
+    compare(answer, trusted, [Call.of(weight) for weight in weights], gradients=True)
+
+
+EXERCISES = (
+    Exercise(
+        "2.1",
+        "padding_around",
+        _check_padding_around,
+        (
+            "How many pixels do the windows cover, if there are as many of them as wanted?",
+            "From the first window to the last it is one stride less than there are windows; the last one needs its"
+            " whole width. Compare that with the size.",
+            "A picture that is large enough needs no padding, so the number is never below 0. Half of it, rounded down,"
+            " goes in front.",
+        ),
+    ),
+    Exercise(
+        "2.2",
+        "sobel",
+        _check_sobel,
+        (
+            "Two kernels of 3 × 3. What shape must a weight have that makes two channels from one?",
+            "The kernel is laid on as it stands. For right minus left: +1, +2, +1 in its right column, -1, -2, -1 in"
+            " its left one.",
+            "The other kernel is the first one, with rows and columns swapped. x.new_tensor takes the dtype from x.",
+        ),
+    ),
+    Exercise(
+        "2.3",
+        "depth_to_space",
+        _check_depth_to_space,
+        (
+            "Channel c · block² + i · block + j of x belongs into row i, column j of the blocks of channel c.",
+            "Start from an empty picture of the right size, and fill it, one place of the blocks at a time. With slices"
+            " that have a step, each is one line.",
+            "out[..., i::block, j::block] has the shape of x but for its channels: of those take every block²-th.",
+        ),
+    ),
+    Exercise(
+        "2.4",
+        "multiply_adds",
+        _check_multiply_adds,
+        (
+            "How many multiplications does one number of the output cost? And how many numbers has the output?",
+            "The next layer sees the output of this one: change height and width as you go along.",
+            "conv_size from chapters_code.shapes knows the sizes; remember the padding.",
+        ),
+    ),
+    Exercise(
+        "2.5",
+        "nonzero_weights",
+        _check_nonzero_weights,
+        (
+            "Every tap of every window is one number of the matrix, unless the tap lies in the padding.",
+            "Rows and columns do not meddle with each other: count for one side of the picture, then for the other, and"
+            " multiply.",
+            "For one side: a window starts at i · stride - padding. Of its kernel_size places count those from 0 to"
+            " below the size.",
+        ),
+    ),
+    Exercise(
+        "2.6",
+        "is_steady",
+        _check_is_steady,
+        (
+            "The crack runs straight down, so each row of the window meets it in the same column. What does a window"
+            " give that has the crack in column j?",
+            "Windows start every stride pixels. If one has the crack in its column j, which others see it, and where?",
+            "The columns j, j + stride, j + 2 · stride and so on add up to one total. There are as many totals as the"
+            " stride, even if the kernel is narrower than that.",
+        ),
+    ),
+    Exercise(
+        "2.7",
+        "fold_blur",
+        _check_fold_blur,
+        (
+            "The blur adds up nine outputs of the convolution, each with its weight. Each of them looks at a window"
+            " one pixel further on.",
+            "So the large kernel is nine copies of the small one, each moved by 0 to 2 pixels down and across, times a"
+            " weight of the blur.",
+            "Start from zeros of the right shape and add each copy into a slice. The weights of the blur are the outer"
+            " product of binomial(3) with itself.",
+        ),
+    ),
+)

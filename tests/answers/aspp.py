@@ -1,0 +1,335 @@
+"""Answers to the exercises of Chapter 04."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from answers import right, wrong
+from chapters_code.aspp import ASPP, valid_taps
+
+# ---- 4.1 image_level ----------------------------------------------------------------------------
+
+
+@right("4.1")
+def pools_and_resizes_as_the_article_does(x):
+    return functional.interpolate(functional.adaptive_avg_pool2d(x, 1), size=x.shape[2:], mode="bilinear")
+
+
+@right("4.1")
+def multiplies_with_ones(x):
+    return x.mean(dim=(-2, -1), keepdim=True) * torch.ones_like(x)
+
+
+@right("4.1")
+def sums_rows_then_columns(x):
+    height, width = x.shape[2:]
+    return (x.sum(3).sum(2) / (height * width))[:, :, None, None].repeat(1, 1, height, width)
+
+
+@wrong("4.1", "the shape is")
+def leaves_one_pixel(x):
+    return x.mean(dim=(2, 3), keepdim=True)
+
+
+@wrong("4.1", "numbers differ")
+def mixes_the_channels(x):
+    return x.mean(dim=(1, 2, 3), keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "numbers differ")
+def mixes_the_pictures(x):
+    return x.mean(dim=(0, 2, 3), keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "numbers differ")
+def takes_the_mean_of_each_row(x):
+    return x.mean(dim=3, keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "numbers differ")
+def adds_and_does_not_divide(x):
+    return x.sum(dim=(2, 3), keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "numbers differ")
+def keeps_the_largest(x):
+    return x.amax(dim=(2, 3), keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "none comes back")
+def takes_no_gradient(x):
+    return x.detach().mean(dim=(2, 3), keepdim=True).expand_as(x)
+
+
+@wrong("4.1", "dtype is torch.float32")
+def works_in_single_precision(x):
+    return x.float().mean(dim=(2, 3), keepdim=True).expand_as(x)
+
+
+# ---- 4.2 pyramid --------------------------------------------------------------------------------
+
+
+@right("4.2")
+def fills_an_output(x, weight, rates):
+    count = len(weight)
+    out = x.new_zeros(len(x), count * len(rates), *x.shape[2:])
+    for i, rate in enumerate(rates):
+        out[:, i * count : (i + 1) * count] = functional.conv2d(x, weight, padding="same", dilation=rate)
+    return out
+
+
+@right("4.2")
+def pads_by_hand(x, weight, rates):
+    return torch.cat([functional.conv2d(functional.pad(x, [r] * 4), weight, dilation=r) for r in rates], 1)
+
+
+@wrong("4.2", "numbers differ")
+def forgets_to_dilate(x, weight, rates):
+    return torch.cat([functional.conv2d(x, weight, padding=1) for rate in rates], 1)
+
+
+@wrong("4.2", "stopped with RuntimeError")
+def pads_by_one_only(x, weight, rates):
+    return torch.cat([functional.conv2d(x, weight, padding=1, dilation=rate) for rate in rates], 1)
+
+
+@wrong("4.2", "numbers differ")
+def sorts_the_rates(x, weight, rates):
+    return fills_an_output(x, weight, sorted(rates))
+
+
+@wrong("4.2", "the shape is")
+def stacks_them(x, weight, rates):
+    return torch.stack([functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates], 1)
+
+
+@wrong("4.2", "the shape is")
+def adds_them_up(x, weight, rates):
+    return sum(functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates)
+
+
+@wrong("4.2", "the shape is")
+def takes_three_rates_at_most(x, weight, rates):
+    return fills_an_output(x, weight, rates[:3])
+
+
+@wrong("4.2", "The gradient is wrong: none comes back")
+def forgets_that_weights_learn(x, weight, rates):
+    return fills_an_output(x, weight.detach(), rates)
+
+
+@wrong("4.2", "numbers differ")
+def runs_one_after_another(x, weight, rates):
+    out = []
+    for rate in rates:
+        out.append(functional.conv2d(out[-1][:, : x.shape[1]] if out and len(weight) >= x.shape[1] else x, weight,
+                                     padding=rate, dilation=rate))  # fmt: skip
+    return torch.cat(out, 1)
+
+
+# ---- 4.3 count_parameters -----------------------------------------------------------------------
+
+
+@right("4.3")
+def counts_weights_and_biases_apart(in_channels, out_channels, rates):
+    branches = len(rates) + 2
+    weights = (2 + 9 * len(rates)) * in_channels * out_channels + branches * out_channels**2
+    return weights + (branches + 1) * out_channels
+
+
+@right("4.3")
+def builds_the_convolutions(in_channels, out_channels, rates):
+    layers = [nn.Conv2d(in_channels, out_channels, 1), nn.Conv2d(in_channels, out_channels, 1)]
+    layers += [nn.Conv2d(in_channels, out_channels, 3, dilation=rate) for rate in rates]
+    layers += [nn.Conv2d(len(layers) * out_channels, out_channels, 1)]
+    return sum(one.numel() for layer in layers for one in layer.parameters())
+
+
+@wrong("4.3", "numbers differ")
+def forgets_the_bias(in_channels, out_channels, rates):
+    return (2 + 9 * len(rates)) * in_channels * out_channels + (len(rates) + 2) * out_channels**2
+
+
+@wrong("4.3", "numbers differ")
+def always_has_three_rates(in_channels, out_channels, rates):
+    return counts_weights_and_biases_apart(in_channels, out_channels, (6, 12, 18))
+
+
+@wrong("4.3", "numbers differ")
+def forgets_the_image_level(in_channels, out_channels, rates):
+    return counts_weights_and_biases_apart(in_channels, out_channels, rates) - (in_channels + 1) * out_channels
+
+
+@wrong("4.3", "numbers differ")
+def counts_the_holes(in_channels, out_channels, rates):
+    holes = sum((2 * rate + 1) ** 2 - 9 for rate in rates)
+    return counts_weights_and_biases_apart(in_channels, out_channels, rates) + holes * in_channels * out_channels
+
+
+@wrong("4.3", "numbers differ")
+def has_normalisation_in_mind(in_channels, out_channels, rates):
+    return sum(one.numel() for one in ASPP(in_channels, out_channels, rates, norm="batch").parameters())
+
+
+@wrong("4.3", "returned a float")
+def counts_in_fractions(in_channels, out_channels, rates):
+    return counts_weights_and_biases_apart(in_channels, out_channels, rates) / 1
+
+
+# ---- 4.4 taps_inside ----------------------------------------------------------------------------
+
+
+@right("4.4")
+def looks_at_every_tap_of_every_pixel(height, width, rate):
+    return sum(
+        0 <= i + down < height and 0 <= j + right < width
+        for i in range(height)
+        for j in range(width)
+        for down in (-rate, 0, rate)
+        for right in (-rate, 0, rate)
+    )
+
+
+@right("4.4")
+def adds_shifted_rectangles(height, width, rate):
+    beside, above = max(0, width - rate), max(0, height - rate)
+    return height * width + 2 * height * beside + 2 * above * width + 4 * above * beside
+
+
+@wrong("4.4", "numbers differ")
+def counts_negative_pixels(height, width, rate):
+    return (3 * height - 2 * rate) * (3 * width - 2 * rate)
+
+
+@wrong("4.4", "numbers differ")
+def counts_all_nine(height, width, rate):
+    return 9 * height * width
+
+
+@wrong("4.4", "numbers differ")
+def is_a_cross(height, width, rate):
+    return height * width + 2 * height * max(0, width - rate) + 2 * width * max(0, height - rate)
+
+
+@wrong("4.4", "numbers differ")
+def counts_each_side_once(height, width, rate):
+    return (height + max(0, height - rate)) * (width + max(0, width - rate))
+
+
+@wrong("4.4", "returned a float")
+def gives_the_mean(height, width, rate):
+    return adds_shifted_rectangles(height, width, rate) / (height * width)
+
+
+@wrong("4.4", "without the book's valid_taps")
+def asks_the_book(height, width, rate):
+    return round(valid_taps((height, width), rate).mean * height * width)
+
+
+@wrong("4.4", "PyTorch's own (conv")
+def convolves_ones(height, width, rate):
+    ones = torch.ones(1, 1, height, width)
+    return int(functional.conv2d(ones, torch.ones(1, 1, 3, 3), padding=rate, dilation=rate).sum())
+
+
+# ---- 4.5 largest_rate ---------------------------------------------------------------------------
+
+
+@right("4.5")
+def goes_down_from_the_largest(height, width, least):
+    for rate in range(max(height, width), 0, -1):
+        if adds_shifted_rectangles(height, width, rate) / (height * width) >= least:
+            return rate
+    return 0
+
+
+@right("4.5")
+def stops_at_the_first_that_fails(height, width, least):
+    rate = 0
+    while rate < height + width and valid_taps((height, width), rate + 1).mean >= least:
+        rate += 1
+    return rate
+
+
+@wrong("4.5", "numbers differ")
+def wants_more_than_least(height, width, least):
+    rates = range(1, max(height, width) + 1)
+    return max((rate for rate in rates if valid_taps((height, width), rate).mean > least), default=0)
+
+
+@wrong("4.5", "numbers differ")
+def is_one_too_far(height, width, least):
+    return goes_down_from_the_largest(height, width, least) + 1
+
+
+@wrong("4.5", "numbers differ")
+def looks_at_one_side_only(height, width, least):
+    return goes_down_from_the_largest(height, height, least)
+
+
+@wrong("4.5", "stopped with ValueError")
+def forgets_that_there_may_be_none(height, width, least):
+    return max(rate for rate in range(1, max(height, width)) if valid_taps((height, width), rate).mean >= least)
+
+
+@wrong("4.5", "returned nothing")
+def returns_nothing_when_there_is_none(height, width, least):
+    return goes_down_from_the_largest(height, width, least) or None
+
+
+@wrong("4.5", "numbers differ")
+def tries_the_rates_of_the_paper_only(height, width, least):
+    return max((rate for rate in (6, 12, 18) if valid_taps((height, width), rate).mean >= least), default=0)
+
+
+# ---- 4.6 compose --------------------------------------------------------------------------------
+
+
+@right("4.6")
+def multiplies_matrices(weight, bias, project_weight, project_bias):
+    project = project_weight.flatten(1)
+    composed = (project @ weight.flatten(1)).reshape(len(project), *weight.shape[1:])
+    return composed, torch.mv(project, bias) + project_bias
+
+
+@right("4.6")
+def lets_a_convolution_do_it(weight, bias, project_weight, project_bias):
+    composed = functional.conv2d(weight.transpose(0, 1), project_weight).transpose(0, 1)
+    return composed, functional.conv2d(bias[None, :, None, None], project_weight, project_bias).flatten()
+
+
+@right("4.6")
+def returns_a_list(weight, bias, project_weight, project_bias):
+    return list(multiplies_matrices(weight, bias, project_weight, project_bias))
+
+
+@wrong("4.6", "value 2 of 2: the numbers differ")
+def forgets_the_first_bias(weight, bias, project_weight, project_bias):
+    return multiplies_matrices(weight, bias, project_weight, project_bias)[0], project_bias
+
+
+@wrong("4.6", "value 2 of 2: the numbers differ")
+def forgets_the_second_bias(weight, bias, project_weight, project_bias):
+    return multiplies_matrices(weight, bias, project_weight, 0 * project_bias)
+
+
+@wrong("4.6", "value 1 of 2: the shape is")
+def multiplies_the_wrong_way_round(weight, bias, project_weight, project_bias):
+    project = project_weight[:, :, 0, 0]
+    return torch.einsum("mo,mcij->ocij", project, weight), project @ bias + project_bias
+
+
+@wrong("4.6", "2 values were wanted")
+def forgets_that_a_bias_is_wanted(weight, bias, project_weight, project_bias):
+    return multiplies_matrices(weight, bias, project_weight, project_bias)[0]
+
+
+@wrong("4.6", "value 1 of 2: the shape is")
+def leaves_one_row_of_kernels(weight, bias, project_weight, project_bias):
+    composed, composed_bias = multiplies_matrices(weight, bias, project_weight, project_bias)
+    return composed[:1], composed_bias
+
+
+@wrong("4.6", "value 1 of 2: the numbers differ")
+def turns_the_kernel(weight, bias, project_weight, project_bias):
+    return multiplies_matrices(weight.flip(-1), bias, project_weight, project_bias)

@@ -1,0 +1,283 @@
+"""What every layer and every network of the package must do: a table of them, and one function per promise.
+
+A new layer gets one line in `LAYERS`; `test_every_layer.py` then runs it through all of `CHECKS`.
+"""
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from chapters_code.aspp import ASPP
+from chapters_code.pooling import AvgPool2d, MaxPool2d
+from chapters_code.receptive_field import receptive_field
+from chapters_code.strided import BlurPool2d, StridedConv2d
+from chapters_code.unet import UNet
+
+# What PyTorch raises when it refuses an input; anything else (AttributeError, AssertionError) is an accident.
+REFUSAL = (ValueError, RuntimeError, TypeError)
+
+
+class Layer(NamedTuple):
+    """A layer or network, and what is to be expected of it."""
+
+    name: str
+    make: Callable[[], nn.Module]
+    in_channels: int = 3
+    out_channels: int = 3
+    shrink: int = 1  # H' = H / shrink
+    rounded: str = "up"  # what becomes of the rest: "up" or "down"
+    smallest: int = 1  # the smallest H and W
+    any_channels: bool = False  # it works on each channel by itself, and so takes as many as come
+    refuses: tuple[Callable[[Tensor], object], ...] = ()  # settings that cannot be; called with a picture
+
+    def out_size(self, *size: int) -> tuple[int, ...]:
+        rest = self.shrink - 1 if self.rounded == "up" else 0
+        return tuple((side + rest) // self.shrink for side in size)
+
+
+def each(layer: Callable[..., nn.Module], *settings: tuple) -> tuple[Callable[[Tensor], object], ...]:
+    """Build and run a layer with each of these settings."""
+    return tuple(lambda x, setting=setting: layer(*setting)(x) for setting in settings)
+
+
+POOLING = [(0,), (-2,), (2, 0), (2, -1), (2, 2, -1), (2, 2, 2), (2.5,), ((2, 2, 2),), (99,)]
+LAYERS = [
+    Layer(
+        "max pooling", lambda: MaxPool2d(2), 3, 3, 2, "down", 2, any_channels=True, refuses=each(MaxPool2d, *POOLING)
+    ),
+    Layer("max pooling, overlapping", lambda: MaxPool2d(3, 2, 1), 3, 3, 2, any_channels=True),
+    Layer("max pooling, rounded up", lambda: MaxPool2d(2, ceil_mode=True), 3, 3, 2, any_channels=True),
+    Layer(
+        "mean pooling", lambda: AvgPool2d(2), 3, 3, 2, "down", 2, any_channels=True, refuses=each(AvgPool2d, *POOLING)
+    ),
+    Layer("mean pooling, overlapping", lambda: AvgPool2d(3, 2, 1, count_include_pad=False), 3, 3, 2, any_channels=True),
+    Layer(
+        "strided convolution, 3 × 3",
+        lambda: StridedConv2d(3, 4),
+        3,
+        4,
+        2,
+        refuses=each(StridedConv2d, (0, 4), (3, 0), (3, 4, 0), (3, 4, 3, 0), (3, 4, 3, -1), (3, 4, 2.5)),
+    ),
+    Layer("strided convolution, 2 × 2", lambda: StridedConv2d(3, 4, 2), 3, 4, 2, "down", 2),
+    Layer("strided convolution, linear", lambda: StridedConv2d(3, 4, 5, 3, relu=False), 3, 4, 3),
+    Layer(
+        "blur pooling",
+        BlurPool2d,
+        3,
+        3,
+        2,
+        any_channels=True,
+        refuses=each(BlurPool2d, (0,), (-3,), (3, 0), (3, -1), (2.5,), (3, 2.5)),
+    ),
+    Layer("blur pooling, 5 × 5", lambda: BlurPool2d(5), 3, 3, 2, any_channels=True),
+    Layer(
+        "ASPP",
+        lambda: ASPP(3, 4, rates=(1, 2, 5)),
+        3,
+        4,
+        refuses=each(
+            ASPP, (0, 4), (3, 0), (3, 4, ()), (3, 4, (0,)), (3, 4, (2, -1)), (3, 4, (1.5,)), (3, 4, (1,), "x")
+        ),
+    ),
+    Layer("ASPP, batch norm", lambda: ASPP(3, 4, rates=(1, 3), norm="batch"), 3, 4),
+    Layer("ASPP, group norm", lambda: ASPP(3, 4, rates=(2,), norm="group"), 3, 4),
+    Layer(
+        "U-Net",
+        lambda: UNet(num_classes=2, widths=(4, 6, 8)),
+        3,
+        2,
+        refuses=each(UNet, (3, 2, (4,)), (-3, 2, (4, 8)), (3, 2, (4, -8)), (3, 2, (4, 8), StridedConv2d, "layer")),
+    ),
+    Layer("U-Net, group norm", lambda: UNet(num_classes=2, widths=(4, 6, 8), norm="group"), 3, 2),
+    Layer("U-Net, no norm", lambda: UNet(num_classes=2, widths=(4, 8), norm=None), 3, 2),
+    Layer("U-Net that shrinks by strides", lambda: UNet(num_classes=2, widths=(4, 8), down=StridedConv2d), 3, 2),
+]
+
+
+def build(layer: Layer, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Make a layer in evaluation mode; float64, so that what should be equal is equal to many digits."""
+    return layer.make().to(dtype).eval()
+
+
+def pictures(layer: Layer, height: int = 14, width: int = 9, batch: int = 2) -> Tensor:
+    return torch.randn(batch, layer.in_channels, height, width, dtype=torch.float64)
+
+
+def answers_rightly(module: nn.Module, x: Tensor, expected: Callable[[], Tensor]) -> None:
+    """Hold that a module refuses an input in words, or else gives what is expected."""
+    try:
+        given = module(x)
+    except REFUSAL as error:
+        assert len(str(error)) > 20, f"{type(error).__name__} without words: {error}"
+        return
+    assert_close(given.double(), expected(), equal_nan=True)
+
+
+# ---- the promises --------------------------------------------------------------------------------
+
+
+def check_sizes(layer: Layer) -> None:
+    """Odd, even, tall and wide pictures; the smallest one, and one row or column less is refused."""
+    module, least = build(layer), layer.smallest
+    for size in [(14, 9), (9, 14), (13, 13), (8, 21), (least, 12), (11, least), (least, least)]:
+        out = module(pictures(layer, *size))
+        assert out.shape == (2, layer.out_channels, *layer.out_size(*size)), size
+        assert out.isfinite().all()
+    for size in [(least - 1, 12), (11, least - 1)]:
+        with pytest.raises(REFUSAL):
+            module(pictures(layer, *size))
+
+
+def check_gradients(layer: Layer) -> None:
+    """Gradients are those of finite differences, and every weight gets one."""
+    module = build(layer)
+    x = pictures(layer, 8, 6, batch=1).requires_grad_()
+    assert torch.autograd.gradcheck(module, x, fast_mode=True)
+    module(x).square().sum().backward()
+    for name, weight in module.named_parameters():
+        assert weight.grad is not None and weight.grad.isfinite().all() and weight.grad.any(), name
+
+
+def check_dtypes(layer: Layer) -> None:
+    """The dtype stays what it is, and the numbers are those of float64 up to the dtype's own rounding.
+
+    A dozen sums of some ten numbers lie between input and output; each may round by the dtype's epsilon.
+    """
+    reference, x = build(layer), pictures(layer)
+    expected = reference(x)
+    for dtype in (torch.float32, torch.bfloat16):
+        out = copy.deepcopy(reference).to(dtype)(x.to(dtype))
+        assert out.dtype == dtype
+        assert (out.double() - expected).abs().max() <= 12 * torch.finfo(dtype).eps * expected.abs().max().clamp_min(1)
+
+
+def check_memory_formats(layer: Layer) -> None:
+    """How the numbers lie in memory makes no difference, and the input is left as it was."""
+    module, x = build(layer), pictures(layer)
+    kept, expected = x.clone(), module(x)
+    assert_close(x, kept, rtol=0, atol=0)
+    turned = x.transpose(-1, -2).contiguous().transpose(-1, -2)
+    every_second = torch.stack([x, x], dim=-1).flatten(-2)[..., ::2]
+    for same in (x.contiguous(memory_format=torch.channels_last), turned, every_second):
+        assert_close(module(same), expected)
+    assert_close(copy.deepcopy(module).to(memory_format=torch.channels_last)(x), expected)
+    one = x[:1, :, :, :1].expand(2, -1, -1, 9)
+    assert_close(module(one), module(one.contiguous()))
+
+
+def check_compiled(layer: Layer) -> None:
+    """`torch.compile` takes it as one graph, and forward and backward stay the same.
+
+    "aot_eager" does all that the compiler does but for writing machine code, which would take minutes.
+    """
+    module, x = build(layer), pictures(layer)
+    torch.compiler.reset()
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    ours, theirs = (x.clone().requires_grad_() for _ in range(2))
+    out, expected = compiled(ours), module(theirs)
+    assert_close(out, expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    assert_close(ours.grad, theirs.grad)
+
+
+def check_saved(layer: Layer) -> None:
+    """The state dict holds all that was learnt; copies and pickles are the same layer."""
+    module, x = build(layer), pictures(layer)
+    module.train()
+    for _ in range(2):
+        module(x)  # moves the running means, if there are any
+    module.eval()
+    expected = module(x)
+
+    stream = io.BytesIO()
+    torch.save(module.state_dict(), stream)
+    stream.seek(0)
+    again = build(layer)
+    again.load_state_dict(torch.load(stream, weights_only=True), strict=True)
+
+    assert_close(again(x), expected, rtol=0, atol=0)
+    assert_close(copy.deepcopy(module)(x), expected, rtol=0, atol=0)
+    assert_close(pickle.loads(pickle.dumps(module))(x), expected, rtol=0, atol=0)
+    assert repr(again) == repr(module)
+
+
+def check_modes(layer: Layer) -> None:
+    """Training runs and has gradients; evaluation is the same each time, and each picture is by itself."""
+    module, x = build(layer), pictures(layer, batch=3)
+    expected = module(x)
+    assert_close(module(x), expected, rtol=0, atol=0)
+    for i in range(3):
+        assert_close(module(x[i : i + 1]), expected[i : i + 1])
+    assert_close(module(x.flip(0)), expected.flip(0))
+
+    before = copy.deepcopy(module.state_dict())
+    module(x)
+    assert all(torch.equal(now, then) for now, then in zip(module.state_dict().values(), before.values(), strict=True))
+    out = copy.deepcopy(module).train()(x.requires_grad_())
+    assert out.shape == expected.shape
+    out.sum().backward()
+    assert x.grad.any()
+
+
+def check_wrong_shapes(layer: Layer) -> None:
+    """Another rank or number of channels is refused; a picture without N comes back without N, or is refused."""
+    module, x = build(layer), pictures(layer)
+    for wrong in (x[0, 0], x[0, 0, 0], x[None], x[:, :0], x[..., :0]):
+        with pytest.raises(REFUSAL):
+            module(wrong)
+    answers_rightly(module, x[0], lambda: module(x)[0])
+    more = torch.cat([x, x], dim=1)
+    for other in (x[:, :1], more):
+        if layer.any_channels:
+            assert_close(module(other)[:, :1], module(x)[:, :1])
+        else:
+            with pytest.raises(REFUSAL):
+                module(other)
+
+
+def check_empty_batch(layer: Layer) -> None:
+    """No pictures in, no maps out, of the right size; or a refusal."""
+    x = pictures(layer, batch=0)
+    answers_rightly(build(layer), x, lambda: x.new_zeros(0, layer.out_channels, *layer.out_size(14, 9)))
+
+
+def check_whole_numbers(layer: Layer) -> None:
+    """Pictures of whole numbers are refused, or give what the same numbers give in floating point."""
+    module, whole = build(layer), torch.randint(0, 100, (2, layer.in_channels, 14, 9))
+    for dtype in (torch.uint8, torch.int32, torch.int64, torch.bool):
+        answers_rightly(module, whole.to(dtype), lambda dtype=dtype: module(whole.to(dtype).double()))
+    with pytest.raises(REFUSAL):
+        module(torch.complex(whole.double(), whole.double()))
+
+
+def check_nan(layer: Layer) -> None:
+    """A NaN pixel spoils the output pixels whose receptive field holds it, and no others."""
+    module, x = build(layer), pictures(layer, 21, 30, batch=1)
+    clean = module(x)
+    x[0, :, 9, 16] = float("nan")
+    spoilt = module(x).isnan()
+    assert_close(module(x)[~spoilt], clean[~spoilt])
+    height, width = clean.shape[-2:]
+    for i, j in [(0, 0), (height - 1, width - 1), (9 * height // 21, 16 * width // 30), (height // 2, 1)]:
+        field = receptive_field(module, (21, 30), (i, j), in_channels=layer.in_channels)
+        assert bool(spoilt[0, :, i, j].all()) == bool(spoilt[0, :, i, j].any()) == bool(field.touched[9, 16]), (i, j)
+
+
+def check_settings(layer: Layer) -> None:
+    """What cannot be built or run is refused in words."""
+    for attempt in layer.refuses:
+        with pytest.raises((ValueError, RuntimeError)) as caught:
+            attempt(pictures(layer).float())
+        assert len(str(caught.value)) > 20, f"{caught.type.__name__} without words: {caught.value}"
+
+
+CHECKS = [check for name, check in list(globals().items()) if name.startswith("check_")]
