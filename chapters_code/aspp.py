@@ -233,13 +233,13 @@ def _norm(name: str, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if name != "group":
         raise ValueError(f'norm must be "batch", "group" or None, got {name!r}')
-    if channels == 1:
+    if channels < 3:
         raise ValueError(
-            'norm="group" needs out_channels of 2 or more: the mean of the map is one number per channel, and a group'
-            " of one number would always become 0"
+            'norm="group" needs out_channels of 3 or more: the mean of the map is one number per channel; a group of'
+            " one number always becomes 0, and two become +1 and −1, whatever they were"
         )
-    # Eight groups where that works out; and two channels or more in each, for the same reason.
-    return nn.GroupNorm(max(1, math.gcd(16, channels) // 2), channels)
+    # Up to eight groups, but eight channels or more in each: the fewer, the less is left of the mean of the map.
+    return nn.GroupNorm(max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 8)), channels)
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:

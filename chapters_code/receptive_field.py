@@ -16,8 +16,9 @@ network we follow its forward pass from the end to the start:
 Marks are kept per channel, too, as grouped convolutions and `space_to_depth` need it; an axis of length 1 in a mask
 means "all alike".  `RULES` holds the rules by the name of PyTorch's operator.
 
-*Can* change: a learned weight counts, whatever its value is just now; a fixed one (a buffer) counts unless it is zero.
-`effective_receptive_field` asks the other question: how much does each pixel change it, with these very weights?
+*Can* change: a learned weight counts, whatever its value is just now; a fixed tap of a convolution (a buffer) counts
+unless it is zero in all channels.  `effective_receptive_field` asks the other question: how much does each pixel change
+it, with these very weights?
 
 Left out: convolutions in 1-D and 3-D, circular padding, forward passes that look at the numbers.
 
@@ -63,7 +64,7 @@ class Field(NamedTuple):
     start: tuple[int, int]
     """First row and column of the first output pixel's box; negative where it begins in the padding."""
     touched: Tensor
-    """Bool, (H, W): the pixels of this very picture that can change the output pixel, no more and no fewer."""
+    """Bool, (H, W): the pixels of this very picture that can change the output pixel; none is missed."""
 
 
 def receptive_field(
@@ -183,7 +184,8 @@ def effective_radius(shares: Tensor, share: float = 0.9545) -> float:
 
     Args:
         shares: (H, W), none negative: what `effective_receptive_field` returns.
-        share: How much of it, in (0, 1].  95.45 % is what a normal distribution has within two standard deviations.
+        share: How much of it, in (0, 1].  95.45 % is two standard deviations on one axis; the
+            circle that holds as much of a round bell has 2.49.
 
     Returns:
         The radius in pixels: half the width in which the network really looks.
@@ -195,7 +197,7 @@ def effective_radius(shares: Tensor, share: float = 0.9545) -> float:
         >>> effective_radius(torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]))
         1.0
     """
-    if shares.dim() != 2 or not (shares >= 0).all() or not shares.sum() > 0:
+    if shares.dim() != 2 or not (shares >= 0).all() or not shares.isfinite().all() or not shares.sum() > 0:
         raise ValueError("shares must be (H, W), without NaN or negative numbers, and not all zero")
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, got {share}")

@@ -180,9 +180,9 @@ def conv2d_matrix(
 class StridedConv2d(nn.Sequential):
     """A convolution with a stride, and a ReLU after it: shrinks by `stride`, and learns how.
 
-    Pads with (kernel_size - 1) // 2 zeros, so that an H that `stride` divides becomes H / stride, (N, C, 64, 64) ->
-    (N, C', 32, 32).  Of another H, odd kernels keep the rest and even ones drop it: 65 becomes 33 with 3 × 3, 32 with
-    2 × 2.  Equals `torch.nn.Conv2d` followed by `torch.nn.ReLU`.
+    Pads with (kernel_size - 1) // 2 zeros: (N, C, 64, 64) -> (N, C', 32, 32).  Odd kernels give H / stride, rounded
+    up.  Even ones give (H - 2) // stride + 1, so with a stride of 2 an odd H is rounded down: 65 becomes 33 with
+    3 × 3, and 32 with 2 × 2.  Equals `torch.nn.Conv2d` followed by `torch.nn.ReLU`.
 
     Args:
         in_channels: C.
@@ -284,7 +284,8 @@ def blur(x: Tensor, kernel_size: int = 3, stride: int = 1) -> Tensor:
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        kernel_size: Taps per side: 1 keeps pixels as they are, and 2 with a stride of 2 is average pooling.
+        kernel_size: Taps per side: 1 keeps pixels as they are, and 2 with a stride of 2 is average pooling
+            of even sides.
         stride: 1 blurs only; 2 halves the picture.
 
     Returns:
@@ -398,11 +399,15 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
     _need_pictures(x)
     if check_whole("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
-    still, moved = (
-        out - out.mean(dim=(-2, -1), keepdim=True) for out in (layer(x[..., :-pixels]), layer(x[..., pixels:]))
-    )
+    _need_fractions(x)
+    if not x.numel() or x.isnan().any():
+        raise ValueError("x must hold pictures without NaN, for a change of what is no number cannot be measured")
+    outs = layer(x[..., :-pixels]), layer(x[..., pixels:])
+    still, moved = (out - out.mean(dim=(-2, -1), keepdim=True) for out in outs)
     contrast = still.square().sum() + moved.square().sum()
-    if contrast == 0:
+    # A flat output has a contrast of rounding: of that many last digits.
+    dust = sum(out.square().sum() for out in outs) * (torch.finfo(x.dtype).eps * 8) ** 2
+    if contrast <= dust:
         raise ValueError("both outputs are flat, so there is no change to measure: take a picture with something in it")
     return math.sqrt((still - moved).square().sum() / contrast)
 

@@ -670,3 +670,17 @@ def test_a_blur_kernel_without_taps_is_named():
     for kernel_size in (0, -3, 2.5):
         with pytest.raises(ValueError, match="kernel_size must be a whole number of 1 or more"):
             binomial(kernel_size)
+
+
+def test_a_flat_picture_has_no_change_to_measure_whatever_its_grey():
+    """Rounding leaves a dust of contrast; calm as dust is not calm."""
+    for grey in (0.1, 0.3, 0.7, 130 / 255):
+        with pytest.raises(ValueError, match="both outputs are flat"):
+            shift_change(lambda x: blur(x, 3, stride=2), torch.full((1, 3, 20, 33), grey))
+
+
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_the_change_of_what_is_no_number_is_refused(value):
+    x = torch.zeros(0, 1, 4, 6) if value is None else torch.full((1, 1, 4, 6), value)
+    with pytest.raises(ValueError, match="pictures without NaN"):
+        shift_change(lambda x: x, x)

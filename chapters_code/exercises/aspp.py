@@ -80,6 +80,7 @@ def _check_largest_rate(answer: Callable) -> None:
     # Halves only: with them a mean that equals `least` is exactly equal, however it is computed.
     small = product((2, 5, 10), (3, 9, 15), (1.5, 2, 4, 6, 9))
     larger = [(*_random_map(), least) for least in (1.5, 3, 6.5)]
+    larger += [(int(torch.randint(60, 90, ())), int(torch.randint(90, 200, ())), 1.5)]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 

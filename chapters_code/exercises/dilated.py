@@ -7,14 +7,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code import dilated
+from chapters_code import dilated, receptive_field, strided
 from chapters_code.exercises.checking import Call, Exercise, compare
 
 __all__ = ["EXERCISES"]
 
 # What an answer that builds the dilated convolution, or counts what it sees, may not call.
-_READY = (dilated.conv2d_zero_stuffed, dilated.conv2d_polyphase, dilated.conv1d_dilated_loops)
-_COUNTED = (dilated.footprint, dilated.count_holes)
+_READY = (
+    *(dilated.conv2d_zero_stuffed, dilated.conv2d_polyphase, dilated.conv1d_dilated_loops),
+    *(strided.conv2d, strided.conv2d_loops, strided.conv2d_matrix),
+)
+_COUNTED = (
+    *(dilated.footprint, dilated.count_holes),
+    *(receptive_field.receptive_field, receptive_field.receptive_field_of_stack),
+)
 
 
 def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
