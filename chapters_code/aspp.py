@@ -96,6 +96,8 @@ def from_torchvision(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     try:
         last = max(int(name.split(".")[1]) for name in state_dict if name.startswith("convs."))
+        if last < 2 or "project.0.weight" not in state_dict:
+            raise ValueError
         names = {f"convs.{last}.{1 + i}": f"pooled.{i}" for i in (0, 1)} | {"convs.0": "pointwise"}
         names |= {f"convs.{i}": f"dilated.{i - 1}" for i in range(1, last)} | {"project": "project"}
         return {_renamed(name, names): tensor for name, tensor in state_dict.items()}
@@ -168,6 +170,8 @@ def linear_form(aspp: ASPP) -> LinearForm:
     Raises:
         ValueError: `aspp` has a normalisation, so a ReLU between the convolutions, and is not linear.
     """
+    if not isinstance(aspp, ASPP):
+        raise ValueError(f"linear_form wants an ASPP, got {type(aspp).__name__}")
     if len(aspp.project) > 1:
         raise ValueError("only ASPP(norm=None) is linear; with a normalisation come ReLUs, which are not")
     branches = [aspp.pointwise[0], *(layers[0] for layers in aspp.dilated), aspp.pooled[0]]

@@ -130,7 +130,7 @@ def receptive_field_of_stack(layers: Sequence[tuple[int, int, int]]) -> tuple[in
     """
     size = stride = 1
     for layer in layers:
-        if len(layer) != 3:
+        if not isinstance(layer, Sequence) or len(layer) != 3:
             raise ValueError(f"a layer is (kernel_size, stride, dilation), got {layer!r}")
         kernel, step, dilation = (check_whole("each number of a layer", number, 1) for number in layer)
         size += dilation * (kernel - 1) * stride

@@ -449,8 +449,9 @@ def _windows_of(
             f"x has {x.shape[-3]} channels, but weight {tuple(weight.shape)} with groups={groups} wants"
             f" {weight.shape[1]} · {groups} = {weight.shape[1] * groups}"
         )
-    if bias is not None and tuple(bias.shape) != (len(weight),):
-        raise ValueError(f"bias must have shape ({len(weight)},), one for each kernel, got {tuple(bias.shape)}")
+    if bias is not None and (not isinstance(bias, Tensor) or tuple(bias.shape) != (len(weight),)):
+        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
+        raise ValueError(f"bias must be a tensor of shape ({len(weight)},), one number for each kernel, got {got}")
     dtypes = {one.dtype for one in (x, weight, bias) if one is not None}
     if len(dtypes) > 1:
         raise ValueError(f"x, weight and bias must have one dtype, got {sorted(map(str, dtypes))}: convert, x.float()")

@@ -446,3 +446,13 @@ def test_only_the_plain_aspp_is_multiplied_out(norm):
 def test_weights_of_something_else_are_refused(weights):
     with pytest.raises(ValueError, match=r"not the weights of torchvision's ASPP.*take model.classifier\[0\]"):
         from_torchvision(weights)
+
+
+def test_a_part_of_torchvision_s_weights_is_refused():
+    with pytest.raises(ValueError, match="not the weights of torchvision's ASPP"):
+        from_torchvision({"convs.0.0.weight": torch.zeros(4, 3, 1, 1)})
+
+
+def test_only_an_aspp_has_a_linear_form():
+    with pytest.raises(ValueError, match="wants an ASPP, got Conv2d"):
+        linear_form(nn.Conv2d(1, 1, 1))

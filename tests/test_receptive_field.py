@@ -582,3 +582,8 @@ def test_an_unknown_operator_is_named_with_its_module_and_the_cure(monkeypatch):
 def test_what_cannot_be_is_refused_in_words(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_a_layer_of_a_stack_is_three_numbers():
+    with pytest.raises(ValueError, match=r"a layer is \(kernel_size, stride, dilation\), got 3"):
+        receptive_field_of_stack([3, 3])

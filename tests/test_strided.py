@@ -611,7 +611,7 @@ REFUSED = {
     "groups and channels": ((X, W), {"groups": 2}, r"x has 4 channels, .* wants 4 · 2 = 8"),
     "groups and kernels": ((X, W[:5, :2]), {"groups": 2}, "groups must divide the 5 kernels of weight, got groups=2"),
     "no groups": ((X, W), {"groups": 0}, "groups must be a whole number of 1 or more, got 0"),
-    "bias": ((X, W, B[:5]), {}, r"bias must have shape \(6,\), one for each kernel, got \(5,\)"),
+    "bias": ((X, W, B[:5]), {}, r"bias must be a tensor of shape \(6,\), one number for each kernel, got \(5,\)"),
     "dtypes": ((X.double(), W), {}, "one dtype, got .*float32.*float64.*: convert"),
     "dtype of bias": ((X, W, B.double()), {}, "one dtype, got .*float32.*float64"),
     "stride 0": ((X, W), {"stride": 0}, "stride must be at least 1, got 0"),
@@ -684,3 +684,9 @@ def test_the_change_of_what_is_no_number_is_refused(value):
     x = torch.zeros(0, 1, 4, 6) if value is None else torch.full((1, 1, 4, 6), value)
     with pytest.raises(ValueError, match="pictures without NaN"):
         shift_change(lambda x: x, x)
+
+
+@pytest.mark.parametrize("convolve", [conv2d_loops, conv2d])
+def test_a_bias_that_is_no_tensor_is_named(convolve):
+    with pytest.raises(ValueError, match=r"bias must be a tensor of shape \(2,\).*got float"):
+        convolve(torch.zeros(1, 3, 5, 4), torch.zeros(2, 3, 3, 3), 1.0)

@@ -119,7 +119,10 @@ def _judge(what: str, one: Any, other: Any, call: str) -> None:
 
 @contextmanager
 def _closed(operators: Sequence[str], functions: Sequence[Callable]) -> Iterator[None]:
-    """Refuse PyTorch's operators of these names and these functions, by whatever door they are called."""
+    """Refuse PyTorch's operators of these names and these functions, whatever name they are called by.
+
+    This keeps honest readers honest.  Who wants to get round it (by another thread, say) can.
+    """
     refusal = "This exercise asks you to build it yourself, without {}."
 
     class Guard(TorchDispatchMode):
