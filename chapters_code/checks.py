@@ -4,7 +4,25 @@ import math
 from collections.abc import Sequence
 from numbers import Integral
 
-__all__ = ["check_size", "check_whole"]
+from torch import Tensor
+
+__all__ = ["check_pictures", "check_size", "check_whole"]
+
+
+def check_pictures(x: Tensor) -> None:
+    """Say what is wrong with `x`, if it is not a batch (N, C, H, W) or one picture (C, H, W); N alone may be 0.
+
+    Raises:
+        ValueError: It is no tensor, has another rank, or no pixels.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
+    if x.dim() not in (3, 4):
+        raise ValueError(
+            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front"
+        )
+    if 0 in x.shape[-3:]:
+        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels")
 
 
 def check_whole(name: str, value: int, low: int, high: float = math.inf) -> int:

@@ -7,7 +7,6 @@ scored beside answers that need no training.
     baselines(dataset, "cracks")          -->  {"all background": {...}, "one threshold on darkness": {...}}
 """
 
-import itertools
 from collections.abc import Callable, Iterable
 
 import torch
@@ -17,17 +16,18 @@ from torch.nn import functional
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pairs import Segmentation
 from chapters_code.metrics import ConfusionMatrix, CrackScores, SaliencyScores
-from chapters_code.predict import evaluation_mode, logits
+from chapters_code.outputs import logits
+from chapters_code.predict import device_of, evaluation_mode
 
 __all__ = ["MAIN_SCORES", "TASKS", "baselines", "evaluate", "new_metric"]
 
-TASKS = ("classes", "cracks", "saliency")
 # Of all the scores of a task, those to look at; the first one first.
 MAIN_SCORES = {
     "classes": ("global_mean_iou", "global_pixel_accuracy", "per_image_mean_iou"),
     "cracks": ("ods_f1@0px", "ods_f1@2px", "global_f1@0px", "global_f1@2px", "global_iou"),
     "saliency": ("global_max_f", "per_image_mae", "per_image_s", "per_image_weighted_f"),
 }
+TASKS = tuple(MAIN_SCORES)
 
 
 def new_metric(task: str, dataset: Segmentation) -> ConfusionMatrix | CrackScores | SaliencyScores:
@@ -74,8 +74,7 @@ def evaluate(
     with evaluation_mode(model):
         for index in range(len(dataset)) if indices is None else indices:
             image, mask = dataset[index]
-            place = next(itertools.chain(model.parameters(), model.buffers()), image).device
-            pictures = normalise(image[None].to(place))
+            pictures = normalise(image[None].to(device_of(model, image)))
             if resize is not None:
                 pictures = functional.interpolate(pictures, resize, mode="bilinear", antialias=True)
             maps = logits(model(pictures)).float()

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chapters_code.checks import check_pictures
 from chapters_code.shapes import Size, pair, pool_size
 
 __all__ = ["AvgPool2d", "MaxPool2d", "avg_pool2d", "avg_pool2d_loops", "max_pool2d", "max_pool2d_loops", "windows"]
@@ -255,14 +256,7 @@ def _geometry(
 
 
 def _need_pictures(x: Tensor) -> None:
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
-    if x.dim() not in (3, 4):
-        raise ValueError(
-            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front"
-        )
-    if 0 in x.shape[-3:]:
-        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels to pool")
+    check_pictures(x)
     if x.dtype == torch.bool or x.is_complex():
         cure = "x.abs() drops the phase" if x.is_complex() else "x.float() converts them to 0 and 1"
         raise ValueError(f"x must hold real numbers, got {x.dtype}; {cure}")

@@ -22,15 +22,16 @@ Where they do not hold, no margin helps, and overlap only hides the seams.
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from chapters_code.outputs import logits
 from chapters_code.shapes import Size, pair
 
-__all__ = ["evaluation_mode", "logits", "predict_tiled"]
+__all__ = ["device_of", "evaluation_mode", "predict_tiled"]
 
 
 def predict_tiled(
@@ -54,7 +55,7 @@ def predict_tiled(
     The model runs in evaluation mode and without gradients; afterwards each of its parts is in the mode it was in.
 
     Args:
-        model: Takes (b, C, h, w) and gives maps of the same h and w; of several outputs, `logits` chooses.
+        model: Takes (b, C, h, w) and gives maps of the same h and w; of several outputs, `outputs.logits` chooses.
         image: Floating point, (N, C, H, W) or (C, H, W), prepared as in training, on any device.
         tile: Side of a tile in pixels, or (rows, columns); a multiple of `align`.
         overlap: Pixels that neighbours share at least, or (rows, columns).
@@ -97,7 +98,7 @@ def predict_tiled(
     )
     rows, columns = (_spans(*setting, window) for setting in settings)
     tiles = list(itertools.product(range(len(pictures)), rows, columns))
-    device = next(itertools.chain(model.parameters(), model.buffers()), pictures).device
+    device = device_of(model, pictures)
 
     whole = None  # made when the first maps say how many channels there are, and of which dtype
     with evaluation_mode(model), tqdm(total=len(tiles), unit="tile", disable=not progress) as bar:
@@ -113,6 +114,11 @@ def predict_tiled(
     return whole if image.dim() == 4 else whole[0]
 
 
+def device_of(model: nn.Module, otherwise: Tensor) -> torch.device:
+    """Say where a model computes; one without a weight computes where `otherwise` is."""
+    return next(itertools.chain(model.parameters(), model.buffers()), otherwise).device
+
+
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Switch a model to evaluation, within; afterwards each of its parts is in the mode it was in."""
@@ -124,34 +130,6 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
         # Not model.train(): a layer that was frozen in evaluation mode would be thawed.
         for module, training in modes:
             module.training = training
-
-
-def logits(output: Any) -> Tensor:
-    """Choose the map that counts from what a network returns.
-
-    Args:
-        output: A tensor; a tuple or list, whose first entry counts (U²-Net: the fused map comes before the side maps);
-            or a dictionary, whose entry "out" counts (torchvision's networks).
-
-    Raises:
-        ValueError: It is something else.
-
-    Example:
-        >>> logits({"out": torch.zeros(1, 21, 4, 6), "aux": torch.zeros(1, 21, 4, 6)}).shape
-        torch.Size([1, 21, 4, 6])
-    """
-    chosen = output
-    if isinstance(output, dict):
-        chosen = output.get("out")
-    elif isinstance(output, tuple | list) and output:
-        chosen = output[0]
-    if not isinstance(chosen, Tensor):
-        came = f"a dict with {sorted(map(str, output))}" if isinstance(output, dict) else type(output).__name__
-        raise ValueError(
-            "a model must return a tensor, a tuple or list that starts with one, or a dict with one as 'out'; got"
-            f" {came}"
-        )
-    return chosen
 
 
 class _Span(NamedTuple):

@@ -39,6 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from chapters_code.checks import check_size, check_whole
+from chapters_code.outputs import logits
 
 __all__ = [
     "RULES",
@@ -89,7 +90,7 @@ def receptive_field(
             touch all of it; False takes them as given, as most published sizes do.
 
     Returns:
-        `touched` is exact, for this picture, with its borders.  `size`, `stride` and `start` are those of an unlimited
+        `touched` is that of this picture, with its borders.  `size`, `stride` and `start` are those of an unlimited
         picture.  A module that always uses the whole picture (global pooling, group norm) has none of its own:
         then they are those of this picture.  The same holds for one that runs on this size alone.  Where a network
         doubles what it has halved, `size` is that of the chosen pixel and `stride` the mean step.
@@ -166,7 +167,7 @@ def effective_receptive_field(
     network = copy.deepcopy(module).eval().requires_grad_(False)
     x = inputs.detach().clone().requires_grad_()
     with torch.enable_grad():
-        maps = _first(network(x))
+        maps = logits(network(x))
         if maps.dim() != 4:
             raise ValueError(f"the module must give maps (N, C, H, W), got {tuple(maps.shape)}")
         row, column = _pixel(pixel, maps.shape[-2:])
@@ -295,7 +296,7 @@ class _Tape(TorchDispatchMode):
             with torch.no_grad(), self:
                 # functionalize() turns what is written in place (x.relu_(), out[i] = y) into new tensors; it does so
                 # for the weights, too, when they are arguments.
-                self.out = _first(torch.func.functionalize(network)(network.weights, self.x))
+                self.out = logits(torch.func.functionalize(network)(network.weights, self.x))
         except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
             raise ValueError(
                 f"{outermost} does not run on a picture of shape {tuple(self.x.shape)} (in_channels="
@@ -391,17 +392,6 @@ class _Marks(NamedTuple):
         """Say whether the border may have cut the field."""
         rim = [self.touched[[0, -1]], self.touched[:, [0, -1]]]
         return self.outside or any(bool(edge.any()) for edge in rim)
-
-
-def _first(output: Any) -> Tensor:
-    """Choose the map that counts from what a module returns."""
-    if isinstance(output, dict):
-        output = output.get("out")
-    elif isinstance(output, tuple | list) and output:
-        output = output[0]
-    if not isinstance(output, Tensor):
-        raise ValueError(f"a module must return a tensor, a list that starts with one, or a dict; got {type(output)}")
-    return output
 
 
 def _pixel(pixel: tuple[int, int] | None, size: Sequence[int]) -> tuple[int, int]:

@@ -124,7 +124,11 @@ class Recipe:
 
     def digest(self) -> str:
         """Give the SHA-256 of all settings: equal for two runs that followed the same recipe."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+
+    def plain(self) -> dict[str, Any]:
+        """Give all settings as JSON would give them back: lists in place of tuples."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
 # ---- the recipes: the full size first, then what the smaller sizes change ---------------------------

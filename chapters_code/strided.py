@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from chapters_code.checks import check_size, check_whole
+from chapters_code.checks import check_pictures, check_size, check_whole
 from chapters_code.shapes import Size, conv_size, pair
 
 __all__ = [
@@ -227,7 +227,7 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
         >>> space_to_depth(torch.tensor([[[1, 2, 3, 4], [5, 6, 7, 8]]]), 2).tolist()
         [[[1, 3]], [[2, 4]], [[5, 7]], [[6, 8]]]
     """
-    _need_pictures(x)
+    check_pictures(x)
     block = check_whole("block", block, 1)
     height, width = x.shape[-2:]
     if height % block or width % block:
@@ -396,7 +396,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
         >>> round(shift_change(lambda x: x, stripes), 2), round(shift_change(lambda x: x, stripes, pixels=2), 2)
         (1.41, 0.0)
     """
-    _need_pictures(x)
+    check_pictures(x)
     if check_whole("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
     _need_fractions(x)
@@ -441,7 +441,7 @@ def _windows_of(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> _Windows:
     """Check that all fits together, and lay out the windows."""
-    _need_pictures(x)
+    check_pictures(x)
     _need_fractions(x)
     _need_kernel(weight, groups)
     if x.shape[-3] != weight.shape[1] * groups:
@@ -464,24 +464,13 @@ def _windows_of(
 
 
 def _blur(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
-    _need_pictures(x)
+    check_pictures(x)
     _need_fractions(x)
     channels, after = x.shape[-3], len(kernel) // 2
     before = len(kernel) - 1 - after
     padded = functional.pad(x, (before, after, before, after), mode="replicate")
     # One kernel for each channel by itself.
     return functional.conv2d(padded, kernel.to(x).expand(channels, 1, *kernel.shape), stride=stride, groups=channels)
-
-
-def _need_pictures(x: Tensor) -> None:
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
-    if x.dim() not in (3, 4):
-        raise ValueError(
-            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front"
-        )
-    if 0 in x.shape[-3:]:
-        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels")
 
 
 def _need_fractions(x: Tensor) -> None:

@@ -22,7 +22,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ from chapters_code.data.transforms import training_transform
 from chapters_code.evaluate import MAIN_SCORES, baselines, evaluate
 from chapters_code.files import written_whole
 from chapters_code.losses import LOSSES, counted, deep_supervision
-from chapters_code.predict import logits
+from chapters_code.outputs import logits
 from chapters_code.recipes import RECIPES, TIERS, Recipe, build_network, datasets, ready, recipe
 
 __all__ = ["fit", "main"]
@@ -179,7 +178,7 @@ class _Run:
         self.commits: list[str] = []  # more than one, if the code was changed between a stop and going on
         # A checkpoint fits only the run that these describe.
         self.identity = {
-            **{f"{name} in the recipe": value for name, value in _plain(recipe).items()},
+            **{f"{name} in the recipe": value for name, value in recipe.plain().items()},
             "list of training pictures": train_set.digest,
             "list of validation pictures": validation_set.digest,
             "seed": seed,
@@ -200,7 +199,7 @@ class _Run:
         """The score of the last validation, for the bar."""
         name = MAIN_SCORES[self.recipe.task][0]
         found = [epoch["scores"][name] for epoch in self.history if "scores" in epoch]
-        return {name: _in_digits(found[-1])} if found else {}
+        return {name: runs.written(found[-1])} if found else {}
 
     def begin(self, resume: bool, **parts: Any) -> None:
         """Make the folder; put `parts` (model, optimizer, schedule) where the checkpoint left them."""
@@ -293,7 +292,7 @@ class _Run:
         return {
             "format": 1,
             "name": f"{recipe.name}-{recipe.tier}{own}-seed{self.seed}{drawn}",
-            "recipe": _plain(recipe),
+            "recipe": recipe.plain(),
             "recipe_digest": recipe.digest(),
             "network": {
                 "name": type(self.parts["model"]).__name__,
@@ -375,11 +374,6 @@ def _loss(outputs: Tensor | Sequence[Tensor] | dict[str, Tensor], masks: Tensor,
     return loss(logits(outputs), masks)
 
 
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    """Give the recipe as JSON would give it back: lists in place of tuples."""
-    return json.loads(json.dumps(asdict(recipe)))
-
-
 def _settings(recipe: Recipe) -> dict[str, float]:
     """Give what the recipe's optimizer is made with."""
     settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
@@ -451,17 +445,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(f"scored on {record['data']['validation']['count']} other pictures from {validation_set.origin}:")
     for name in MAIN_SCORES[plan.task]:
         score = record["scores"][name]
-        others = ", ".join(f"{who} {_in_digits(found.get(name))}" for who, found in record["baselines"].items())
-        say(f"  {name:24} {_in_digits(score)}   ({others})")
+        others = ", ".join(f"{who} {runs.written(found.get(name))}" for who, found in record["baselines"].items())
+        say(f"  {name:24} {runs.written(score)}   ({others})")
     return 0
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
-
-
-def _in_digits(score: float | None) -> str:
-    return "–" if score is None else f"{score:.3f}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "chapters_code"
 LAYERS = {
-    "below": {"checks", "files"},
+    "below": {"checks", "files", "outputs"},
     "ground": {"shapes", "receptive_field", "metrics", "losses", "notebook", "data"},
     "operators": {"pooling", "strided", "dilated", "transposed", "wavelets", "fast"},
     "blocks": {"aspp", "hwd", "wtconv"},

@@ -9,7 +9,8 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from chapters_code import predict
-from chapters_code.predict import logits, predict_tiled
+from chapters_code.outputs import logits
+from chapters_code.predict import predict_tiled
 
 
 class Cropped(nn.Module):

@@ -66,8 +66,7 @@ class Preloaded(Segmentation):
 
     def __init__(self, dataset: Segmentation) -> None:
         super().__init__(dataset.ids, dataset.origin, dataset.transform)
-        self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
-        self.dropped = dataset.dropped
+        self._take_after(dataset)
         self._places: list[tuple[int, int, int]] = []  # of each image: where it begins, its height, its width
         self._masks: list[bytes] = []
         block = bytearray()  # grows in place: images in a list, joined at the end, would take the memory twice

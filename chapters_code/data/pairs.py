@@ -75,6 +75,11 @@ class Segmentation(Dataset):
         self.origin = origin
         self.transform = transform
 
+    def _take_after(self, whole: "Segmentation") -> None:
+        """Have the classes of another set, and what it left out."""
+        self.classes, self.palette, self.ignore_index = whole.classes, whole.palette, whole.ignore_index
+        self.dropped = whole.dropped
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -154,8 +159,7 @@ class Subset(Segmentation):
     def __init__(self, whole: Segmentation, indices: Iterable[int]) -> None:
         self.whole, self.indices = whole, tuple(range(len(whole))[index] for index in indices)
         super().__init__([whole.ids[index] for index in self.indices], whole.origin, whole.transform)
-        self.classes, self.palette, self.ignore_index = whole.classes, whole.palette, whole.ignore_index
-        self.dropped = whole.dropped
+        self._take_after(whole)
 
     def read(self, index: int) -> Pair:
         return self.whole.read(self.indices[index])

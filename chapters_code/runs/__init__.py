@@ -21,7 +21,7 @@ import jsonschema
 
 from chapters_code.files import written_whole
 
-__all__ = ["Record", "commit", "conditions", "load", "names", "save", "table"]
+__all__ = ["Record", "commit", "conditions", "load", "names", "save", "table", "written"]
 
 Record = dict[str, Any]
 
@@ -86,7 +86,7 @@ def table(records: Iterable[Record], scores: Iterable[str]) -> str:
             raise ValueError(f"{record['name']} has no {missing[0]}; it has: {', '.join(record['scores'])}")
         rows.append((record["name"], *(record["scores"][score] for score in scores)))
     lines = [("run", *scores), ("---",) * (1 + len(scores)), *rows]
-    return "\n".join("| " + " | ".join(map(_written, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(written, line)) + " |" for line in lines)
 
 
 def conditions(record: Record) -> str:
@@ -147,7 +147,8 @@ def _not_finite(thing: Any, place: str = "") -> str:
     return next(filter(None, (_not_finite(part, f"{place}/{key}".lstrip("/")) for key, part in parts)), "")
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """Write a score for readers: three digits, and a dash where there is none."""
     if value is None:
         return "–"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
