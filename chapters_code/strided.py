@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from chapters_code.checks import check_pictures, check_size, check_whole
+from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_size, check_whole
 from chapters_code.shapes import Size, conv_size, pair
 
 __all__ = [
@@ -157,7 +157,7 @@ def conv2d_matrix(
                 [ 0., -1.,  1.,  0.],
                 [ 0.,  0., -1.,  1.]])
     """
-    _need_kernel(weight, groups)
+    check_kernel(weight, groups)
     height, width = check_size(input_size, name="input_size")
     out_channels, channels = weight.shape[:2]
     blank = weight.new_zeros(groups * channels, height, width)
@@ -252,7 +252,7 @@ def as_pointwise(weight: Tensor) -> Tensor:
     Raises:
         ValueError: `weight` is no square kernel.
     """
-    _need_kernel(weight, groups=1)
+    check_kernel(weight)
     if weight.shape[2] != weight.shape[3]:
         raise ValueError(f"weight must have as many rows as columns, got shape {tuple(weight.shape)}")
     return weight.flatten(1)[:, :, None, None]
@@ -399,7 +399,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
     check_pictures(x)
     if check_whole("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
-    _need_fractions(x)
+    check_fractions(x)
     if not x.numel() or x.isnan().any():
         raise ValueError("x must hold pictures without NaN, for a change of what is no number cannot be measured")
     outs = layer(x[..., :-pixels]), layer(x[..., pixels:])
@@ -442,19 +442,14 @@ def _windows_of(
 ) -> _Windows:
     """Check that all fits together, and lay out the windows."""
     check_pictures(x)
-    _need_fractions(x)
-    _need_kernel(weight, groups)
+    check_fractions(x)
+    check_kernel(weight, groups)
     if x.shape[-3] != weight.shape[1] * groups:
         raise ValueError(
             f"x has {x.shape[-3]} channels, but weight {tuple(weight.shape)} with groups={groups} wants"
             f" {weight.shape[1]} · {groups} = {weight.shape[1] * groups}"
         )
-    if bias is not None and (not isinstance(bias, Tensor) or tuple(bias.shape) != (len(weight),)):
-        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
-        raise ValueError(f"bias must be a tensor of shape ({len(weight)},), one number for each kernel, got {got}")
-    dtypes = {one.dtype for one in (x, weight, bias) if one is not None}
-    if len(dtypes) > 1:
-        raise ValueError(f"x, weight and bias must have one dtype, got {sorted(map(str, dtypes))}: convert, x.float()")
+    check_bias(x, weight, bias, len(weight))
 
     taps = tuple(weight.shape[2:])
     size = conv_size(tuple(x.shape[-2:]), taps, stride, padding, dilation)
@@ -465,24 +460,9 @@ def _windows_of(
 
 def _blur(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     check_pictures(x)
-    _need_fractions(x)
+    check_fractions(x)
     channels, after = x.shape[-3], len(kernel) // 2
     before = len(kernel) - 1 - after
     padded = functional.pad(x, (before, after, before, after), mode="replicate")
     # One kernel for each channel by itself.
     return functional.conv2d(padded, kernel.to(x).expand(channels, 1, *kernel.shape), stride=stride, groups=channels)
-
-
-def _need_fractions(x: Tensor) -> None:
-    if not x.is_floating_point():
-        raise ValueError(f"a weighted sum needs real numbers with fractions, got {x.dtype}; x.float() converts them")
-
-
-def _need_kernel(weight: Tensor, groups: int) -> None:
-    if not isinstance(weight, Tensor) or weight.dim() != 4 or 0 in weight.shape or not weight.is_floating_point():
-        got = f"{tuple(weight.shape)} of {weight.dtype}" if isinstance(weight, Tensor) else type(weight).__name__
-        raise ValueError(
-            f"weight must be a floating-point tensor (C', C / groups, rows, columns), none of them 0, got {got}"
-        )
-    if len(weight) % check_whole("groups", groups, 1):
-        raise ValueError(f"groups must divide the {len(weight)} kernels of weight, got groups={groups}")

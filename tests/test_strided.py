@@ -611,7 +611,7 @@ REFUSED = {
     "groups and channels": ((X, W), {"groups": 2}, r"x has 4 channels, .* wants 4 · 2 = 8"),
     "groups and kernels": ((X, W[:5, :2]), {"groups": 2}, "groups must divide the 5 kernels of weight, got groups=2"),
     "no groups": ((X, W), {"groups": 0}, "groups must be a whole number of 1 or more, got 0"),
-    "bias": ((X, W, B[:5]), {}, r"bias must be a tensor of shape \(6,\), one number for each kernel, got \(5,\)"),
+    "bias": ((X, W, B[:5]), {}, r"bias must be a tensor of shape \(6,\), one number for each channel .*, got \(5,\)"),
     "dtypes": ((X.double(), W), {}, "one dtype, got .*float32.*float64.*: convert"),
     "dtype of bias": ((X, W, B.double()), {}, "one dtype, got .*float32.*float64"),
     "stride 0": ((X, W), {"stride": 0}, "stride must be at least 1, got 0"),

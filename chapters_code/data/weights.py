@@ -1,0 +1,126 @@
+"""Weights that others have trained on ImageNet, wherever they have to come from (Chapters 06 and 08).
+
+    BOOK_DATA/weights has the file  -->  that
+    it was downloaded before        -->  that
+    torchvision's server has it     -->  downloaded, checked, and kept for the next time
+    none of these                   -->  `NoWeights`, which says what to do
+
+A data set can be replaced by a drawn twin; weights cannot be replaced by anything.  So `imagenet` never gives others
+than those that were asked for.  A page that is read without a network asks `imagenet_or_none` first, and goes on from
+random weights if the answer is None.
+
+Files are read without running any code that may be in them, and checked against the checksum that torchvision writes
+into their names.
+"""
+
+import os
+import pickle
+import warnings
+from functools import partial
+from pathlib import Path
+
+import pooch
+import torch
+from torch import Tensor
+from torchvision import models
+
+from chapters_code.data.download import Unreachable, WrongData, fetch
+from chapters_code.data.find import cache_folder
+from chapters_code.data.sources import Archive
+
+__all__ = ["NETWORKS", "NoWeights", "imagenet", "imagenet_or_none", "read_weights"]
+
+# torchvision's weights, and how large their files are about, in bytes.
+_PUBLISHED = {
+    "resnet18": (models.ResNet18_Weights.IMAGENET1K_V1, 47_000_000),
+    "mobilenet_v2": (models.MobileNet_V2_Weights.IMAGENET1K_V1, 14_300_000),
+}
+NETWORKS = tuple(_PUBLISHED)
+
+
+class NoWeights(FileNotFoundError):
+    """The weights are not on this machine, and could not be downloaded; the message says what to do."""
+
+
+def imagenet(network: str, download: bool | None = None) -> Path:
+    """Give the file of a network's weights after training on ImageNet.
+
+    Args:
+        network: "resnet18" or "mobilenet_v2", as torchvision calls them.
+        download: Whether the network may be used.  None: yes, unless BOOK_OFFLINE is set.
+
+    Returns:
+        The file, for `read_weights`.
+
+    Raises:
+        ValueError: There is no such network, or what was downloaded is not that file (`WrongData`).
+        NoWeights: They could not be had.
+    """
+    if network not in _PUBLISHED:
+        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    published, size = _PUBLISHED[network]
+    name = published.url.rsplit("/", 1)[-1]  # such as resnet18-f37072fd.pth
+    reason = "Nothing may be downloaded now (BOOK_OFFLINE)."
+    if os.environ.get("BOOK_DATA"):
+        own = Path(os.environ["BOOK_DATA"]).expanduser() / "weights"
+        for path in (own / name, own / f"{network}_features_imagenet.pth"):
+            if path.is_file():
+                return path
+        reason = f"There is no {own / name}.\n{reason}"
+    folder = cache_folder() / "weights"
+    if (folder / name).is_file():
+        return folder / name
+    if download is None:
+        download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
+    if download:
+        try:
+            return fetch(Archive(name, (published.url,), size), folder, partial(_verify, name=name))
+        except Unreachable as error:
+            reason = str(error)
+    raise NoWeights(
+        f"the ImageNet weights of {network} are not here.\n{reason}\nPut {name} (from {published.url}) into the folder"
+        " weights of BOOK_DATA, name any file of weights in its place, or start from random ones: weights=None"
+    )
+
+
+def imagenet_or_none(network: str) -> str | None:
+    """Give "imagenet" if a network's weights can be had, else None, with a warning that says why.
+
+    For pages that must run to their end without a network, too.  Raises what `imagenet` raises, but for `NoWeights`.
+    """
+    try:
+        imagenet(network)
+    except NoWeights as error:
+        warnings.warn(f"{error}\nGoing on from random weights.", UserWarning, stacklevel=2)
+        return None
+    return "imagenet"
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a file of weights, a dictionary of tensors by name, onto the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It breaks off, is damaged, or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} cannot be read as weights ({type(error).__name__}): it breaks off, or something else wrote it;"
+            " delete it and get it again"
+        ) from None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(
+            f"{path} holds no weights, that is a dictionary of tensors, but a {type(state).__name__}: save"
+            " network.state_dict(); for a checkpoint of this book's training take checkpoints.weights(path)"
+        )
+    return state
+
+
+def _verify(path: Path, name: str) -> None:
+    """Hold a download against the first digits of its SHA-256, which torchvision writes into the name."""
+    wanted = name.removesuffix(".pth").rsplit("-", 1)[-1]
+    found = pooch.file_hash(str(path), alg="sha256")
+    if not found.startswith(wanted):
+        raise WrongData(f"its SHA-256 begins with {found[:8]}, and not with {wanted}")

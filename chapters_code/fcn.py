@@ -1,0 +1,104 @@
+"""FCN: a network that names what is in a picture, made to name it pixel by pixel (Chapter 06).
+
+A classifier shrinks the picture 32 times, forgets what is left of *where* by one mean over the map, and gives one
+answer.  Leave the mean out, and every cell of the small map can answer for its own part of the picture.
+
+    x (N, 3, H, W)  --features-->  (N, C, h, w)  --1 × 1-->  (N, K, h, w)  --enlarge 32 times, crop-->  (N, K, H, W)
+
+h and w are H/32 and W/32, rounded up.  The enlarged map reaches over the picture's far sides, and what lies beyond them
+is cut off; so every size works.
+
+Source: Long, Shelhamer and Darrell (2015), "Fully convolutional networks for semantic segmentation", the network that
+they call FCN-32s; with ResNet-18 in place of VGG-16, as in "Dive into Deep Learning" (Zhang et al., 2023).
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+
+from torch import Tensor, nn
+from torchvision import models
+
+from chapters_code.checks import check_whole
+from chapters_code.data.weights import imagenet, read_weights
+from chapters_code.transposed import UPSAMPLERS
+
+__all__ = ["BACKBONES", "FCN", "STRIDE", "resnet_features"]
+
+STRIDE = 32  # by how much the backbones shrink a picture
+
+
+class FCN(nn.Module):
+    """Segment pictures of any size with a classifier's features.
+
+    Args:
+        num_classes: K, the background counted.
+        backbone: "resnet18" or "mobilenet_v2".
+        weights: What the features start from. None: random numbers.  "imagenet": weights trained on ImageNet, found or
+            downloaded as `data.weights` says.  Else the path of a file: of the whole classifier as torchvision names
+            its parts, or of its features alone.
+        upsample: How the small map is enlarged, a name in `transposed.UPSAMPLERS`: "dense", K · K kernels that start
+            bilinear and learn, as in the source; "depthwise", K of them; "fixed", bilinear for ever.
+
+    Shape:
+        (N, 3, H, W), normalised as for ImageNet, gives logits (N, K, H, W), for H and W from 1 on.  In training the
+        smallest map needs more than one value per channel: a batch of one picture must be larger than 32 × 32.
+
+    Raises:
+        ValueError: An argument is unknown or not legal, or the weights are of another network.
+        data.weights.NoWeights: The ImageNet weights could not be had.
+        FileNotFoundError: There is no file of this name.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 21,
+        backbone: str = "resnet18",
+        weights: str | Path | None = None,
+        upsample: str = "dense",
+    ) -> None:
+        super().__init__()
+        check_whole("num_classes", num_classes, 1)
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {backbone!r}")
+        if upsample not in UPSAMPLERS:
+            raise ValueError(f"upsample must be one of {', '.join(UPSAMPLERS)}, got {upsample!r}")
+        make, channels = BACKBONES[backbone]
+        self.features = make()
+        if weights is not None:
+            _load(self.features, imagenet(backbone) if weights == "imagenet" else Path(weights), backbone)
+        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        nn.init.xavier_uniform_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+        self.upsample = UPSAMPLERS[upsample](num_classes, STRIDE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        return self.upsample(self.classifier(self.features(x)))[..., :height, :width]
+
+
+def resnet_features() -> nn.Sequential:
+    """Take ResNet-18 without its last two parts: the mean over the map, and the layer that names the picture.
+
+    The parts keep their names, so that the classifier's weights fit.
+    """
+    parts = list(models.resnet18(weights=None).named_children())
+    return nn.Sequential(OrderedDict(parts[:-2]))
+
+
+def _mobilenet_features() -> nn.Sequential:
+    return models.mobilenet_v2(weights=None).features
+
+
+# The features of a classifier, and how many maps they give.
+BACKBONES = {"resnet18": (resnet_features, 512), "mobilenet_v2": (_mobilenet_features, 1280)}
+
+
+def _load(features: nn.Module, path: Path, backbone: str) -> None:
+    """Put a classifier's weights, or its features' alone, into the features: all of them, and no others."""
+    state = {name.removeprefix("features."): value for name, value in read_weights(path).items()}
+    state = {name: value for name, value in state.items() if not name.startswith(("fc.", "classifier."))}
+    try:
+        features.load_state_dict(state)
+    except RuntimeError as error:
+        wrong = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} does not hold the weights of {backbone}: {wrong} ...") from None

@@ -1,0 +1,412 @@
+"""Transposed convolution: how a small map is painted back onto a large canvas (Chapter 05).
+
+A convolution gathers: each number of its output is a weighted sum of a window.  The transposed convolution scatters:
+each number of its input is multiplied by the whole kernel, and the product is added to a window of the output.  It is
+no inverse.  It is the same matrix, turned over; and so it is also the way in which every convolution sends its
+gradient back.
+
+    x (N, C, H, W), weight (C, C' / groups, rows, columns)  --conv_transpose2d-->  (N, C', H', W')
+    x (N, C, H, W)  --bilinear, scale s-->  (N, C, s · H, s · W)
+
+The sizes are those of `shapes.conv_transpose_size`.  Three ways to compute it stand side by side: stamp by stamp, by
+the matrix, and by zeros between the pixels with an ordinary convolution after them.  All equal
+`torch.nn.functional.conv_transpose2d`.  A single picture (C, H, W) works too and comes back without N.
+
+Sources: Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep learning"; Long, Shelhamer and Darrell
+(2015) for the bilinear start; Odena, Dumoulin and Olah (2016), "Deconvolution and checkerboard artifacts".
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_whole
+from chapters_code.shapes import Size, conv_size, conv_transpose_size, pair
+from chapters_code.strided import conv2d, conv2d_matrix
+
+__all__ = [
+    "RIMS",
+    "UPSAMPLERS",
+    "BilinearUpsample2d",
+    "bilinear_conv_transpose",
+    "bilinear_kernel",
+    "conv_transpose2d_loops",
+    "conv_transpose2d_matrix",
+    "conv_transpose2d_zero_inserted",
+    "interpolation_matrix",
+    "overlap_count",
+    "phase_sums",
+]
+
+RIMS = ("zero", "replicate")
+
+
+# ---- three ways to the same numbers ------------------------------------------------------------------
+
+
+def conv_transpose2d_loops(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """Stamp the kernel onto a canvas, once for each pixel of the input, as strongly as the pixel says.
+
+    The order of the arguments is PyTorch's.
+
+    Args:
+        x: Maps, (N, C, H, W) or (C, H, W), floating point.
+        weight: (C, C' / groups, rows, columns), of the dtype of `x`: for each channel of the *input* one kernel.
+        bias: (C',), what each channel of the output starts from; None means 0.
+        stride: Pixels of the output from one stamp to the next, or (down, across).
+        padding: Pixels *cut off* on each side of the canvas.
+        output_padding: Pixels added at the far side; less than stride or dilation.
+        groups: Into how many parts the channels are split; each part is stamped by itself.
+        dilation: Pixels from one tap of the kernel to the next.
+
+    Returns:
+        (N, C', H', W') or (C', H', W'), dtype and device of `x`.  Equals `torch.nn.functional.conv_transpose2d`.
+
+    Raises:
+        ValueError: Shapes or dtypes do not fit together, or a setting is not legal; the message says which.
+    """
+    plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
+    kernels = weight.unflatten(0, (groups, -1))  # g group, c channel in, o channel out, (i, j) tap
+
+    canvas = x.new_zeros(*x.shape[:-3], weight.shape[1] * groups, *plan.canvas)
+    for i in range(x.shape[-2]):
+        for j in range(x.shape[-1]):
+            pixel = x[..., i, j].unflatten(-1, (groups, -1))
+            stamp = torch.einsum("...gc,gcoij->...goij", pixel, kernels).flatten(-4, -3)
+            rows, columns = plan.place(i, j)
+            canvas[..., rows, columns] += stamp  # where stamps overlap, they add up
+    rows, columns = plan.kept
+    out = canvas[..., rows, columns]
+    return out if bias is None else out + bias[:, None, None]
+
+
+def conv_transpose2d_matrix(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """Multiply by the transpose of the matrix that a convolution of the same settings is (`strided.conv2d_matrix`).
+
+    That convolution goes the other way: from (C', H', W') to (C, H, W).  For small maps, as the matrix is nearly all
+    zeros.  Arguments, result and errors are those of `conv_transpose2d_loops`.
+    """
+    plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
+    matrix = conv2d_matrix(weight, plan.size, stride, padding, dilation, groups)
+    # With an output_padding of a stride or more, the convolution has room for further windows; nothing comes from them.
+    windows = matrix.unflatten(
+        0, (len(weight), *conv_size(plan.size, tuple(weight.shape[2:]), stride, padding, dilation))
+    )
+    matrix = windows[:, : x.shape[-2], : x.shape[-1]].flatten(0, 2)
+    out = (x.flatten(-3) @ matrix).unflatten(-1, (-1, *plan.size))  # xᵀ M is (Mᵀ x)ᵀ
+    return out if bias is None else out + bias[:, None, None]
+
+
+def conv_transpose2d_zero_inserted(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Tensor:
+    """Put stride − 1 zeros between the pixels, and convolve with the kernel turned by half a turn.
+
+    Most products are with these zeros, so this is for understanding.  Arguments, result and errors are those of
+    `conv_transpose2d_loops`.
+    """
+    plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
+    (down, across), (height, width) = plan.stride, x.shape[-2:]
+    spread = x.new_zeros(*x.shape[:-2], (height - 1) * down + 1, (width - 1) * across + 1)
+    spread[..., ::down, ::across] = x
+
+    # So many zeros around it that a window begins wherever the kernel touches a pixel; fewer than none cuts pixels off.
+    above, left = (reach - 1 - cut for reach, cut in zip(plan.reach, plan.padding, strict=True))
+    below, right = above + plan.output_padding[0], left + plan.output_padding[1]
+    spread = functional.pad(spread, (left, right, above, below))
+    # Channels in and out change places, and the kernel's last tap comes first.
+    turned = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1).flip(-2, -1)
+    return conv2d(spread, turned, bias, dilation=dilation, groups=groups)
+
+
+# ---- the checkerboard --------------------------------------------------------------------------------
+
+
+def overlap_count(size: Size, kernel_size: Size, stride: Size, padding: Size = 0) -> Tensor:
+    """Count how many stamps reach each pixel of the output.
+
+    Args:
+        size: Side of the input in pixels, or (H, W).
+        kernel_size: Taps per side, or (rows, columns).
+        stride: Pixels of the output from one stamp to the next.
+        padding: Pixels cut off on each side.
+
+    Returns:
+        int64, (H', W').  Far from the rim all counts are alike if the stride divides the kernel size.
+
+    Raises:
+        ValueError: A setting is not legal, or nothing is left of the output.
+
+    Example:
+        >>> overlap_count((1, 4), (1, 3), 2)
+        tensor([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
+    """
+    sides, taps = pair(size, "size"), pair(kernel_size, "kernel_size")
+    counts = conv_transpose2d_loops(torch.ones(1, *sides), torch.ones(1, 1, *taps), None, stride, padding)
+    return counts[0].long()
+
+
+def phase_sums(weight: Tensor, stride: Size) -> Tensor:
+    """Add up the taps that meet at each place of the checkerboard: what a flat map of ones comes out as, far inside.
+
+    An output pixel sees every `stride`-th tap.  Which ones depends on its row and column modulo the stride, its phase.
+    If the sums of all phases are alike, a flat map stays flat; if not, it comes out as a checkerboard, whose tiles are
+    these numbers.
+
+    Args:
+        weight: (C, C', rows, columns), as for `conv_transpose2d_loops` with one group.
+        stride: Pixels of the output from one stamp to the next, or (down, across).
+
+    Returns:
+        (C', down, across), the sum over the input's channels and over the taps of each phase; the phase of the
+        kernel's first tap comes first.
+
+    Raises:
+        ValueError: `weight` has another rank, or the stride is not legal.
+
+    Example:
+        >>> phase_sums(torch.ones(1, 1, 1, 3), (1, 2))
+        tensor([[[2., 1.]]])
+    """
+    check_kernel(weight, axes="(C, C', rows, columns)")
+    down, across = pair(stride, "stride")
+    sums = [[weight[:, :, i::down, j::across].sum(dim=(0, 2, 3)) for j in range(across)] for i in range(down)]
+    return torch.stack([torch.stack(row, dim=-1) for row in sums], dim=-2)
+
+
+# ---- bilinear ----------------------------------------------------------------------------------------
+
+
+def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> Tensor:
+    """Make the kernel with which a transposed convolution enlarges each channel by itself, bilinearly.
+
+    It is a tent: 1 in the middle (for an odd side; an even one has no middle tap), and straight down to 0 one step
+    outside.  To enlarge s times take stride s, kernel size 2·s − s % 2 and padding s // 2, as
+    `bilinear_conv_transpose` does.
+
+    Args:
+        in_channels: C.
+        out_channels: C'; the same, as each channel is enlarged into itself.
+        kernel_size: Taps per side, or (rows, columns); any whole number above 0.
+
+    Returns:
+        (C, C', rows, columns), of the default dtype: the tent where both channels are the same, and 0 elsewhere.
+
+    Raises:
+        ValueError: The numbers of channels differ, or an argument is no whole number above 0.
+
+    Example:
+        >>> bilinear_kernel(1, 1, (1, 4))
+        tensor([[[[0.2500, 0.7500, 0.7500, 0.2500]]]])
+    """
+    check_whole("in_channels", in_channels, 1)
+    if in_channels != check_whole("out_channels", out_channels, 1):
+        raise ValueError(
+            f"each channel is enlarged into itself, got in_channels={in_channels}, out_channels={out_channels}:"
+            " change the number of channels by a 1 × 1 convolution before"
+        )
+    rows, columns = (_tent(taps) for taps in pair(kernel_size, "kernel_size"))
+    kernel = torch.zeros(in_channels, out_channels, len(rows), len(columns))
+    kernel[range(in_channels), range(out_channels)] = torch.outer(rows, columns).to(kernel)
+    return kernel
+
+
+def bilinear_conv_transpose(channels: int, scale: int, groups: int = 1) -> nn.ConvTranspose2d:
+    """Make a transposed convolution that enlarges `scale` times, starts as bilinear resizing, and learns from there.
+
+    Args:
+        channels: C, in and out.
+        scale: How many times larger; a whole number.
+        groups: 1 gives every pair of channels a kernel, C² of them, which start as 0 but for C; `channels` gives each
+            channel its own one, and no others.
+
+    Shape:
+        (N, C, H, W) gives (N, C, scale · H, scale · W).
+    """
+    check_whole("channels", channels, 1)
+    kernel_size = 2 * check_whole("scale", scale, 1) - scale % 2
+    layer = nn.ConvTranspose2d(channels, channels, kernel_size, scale, scale // 2, groups=groups, bias=False)
+    tents = bilinear_kernel(channels // groups, channels // groups, kernel_size)
+    with torch.no_grad():
+        layer.weight.copy_(tents.repeat(groups, 1, 1, 1))
+    return layer
+
+
+def interpolation_matrix(size: int, scale: int, rim: str = "zero") -> Tensor:
+    """Write bilinear enlargement of one side as a matrix.
+
+    Pixel centres are at (i + 1/2): the middle of output pixel o lies at (o + 1/2) / scale − 1/2 of the input, between
+    two of its pixels, and takes from each according to how near it is.
+
+    Args:
+        size: Pixels of the input.
+        scale: How many times larger; a whole number.
+        rim: What lies outside. "zero": nothing, as for a transposed convolution; "replicate": the last pixel, again,
+            as for `interpolate`.
+
+    Returns:
+        (scale · size, size), of the default dtype.  With "replicate" every row adds up to 1.
+
+    Raises:
+        ValueError: `rim` is unknown, or a number is no whole one above 0.
+
+    Example:
+        >>> interpolation_matrix(2, 2), interpolation_matrix(2, 2, "replicate")
+        (tensor([[0.7500, 0.0000],
+                [0.7500, 0.2500],
+                [0.2500, 0.7500],
+                [0.0000, 0.7500]]), tensor([[1.0000, 0.0000],
+                [0.7500, 0.2500],
+                [0.2500, 0.7500],
+                [0.0000, 1.0000]]))
+    """
+    _need_rim(rim)
+    check_whole("size", size, 1)
+    places = (torch.arange(check_whole("scale", scale, 1) * size) + 0.5) / scale - 0.5
+    if rim == "replicate":
+        places = places.clamp(0, size - 1)
+    return (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0)
+
+
+class BilinearUpsample2d(nn.Module):
+    """Enlarge `scale` times, bilinearly, by two matrix products: A · x · Bᵀ.  Nothing is learnt.
+
+    With rim "zero" it equals `bilinear_conv_transpose` as that starts; with "replicate" it equals
+    `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`.
+
+    Args:
+        scale: How many times larger; a whole number.
+        rim: "zero" or "replicate", see `interpolation_matrix`.
+
+    Shape:
+        (N, C, H, W) gives (N, C, scale · H, scale · W); so does (C, H, W).  A NaN or an infinite pixel spoils its whole
+        map, since it is multiplied by zeros, too.
+
+    Raises:
+        ValueError: A setting is not legal, or what comes are no pictures of fractions.
+    """
+
+    def __init__(self, scale: int, rim: str = "zero") -> None:
+        super().__init__()
+        _need_rim(rim)
+        self.scale, self.rim = check_whole("scale", scale, 1), rim
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_pictures(x)
+        check_fractions(x)
+        down, across = (interpolation_matrix(side, self.scale, self.rim).to(x) for side in x.shape[-2:])
+        return down @ x @ across.T
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}, rim={self.rim!r}"
+
+
+# Ways for a network to enlarge its map, by name: what is learnt for C channels and a scale of s.
+UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "dense": bilinear_conv_transpose,  # C² kernels, as in the source
+    "depthwise": lambda channels, scale: bilinear_conv_transpose(channels, scale, groups=channels),  # C kernels
+    "fixed": lambda channels, scale: BilinearUpsample2d(scale),  # nothing
+}
+
+
+# ---- what the functions above share ------------------------------------------------------------------
+
+
+class _Plan(NamedTuple):
+    """Where the stamps lie; pairs are (down, across)."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    output_padding: tuple[int, int]
+    dilation: tuple[int, int]
+    reach: tuple[int, int]  # of the kernel, its holes included
+    size: tuple[int, int]  # of the output
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Give the size of the output before the padding is cut off."""
+        return tuple(side + 2 * cut for side, cut in zip(self.size, self.padding, strict=True))
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """Give the rows and columns of the canvas that are the output."""
+        return tuple(slice(cut, cut + side) for side, cut in zip(self.size, self.padding, strict=True))
+
+    def place(self, i: int, j: int) -> tuple[slice, slice]:
+        """Give the rows and columns of the canvas that pixel (i, j) of the input is stamped on."""
+        return tuple(
+            slice(at * step, at * step + reach, gap)
+            for at, step, reach, gap in zip((i, j), self.stride, self.reach, self.dilation, strict=True)
+        )
+
+
+def _plan(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Size,
+    padding: Size,
+    output_padding: Size,
+    groups: int,
+    dilation: Size,
+) -> _Plan:
+    """Check that all fits together, and lay out the stamps."""
+    check_pictures(x)
+    check_fractions(x)
+    check_kernel(weight, groups, "(C, C' / groups, rows, columns)")
+    if x.shape[-3] != len(weight):
+        raise ValueError(
+            f"x has {x.shape[-3]} channels, but weight {tuple(weight.shape)} wants {len(weight)}: its first axis counts"
+            " the channels of the input (in an ordinary convolution, those of the output)"
+        )
+    check_bias(x, weight, bias, weight.shape[1] * groups)
+
+    taps, gaps = tuple(weight.shape[2:]), pair(dilation, "dilation")
+    size = conv_transpose_size(tuple(x.shape[-2:]), taps, stride, padding, output_padding, dilation)
+    return _Plan(
+        stride=pair(stride, "stride"),
+        padding=pair(padding, "padding", least=0),
+        output_padding=pair(output_padding, "output_padding", least=0),
+        dilation=gaps,
+        reach=tuple(gap * (count - 1) + 1 for gap, count in zip(gaps, taps, strict=True)),
+        size=size,
+    )
+
+
+def _tent(taps: int) -> Tensor:
+    """Give one side of the bilinear kernel, float64."""
+    slope = (taps + 1) // 2
+    return 1 - (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2).abs() / slope
+
+
+def _need_rim(rim: str) -> None:
+    if rim not in RIMS:
+        raise ValueError(f"rim must be one of {', '.join(RIMS)}; got {rim!r}")
