@@ -198,6 +198,40 @@ _FCN = {
     },
 }
 
+
+def _fcn_on_little_data(name: str, **network_settings: Any) -> dict[str, Any]:
+    """Settings for some hundred pictures: smaller crops and batches, so more steps, which grow shorter."""
+    return {
+        "full": dataclasses.replace(
+            _FCN["full"],
+            name=name,
+            network_settings=network_settings,
+            crop=(320, 320),
+            smaller="pad",
+            flip=True,
+            batch_size=8,
+            epochs=40,
+            optimizer="adamw",
+            learning_rate=5e-4,
+            weight_decay=1e-4,
+            schedule="poly",
+            validate_every=8,
+        ),
+        "colab": {"precision": "bfloat16"},
+        "smoke": {
+            "data": "synthetic/voc",
+            "network_settings": network_settings | {"weights": None},
+            "crop": (96, 128),
+            "epochs": 2,
+            "validate_every": 2,
+        },
+    }
+
+
+_FCN_MOBILENET = _fcn_on_little_data("fcn-mobilenet", backbone="mobilenet_v2", weights="imagenet")
+# The same settings for the source's network, which begins with nothing.
+_FCN_SCRATCH = _fcn_on_little_data("fcn-scratch", backbone="resnet18", weights=None)
+
 _U2NET = {
     "full": Recipe(
         name="u2net",
@@ -237,7 +271,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         tier: dataclasses.replace(sizes["full"], **({"tier": tier} | (sizes[tier] if tier != "full" else {})))
         for tier in TIERS
     }
-    for sizes in (_UNET, _FCN, _U2NET)
+    for sizes in (_UNET, _FCN, _FCN_MOBILENET, _FCN_SCRATCH, _U2NET)
 }
 
 

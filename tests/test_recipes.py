@@ -103,7 +103,7 @@ def test_u2net_has_the_settings_of_its_source():
 @pytest.mark.parametrize(
     ("name", "tier", "said"),
     [
-        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, u2net"),
+        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, fcn-mobilenet, fcn-scratch, u2net"),
         ("unet", "huge", "no tier 'huge'; there are: smoke, colab, full"),
     ],
 )
@@ -170,5 +170,7 @@ def test_a_folder_is_read_as_the_recipe_says(book_data, name, tier, counts):
 
 
 def test_every_tier_of_every_recipe_is_there():
-    assert {name: tuple(sizes) for name, sizes in RECIPES.items()} == dict.fromkeys(("unet", "fcn", "u2net"), TIERS)
+    assert {name: tuple(sizes) for name, sizes in RECIPES.items()} == dict.fromkeys(
+        ("unet", "fcn", "fcn-mobilenet", "fcn-scratch", "u2net"), TIERS
+    )
     assert recipes.TIERS == ("smoke", "colab", "full")
