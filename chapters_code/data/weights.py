@@ -79,7 +79,7 @@ def imagenet(network: str, download: bool | None = None) -> Path:
             reason = str(error)
     raise NoWeights(
         f"the ImageNet weights of {network} are not here.\n{reason}\nPut {name} (from {published.url}) into the folder"
-        " weights of BOOK_DATA, name any file of weights in its place, or start from random ones: weights=None"
+        " weights of BOOK_DATA, or give the path of another file of weights, or start from random ones: weights=None"
     )
 
 
