@@ -9,7 +9,8 @@ h and w are H/32 and W/32, rounded up.  The enlarged map reaches over the pictur
 is cut off; so every size works.
 
 Source: Long, Shelhamer and Darrell (2015), "Fully convolutional networks for semantic segmentation", the network that
-they call FCN-32s; with ResNet-18 in place of VGG-16, as in "Dive into Deep Learning" (Zhang et al., 2023).
+they call FCN-32s; with ResNet-18 in place of VGG-16, as in "Dive into Deep Learning" (Zhang et al., 2023), but without
+a bias in the layer that enlarges: the 1 × 1 convolution before it has one.
 """
 
 from collections import OrderedDict

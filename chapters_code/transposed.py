@@ -105,7 +105,8 @@ def conv_transpose2d_matrix(
     """Multiply by the transpose of the matrix that a convolution of the same settings is (`strided.conv2d_matrix`).
 
     That convolution goes the other way: from (C', H', W') to (C, H, W).  For small maps, as the matrix is nearly all
-    zeros.  Arguments, result and errors are those of `conv_transpose2d_loops`.
+    zeros; and these are multiplied, too, so a NaN spoils the whole map.  Arguments, result and errors are those of
+    `conv_transpose2d_loops`.
     """
     plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
     matrix = conv2d_matrix(weight, plan.size, stride, padding, dilation, groups)
@@ -260,7 +261,7 @@ def bilinear_conv_transpose(channels: int, scale: int, groups: int = 1) -> nn.Co
     return layer
 
 
-def interpolation_matrix(size: int, scale: int, rim: str = "zero") -> Tensor:
+def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.dtype | None = None) -> Tensor:
     """Write bilinear enlargement of one side as a matrix.
 
     Pixel centres are at (i + 1/2): the middle of output pixel o lies at (o + 1/2) / scale − 1/2 of the input, between
@@ -271,9 +272,10 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero") -> Tensor:
         scale: How many times larger; a whole number.
         rim: What lies outside. "zero": nothing, as for a transposed convolution; "replicate": the last pixel, again,
             as for `interpolate`.
+        dtype: Of the matrix; None means the default one.
 
     Returns:
-        (scale · size, size), of the default dtype.  With "replicate" every row adds up to 1.
+        (scale · size, size).  With "replicate" every row adds up to 1.
 
     Raises:
         ValueError: `rim` is unknown, or a number is no whole one above 0.
@@ -290,10 +292,11 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero") -> Tensor:
     """
     _need_rim(rim)
     check_whole("size", size, 1)
-    places = (torch.arange(check_whole("scale", scale, 1) * size) + 0.5) / scale - 0.5
+    places = (torch.arange(check_whole("scale", scale, 1) * size, dtype=torch.float64) + 0.5) / scale - 0.5
     if rim == "replicate":
         places = places.clamp(0, size - 1)
-    return (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0)
+    matrix = (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0)
+    return matrix.to(torch.get_default_dtype() if dtype is None else dtype)
 
 
 class BilinearUpsample2d(nn.Module):
@@ -322,8 +325,8 @@ class BilinearUpsample2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)
         check_fractions(x)
-        down, across = (interpolation_matrix(side, self.scale, self.rim).to(x) for side in x.shape[-2:])
-        return down @ x @ across.T
+        down, across = (interpolation_matrix(side, self.scale, self.rim, x.dtype).to(x) for side in x.shape[-2:])
+        return down @ (x @ across.T)  # columns first: the smaller product, and the quicker one
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, rim={self.rim!r}"

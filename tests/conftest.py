@@ -55,3 +55,42 @@ def book_data():
         pytest.skip("BOOK_DATA names no folder with the real data sets")
     assert Path(folder).is_dir(), f"BOOK_DATA={folder} is not a folder"
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def blank(browser):
+    """An empty page, for the plain functions of a figure."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Open figures on a page from disk; nothing may be asked for, and nothing may go wrong."""
+    from browsing import page_of  # here: it imports torch, which the lines at the top must come before
+
+    contexts, wrong = [], []
+
+    def refuse(route):
+        wrong.append(f"request: {route.request.url}")
+        route.abort()
+
+    def open_(*figures, style="", **settings):
+        path = tmp_path / "page.html"
+        path.write_text(page_of(*figures, style=style), encoding="utf-8")
+        contexts.append(browser.new_context(**settings))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.route(lambda url: not url.startswith(("data:", path.as_uri())), refuse)
+        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.goto(path.as_uri())
+        if settings.get("java_script_enabled", True):
+            page.locator(".figure").nth(len(figures) - 1).wait_for(state="attached")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not wrong

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from chapters_code.aspp import ASPP
+from chapters_code.fcn import FCN
 from chapters_code.pooling import AvgPool2d, MaxPool2d
 from chapters_code.receptive_field import receptive_field
 from chapters_code.strided import BlurPool2d, StridedConv2d
+from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose
 from chapters_code.unet import UNet
 
 # What PyTorch raises when it refuses an input; anything else (AttributeError, AssertionError) is an accident.
@@ -32,6 +34,7 @@ class Layer(NamedTuple):
     in_channels: int = 3
     out_channels: int = 3
     shrink: int = 1  # H' = H / shrink
+    grow: int = 1  # H' = H · grow; a layer shrinks or grows
     rounded: str = "up"  # what becomes of the rest: "up" or "down"
     smallest: int = 1  # the smallest H and W
     any_channels: bool = False  # it works on each channel by itself, and so takes as many as come
@@ -39,12 +42,23 @@ class Layer(NamedTuple):
 
     def out_size(self, *size: int) -> tuple[int, ...]:
         rest = self.shrink - 1 if self.rounded == "up" else 0
-        return tuple((side + rest) // self.shrink for side in size)
+        return tuple((side + rest) // self.shrink * self.grow for side in size)
 
 
 def each(layer: Callable[..., nn.Module], *settings: tuple) -> tuple[Callable[[Tensor], object], ...]:
     """Build and run a layer with each of these settings."""
     return tuple(lambda x, setting=setting: layer(*setting)(x) for setting in settings)
+
+
+def settled(network: nn.Module) -> nn.Module:
+    """Take the running means and variances from noise: else, layer by layer, a deep network's numbers fade away."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0  # all of this batch, nothing of before
+    network.train()(torch.randn(4, 3, 64, 96))
+    for norm in norms:
+        norm.momentum = 0.1
+    return network
 
 
 POOLING = [(0,), (-2,), (2, 0), (2, -1), (2, 2, -1), (2, 2, 2), (2.5,), ((2, 2, 2),), (99,)]
@@ -79,6 +93,22 @@ LAYERS = [
     ),
     Layer("blur pooling, 5 × 5", lambda: BlurPool2d(5), 3, 3, 2, any_channels=True),
     Layer(
+        "bilinear transposed convolution",
+        lambda: bilinear_conv_transpose(3, 2),
+        grow=2,
+        refuses=each(bilinear_conv_transpose, (0, 2), (2.5, 2), (3, 0), (3, 1.5), (3, 2, 2), (3, 2, 0), (4, 2)),
+    ),
+    Layer("bilinear transposed convolution, depthwise", lambda: bilinear_conv_transpose(3, 3, groups=3), grow=3),
+    # Its matrices' zeros meet every pixel, so a NaN spoils all of its map; the receptive field says the same.
+    Layer(
+        "bilinear by two matrices",
+        lambda: BilinearUpsample2d(2),
+        grow=2,
+        any_channels=True,
+        refuses=each(BilinearUpsample2d, (0,), (-2,), (1.5,), (2, "mirror")),
+    ),
+    Layer("bilinear, rim repeated", lambda: BilinearUpsample2d(3, "replicate"), grow=3, any_channels=True),
+    Layer(
         "ASPP",
         lambda: ASPP(3, 4, rates=(1, 2, 5)),
         3,
@@ -99,6 +129,15 @@ LAYERS = [
     Layer("U-Net, group norm", lambda: UNet(num_classes=2, widths=(4, 6, 8), norm="group"), 3, 2),
     Layer("U-Net, no norm", lambda: UNet(num_classes=2, widths=(4, 8), norm=None), 3, 2),
     Layer("U-Net that shrinks by strides", lambda: UNet(num_classes=2, widths=(4, 8), down=StridedConv2d), 3, 2),
+    Layer(
+        "FCN",
+        lambda: settled(FCN(num_classes=4)),
+        3,
+        4,
+        refuses=each(FCN, (0,), (2.5,), (4, "vgg16"), (4, "resnet18", None, "nearest"), (4, "resnet18", __file__)),
+    ),
+    Layer("FCN, MobileNetV2", lambda: settled(FCN(4, "mobilenet_v2", upsample="depthwise")), 3, 4),
+    Layer("FCN, fixed upsampling", lambda: settled(FCN(4, "mobilenet_v2", upsample="fixed")), 3, 4),
 ]
 
 

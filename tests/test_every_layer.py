@@ -118,6 +118,13 @@ def test_a_broken_promise_is_noticed(check, fault, make):
         {one.__name__: one for one in CHECKS}[f"check_{check}"](layer)
 
 
+@pytest.mark.parametrize("scale", [1, 3])
+def test_a_layer_that_grows_by_another_factor_is_noticed(scale):
+    layer = Layer("grows", lambda: nn.Upsample(scale_factor=scale), grow=2)
+    with pytest.raises(AssertionError):
+        {one.__name__: one for one in CHECKS}["check_sizes"](layer)
+
+
 def test_a_setting_that_is_taken_is_noticed():
     layer = Layer("takes all", Faulty, shrink=2, refuses=(nn.Identity(),))
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):

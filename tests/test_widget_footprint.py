@@ -10,13 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-import test_widgets_browser as frame
+from browsing import call
 from chapters_code.dilated import count_holes, footprint
 from chapters_code.widgets.footprint import Footprint
-from chapters_code.widgets.moving import es_module
 
-# One page from disk for some figures, on which nothing may be asked for and nothing may go wrong.
-open_page = frame.open_page
 # All stacks of up to two layers, and many deeper ones, with both kernels.
 DEEP = [[random.Random(seed).randint(1, 8) for _ in range(3 + seed % 3)] for seed in range(200)]
 STACKS = [list(one) for layers in (1, 2) for one in itertools.product(range(1, 9), repeat=layers)] + DEEP
@@ -107,29 +104,14 @@ def test_the_still_picture_shows_every_pixel_that_is_touched(rates, crack, seen)
 # ---- in the browser -----------------------------------------------------------------------------
 
 
-def call(page, function, states):
-    """Call one of footprint.js's plain functions in the browser, once for each state."""
-    return page.evaluate(
-        """async ([module, name, states]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const {[name]: f} = await import(url);
-            return states.map((state) => f(state));
-        }""",
-        [es_module("footprint.js"), function, states],
-    )
-
-
-@pytest.fixture(scope="module")
-def blank(browser):
-    """A page for the plain functions."""
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
 @pytest.mark.browser
 def test_all_settings_give_pythons_numbers(blank):
-    counted = zip(STATES, call(blank, "footprint", STATES), call(blank, "count", STATES), strict=True)
+    counted = zip(
+        STATES,
+        call(blank, "footprint.js", "footprint", [[one] for one in STATES]),
+        call(blank, "footprint.js", "count", [[one] for one in STATES]),
+        strict=True,
+    )
     for state, offsets, numbers in counted:
         wanted = footprint(state["rates"], state["kernel_size"])
         side = wanted[-1] - wanted[0] + 1
@@ -144,7 +126,7 @@ def test_all_settings_give_pythons_numbers(blank):
 
 @pytest.mark.browser
 def test_what_is_said_of_the_crack_is_true(blank):
-    for state, text in zip(STATES, call(blank, "crackText", STATES), strict=True):
+    for state, text in zip(STATES, call(blank, "footprint.js", "crackText", [[one] for one in STATES]), strict=True):
         offsets = footprint(state["rates"], state["kernel_size"])
         numbers = re.search(r": (\d+) of its (\d+) pixels", text)
 
@@ -159,7 +141,7 @@ def test_what_is_said_of_the_crack_is_true(blank):
 def test_the_crack_in_words(blank):
     states = [{"rates": [2, 2, 2], "kernel_size": 3, "crack": crack} for crack in (1, -2, 0, 7)]
 
-    assert call(blank, "crackText", states) == [
+    assert call(blank, "footprint.js", "crackText", [[one] for one in states]) == [
         "The crack, 1 pixel to the right: 0 of its 13 pixels in the field are seen. It falls through the holes.",
         "The crack, 2 pixels to the left: 7 of its 13 pixels in the field are seen.",
         "The crack, through the output pixel: 7 of its 13 pixels in the field are seen.",

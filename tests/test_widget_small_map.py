@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from browsing import call
 from chapters_code.aspp import valid_taps
-from chapters_code.widgets.moving import es_module
 from chapters_code.widgets.small_map import SmallMap
 
 SIZES = [(1, 1), (1, 9), (10, 15), (20, 30), (33, 33), (40, 60), (65, 65)]
@@ -94,57 +94,6 @@ def test_the_page_names_no_other_host():
 # ---- in a browser -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def blank(browser):
-    """A page for the plain functions."""
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def open_page(browser, tmp_path):
-    """Open figures on a page from disk; nothing may be asked for, and nothing may go wrong."""
-    contexts, wrong = [], []
-
-    def open_(*figures, style="", **settings):
-        path = tmp_path / "page.html"
-        path.write_text(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Try</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<style>body {{ margin: 16px }} {style}</style>"
-            f"<main>{''.join(one.to_html() for one in figures)}</main></html>",
-            encoding="utf-8",
-        )
-        contexts.append(browser.new_context(**settings))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        page.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(path.as_uri())
-        if settings.get("java_script_enabled", True):
-            page.locator(".figure").nth(len(figures) - 1).wait_for(state="attached")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def call(page, function, cases):
-    """Call one of small_map.js's plain functions in the browser, once per case (a list of arguments)."""
-    return page.evaluate(
-        """async ([module, name, cases]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const {[name]: f} = await import(url);
-            return cases.map((one) => f(...one));
-        }""",
-        [es_module("small_map.js"), function, cases],
-    )
-
-
 def told(page):
     """What the figure says, with plain spaces."""
     return [text.replace("\u00a0", " ") for text in page.locator(".told > *").all_inner_texts()]
@@ -155,7 +104,7 @@ def test_valid_taps_are_pythons(blank):
     """The same sums on the same whole numbers, so exactly the same."""
     cases = [(*size, rate) for size, rate in itertools.product(SIZES, RATES)]
 
-    for (height, width, rate), found in zip(cases, call(blank, "validTaps", cases), strict=True):
+    for (height, width, rate), found in zip(cases, call(blank, "small_map.js", "validTaps", cases), strict=True):
         expected = valid_taps((height, width), rate)
         assert (found["mean"], found["centreOnly"]) == tuple(expected), (height, width, rate)
 
@@ -168,7 +117,9 @@ def test_the_taps_are_pythons(blank):
         for row, column in {(0, 0), (height // 2, width // 3), (height - 1, width - 1)}
     ]
 
-    for figure, found in zip(figures, call(blank, "tapsAt", [[one.state()] for one in figures]), strict=True):
+    for figure, found in zip(
+        figures, call(blank, "small_map.js", "tapsAt", [[one.state()] for one in figures]), strict=True
+    ):
         assert [tuple(tap) for tap in found] == figure.taps
 
 
@@ -176,7 +127,7 @@ def test_the_taps_are_pythons(blank):
 def test_the_stretches_say_what_each_pixel_has(blank):
     """What is drawn: along one side, one to three taps, from the first pixel to the last without a gap."""
     cases = [(size, rate) for size in (1, 2, 9, 10, 15, 65) for rate in RATES]
-    for (size, rate), found in zip(cases, call(blank, "stretches", cases), strict=True):
+    for (size, rate), found in zip(cases, call(blank, "small_map.js", "stretches", cases), strict=True):
         drawn = [taps for start, end, taps in found for _ in range(start, end)]
 
         assert drawn == [sum(0 <= at + tap < size for tap in (-rate, 0, rate)) for at in range(size)]
@@ -198,7 +149,7 @@ def test_the_stretches_say_what_each_pixel_has(blank):
     ],
 )
 def test_the_sentences_are_true(blank, settings, here, overall):
-    (found,) = call(blank, "sentences", [[SmallMap(*settings).state()]])
+    (found,) = call(blank, "small_map.js", "sentences", [[SmallMap(*settings).state()]])
     said = [text.replace("\u00a0", " ") for text in found]
 
     assert here in said[0] and overall in said[1]

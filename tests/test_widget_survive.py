@@ -7,13 +7,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from browsing import call
 from chapters_code.strided import BlurPool2d, conv2d
-from chapters_code.widgets.moving import es_module
 from chapters_code.widgets.survive import KERNELS, Survive
 from test_widgets import module_of, picture_of, words_of
-from test_widgets_browser import open_page
-
-__all__ = ["open_page"]  # a page from disk for some figures, on which nothing may go wrong
 
 SLOPES, INKS, TAPS = (
     ("straight", "slanted", "diagonal"),
@@ -134,26 +131,6 @@ def test_the_still_picture_shows_the_road_and_five_outputs():
 # ---- in the browser -----------------------------------------------------------------------------
 
 
-def call(page, function, states):
-    """Call one of survive.js's plain functions in the browser, once per state."""
-    return page.evaluate(
-        """async ([module, name, states]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const {[name]: f} = await import(url);
-            return states.map((one) => f(one));
-        }""",
-        [es_module("survive.js"), function, states],
-    )
-
-
-@pytest.fixture(scope="module")
-def blank(browser):
-    """A page for the plain functions."""
-    page = browser.new_page()
-    yield page
-    page.close()
-
-
 def shown(page):
     """Read what stands under each output: how much is left, and between which limits."""
     lefts, limits = (page.locator(f".output > {tag}").all_inner_texts() for tag in ("strong", "span"))
@@ -185,7 +162,9 @@ def test_all_settings_give_torchs_numbers(blank):
     """All roads, all outputs and all contrasts."""
     figures = [Survive(**state) for state in EVERYTHING]
 
-    roads, outputs, contrasts = (call(blank, name, EVERYTHING) for name in ("road", "shrink", "contrasts"))
+    roads, outputs, contrasts = (
+        call(blank, "survive.js", name, [[one] for one in EVERYTHING]) for name in ("road", "shrink", "contrasts")
+    )
 
     for figure, road, output, contrast in zip(figures, roads, outputs, contrasts, strict=True):
         assert road == figure.road.tolist()

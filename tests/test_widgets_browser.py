@@ -9,73 +9,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from browsing import call, page_of
 from chapters_code.shapes import pool_size
 from chapters_code.widgets import Window
-from chapters_code.widgets.moving import es_module
 
 pytestmark = pytest.mark.browser
 
 SHAPES = [(1, 4), (3, 3), (3, 8), (5, 4), (6, 8), (10, 7)]
 SETTINGS = list(itertools.product((1, 2), ("max", "average"), range(1, 6), range(1, 5), range(3)))
-
-
-def page_of(*figures, style=""):
-    """Write a page as small as it gets around some figures."""
-    body = "".join(figure.to_html() for figure in figures)
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Try</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>body {{ margin: 16px }} {style}</style><main>{body}</main></html>"
-    )
-
-
-@pytest.fixture
-def open_page(browser, tmp_path):
-    """Open figures on a page from disk; nothing may be asked for, and nothing may go wrong."""
-    contexts, wrong = [], []
-
-    def refuse(route):
-        wrong.append(f"request: {route.request.url}")
-        route.abort()
-
-    def open_(*figures, style="", **settings):
-        path = tmp_path / "page.html"
-        path.write_text(page_of(*figures, style=style), encoding="utf-8")
-        contexts.append(browser.new_context(**settings))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        page.route(lambda url: not url.startswith(("data:", path.as_uri())), refuse)
-        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.goto(path.as_uri())
-        if settings.get("java_script_enabled", True):
-            page.locator(".figure").nth(len(figures) - 1).wait_for(state="attached")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def call(page, function, cases):
-    """Call one of window.js's plain functions in the browser, once per case (a list of arguments)."""
-    return page.evaluate(
-        """async ([module, name, cases]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const {[name]: f} = await import(url);
-            return cases.map((one) => f(...one));
-        }""",
-        [es_module("window.js"), function, cases],
-    )
-
-
-@pytest.fixture(scope="module")
-def blank(browser):
-    """A page for the plain functions."""
-    page = browser.new_page()
-    yield page
-    page.close()
 
 
 def picture(shape):
@@ -109,11 +50,11 @@ def test_all_settings_give_torchs_numbers(blank, shape):
     names = ("dimensions", "operation", "kernel_size", "stride", "padding")
     states = [dict(zip(names, setting, strict=True)) | {"values": values} for setting in SETTINGS]
 
-    problems = call(blank, "problem", [[state] for state in states])
+    problems = call(blank, "window.js", "problem", [[state] for state in states])
     legal = [state for state, problem in zip(states, problems, strict=True) if problem is None]
 
     assert legal == [state for state in states if fits(shape, *(state[name] for name in (names[0], *names[2:])))]
-    for state, ours in zip(legal, call(blank, "pool", [[state] for state in legal]), strict=True):
+    for state, ours in zip(legal, call(blank, "window.js", "pool", [[state] for state in legal]), strict=True):
         expected = torch.atleast_2d(Window(**state).output)
         # A sum of 25 numbers in another order: the last bits may differ.
         assert_close(torch.tensor(ours, dtype=torch.float64), expected, rtol=0, atol=1e-12)
@@ -136,7 +77,7 @@ def test_all_settings_give_torchs_numbers(blank, shape):
 def test_the_sum_is_written_as_one_would(blank, settings, text):
     figure = Window(**settings)
 
-    assert call(blank, "sumText", [[figure.state(), figure.step]])[0].replace("\u00a0", " ") == text
+    assert call(blank, "window.js", "sumText", [[figure.state(), figure.step]])[0].replace("\u00a0", " ") == text
 
 
 def test_every_sum_comes_out_as_it_says(blank):
@@ -144,7 +85,7 @@ def test_every_sum_comes_out_as_it_says(blank):
     for operation, padding in itertools.product(("max", "average"), (0, 1)):
         figure = Window(picture((5, 6)), kernel_size=3, stride=1, padding=padding, operation=operation)
         steps = range(figure.output.numel())
-        for text in call(blank, "sumText", [[figure.state(), step] for step in steps]):
+        for text in call(blank, "window.js", "sumText", [[figure.state(), step] for step in steps]):
             terms, result = re.split("[=≈]", text)
             terms = numbers_in(terms.replace("−∞", ""))
             by_hand = max(terms) if operation == "max" else sum(terms[:-1]) / terms[-1]
@@ -154,7 +95,7 @@ def test_every_sum_comes_out_as_it_says(blank):
 def test_the_output_size_is_put_in_numbers(blank):
     side = {"name": "height", "size": 6, "kernel": 3, "stride": 2, "padding": 1}
 
-    assert call(blank, "sizeText", [[side]]) == ["output height = floor((6 + 2·1 − 3) / 2) + 1 = 3"]
+    assert call(blank, "window.js", "sizeText", [[side]]) == ["output height = floor((6 + 2·1 − 3) / 2) + 1 = 3"]
 
 
 def test_numbers_on_the_page_follow_the_keyboard(open_page):

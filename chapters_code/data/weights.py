@@ -14,7 +14,6 @@ into their names.
 """
 
 import os
-import pickle
 import warnings
 from functools import partial
 from pathlib import Path
@@ -105,7 +104,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # for damage torch.load has errors of a dozen kinds
         raise ValueError(
             f"{path} cannot be read as weights ({type(error).__name__}): it breaks off, or something else wrote it;"
             " delete it and get it again"

@@ -8,10 +8,9 @@ and a straight crack, one pixel wide, that is seen or not.
 Left out: strides, different rates for rows and columns, and how often a pixel is touched.
 """
 
-import operator
-
 import traitlets
 
+from chapters_code.checks import check_whole
 from chapters_code.dilated import footprint
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.widgets.moving import MovingFigure, es_module
@@ -87,7 +86,7 @@ class Footprint(MovingFigure):
         rates = proposal["value"]
         if not isinstance(rates, list | tuple) or not 1 <= len(rates) <= _MOST_LAYERS:
             raise ValueError(f"rates must be one to {_MOST_LAYERS} numbers, one for each layer, got rates={rates!r}")
-        return [_whole("each of rates", rate, 1, _LARGEST_RATE) for rate in rates]
+        return [check_whole("each of rates", rate, 1, _LARGEST_RATE) for rate in rates]
 
     @traitlets.validate("kernel_size")
     def _check_kernel_size(self, proposal) -> int:
@@ -97,17 +96,7 @@ class Footprint(MovingFigure):
 
     @traitlets.validate("crack")
     def _check_crack(self, proposal) -> int:
-        return _whole("crack", proposal["value"], -_FARTHEST, _FARTHEST)
-
-
-def _whole(name: str, value, least: int, most: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not least <= number <= most:
-        raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-    return number
+        return check_whole("crack", proposal["value"], -_FARTHEST, _FARTHEST)
 
 
 def _squares(columns, rows) -> str:

@@ -1,0 +1,202 @@
+"""Checks and hints of Chapter 05: stamps, sizes that come back, tents, the way back, and flat maps that stay flat."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code import transposed
+from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.shapes import conv_size, conv_transpose_size
+
+__all__ = ["EXERCISES"]
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers, half of them negative: sums of them are exact in any order."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _between(low: int, high: int) -> int:
+    return int(torch.randint(low, high + 1, ()))
+
+
+def _check_stamp(answer: Callable) -> None:
+    def trusted(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
+        return functional.conv_transpose1d(x[None, None], kernel[None, None], stride=stride, padding=padding)[0, 0]
+
+    calls = [
+        Call.of(_digits(size, dtype=dtype), _digits(taps, dtype=dtype), stride, padding)
+        for size, taps, stride, padding, dtype in product(
+            (1, 2, 3, 5), (1, 2, 3, 4), (1, 2, 3, 6), (0, 1, 2), (torch.float32, torch.float64)
+        )
+        if (size - 1) * stride + taps > 2 * padding
+    ]
+    compare(answer, trusted, calls, gradients=True, without=("conv",))
+
+
+def _there_and_back(size: int, kernel_size: int, stride: int, padding: int, extra: int = 0) -> int | None:
+    try:
+        shrunk = conv_size(size, kernel_size, stride, padding)
+        return conv_transpose_size(shrunk, kernel_size, stride, padding, extra)
+    except ValueError:
+        return None
+
+
+def _check_padding_back(answer: Callable) -> None:
+    def trusted(size: int, kernel_size: int, stride: int, padding: int) -> int:
+        return next(
+            extra for extra in range(stride) if _there_and_back(size, kernel_size, stride, padding, extra) == size
+        )
+
+    small = product((3, 4, 5, 6, 33, 34), (1, 2, 3, 4, 7), (1, 2, 3, 4), (0, 1, 3))
+    larger = [(_between(40, 900), _between(1, 20), _between(5, 40), _between(0, 9)) for _ in range(10)]
+    compare(answer, trusted, [Call.of(*one) for one in (*small, *larger) if _there_and_back(*one)])
+
+
+def _check_stamps_on(answer: Callable) -> None:
+    def trusted(place: int, size: int, kernel_size: int, stride: int) -> int:
+        near = place // stride
+        stamps = range(max(0, near - kernel_size), min(size, near + 1))
+        return sum(stamp * stride <= place < stamp * stride + kernel_size for stamp in stamps)
+
+    calls = [
+        Call.of(place, size, kernel_size, stride)
+        for size, kernel_size, stride in product((1, 2, 4), (1, 2, 3, 5, 6), (1, 2, 3, 4))
+        for place in range((size - 1) * stride + kernel_size)
+    ]
+    for stride, kernel_size in ((2, 3), (3, 8), (32, 64), (5, 3)):
+        end = 999_999 * stride + kernel_size
+        calls += [Call.of(place, 1_000_000, kernel_size, stride) for place in (_between(0, end - 1), 1, end - 1)]
+    closed = (transposed.overlap_count, transposed.conv_transpose2d_loops)
+    compare(answer, trusted, calls, without=("conv",), closed=closed)
+
+
+def _check_tent(answer: Callable) -> None:
+    def trusted(taps: int) -> Tensor:
+        return transposed.bilinear_kernel(1, 1, (1, taps))[0, 0, 0]
+
+    sides = (*range(1, 10), _between(10, 70), 64, 63)
+    compare(answer, trusted, [Call.of(taps) for taps in sides], closed=(transposed.bilinear_kernel,))
+
+
+def _check_input_gradient(answer: Callable) -> None:
+    def trusted(gradient: Tensor, weight: Tensor, size: tuple[int, int], stride: int, padding: int) -> Tensor:
+        x = gradient.new_zeros(len(gradient), weight.shape[1], *size, requires_grad=True)
+        return torch.autograd.grad(functional.conv2d(x, weight, None, stride, padding), x, gradient)[0]
+
+    calls = []
+    for size, side, stride, padding in product(((3, 5), (6, 4), (7, 8)), (1, 2, 3), (1, 2, 3), (0, 1)):
+        for (out_channels, channels), dtype in (((1, 1), torch.float32), ((3, 2), torch.float64)):
+            gradient = _digits(2, out_channels, *conv_size(size, side, stride, padding), dtype=dtype)
+            weight = _digits(out_channels, channels, side, side, dtype=dtype)
+            calls.append(Call.of(gradient, weight, size, stride, padding))
+    compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
+
+
+def _check_shuffle_weight(answer: Callable) -> None:
+    def trusted(channels: int, block: int) -> Tensor:
+        weight = torch.zeros(channels * block**2, channels, block, block)
+        for channel, i, j in product(range(channels), range(block), range(block)):
+            weight[(channel * block + i) * block + j, channel, i, j] = 1
+        return weight
+
+    calls = [Call.of(*one) for one in (*product((1, 2, 3), (1, 2, 3)), (_between(4, 7), _between(2, 4)))]
+    compare(answer, trusted, calls)
+
+
+def _check_balance(answer: Callable) -> None:
+    def trusted(weight: Tensor, stride: int) -> Tensor:
+        balanced = weight.clone()
+        for channel, i, j in product(range(weight.shape[1]), range(stride), range(stride)):
+            taps = weight[:, channel, i::stride, j::stride]
+            balanced[:, channel, i::stride, j::stride] = taps / taps.sum()
+        return balanced
+
+    calls = [
+        Call.of(torch.randint(1, 10, (*channels, *taps)).to(dtype), stride)
+        for channels, taps, stride, dtype in product(
+            ((1, 1), (2, 1), (1, 3), (3, 2)), ((3, 3), (3, 4), (5, 3)), (1, 2, 3), (torch.float32, torch.float64)
+        )
+    ]
+    compare(answer, trusted, calls)
+
+
+EXERCISES = (
+    Exercise(
+        "5.1",
+        "stamp",
+        _check_stamp,
+        (
+            "Make the canvas as large as it is before anything is cut off, and paint all stamps first.",
+            "Stamp number i covers k pixels from i · stride on. And the canvas should have the dtype of x.",
+            "Cut at the end: from number `padding` up to, but not including, number length − padding. With a padding of"
+            " 0, a slice that ends at −padding is empty.",
+        ),
+    ),
+    Exercise(
+        "5.2",
+        "padding_back",
+        _check_padding_back,
+        (
+            "Try it with small numbers: which sizes shrink to 5? By how much do they differ from the smallest of them?",
+            "The windows of the convolution need not end where the padded picture ends. What is left over is lost.",
+            "size + 2 · padding − kernel_size is how far a window can travel; it moves in steps of stride.",
+        ),
+    ),
+    Exercise(
+        "5.3",
+        "stamps_on",
+        _check_stamps_on,
+        (
+            "Stamp i covers kernel_size pixels, from i · stride on. For which i is `place` among them?",
+            "The last stamp that starts early enough is place // stride, if there are that many stamps.",
+            "The first one that reaches far enough is (place − kernel_size) // stride + 1, if that is not negative."
+            " With a large stride it may come after the last one: then there is none.",
+        ),
+    ),
+    Exercise(
+        "5.4",
+        "tent",
+        _check_tent,
+        (
+            "Where is the middle: for 3 taps, numbered from 0? And for 4?",
+            "The middle is at (taps − 1) / 2 for both. How far from it does the tent reach the ground?",
+            "It falls by 1 over (taps + 1) // 2 pixels. So: 1 minus the distance from the middle, divided by that.",
+        ),
+    ),
+    Exercise(
+        "5.5",
+        "input_gradient",
+        _check_input_gradient,
+        (
+            "The weights, the stride and the padding are those of the convolution. What is missing is the size.",
+            "Without output_padding, how many rows come back? The stride may have left some over.",
+            "For each side, what is left over is the remainder of (side + 2 · padding − kernel) divided by the stride.",
+        ),
+    ),
+    Exercise(
+        "5.6",
+        "shuffle_weight",
+        _check_shuffle_weight,
+        (
+            "With a stride as large as the kernel the stamps lie side by side. What does one channel's stamp paint?",
+            "One pixel of the block, in one channel of the output. Which one? Look at a small pixel_shuffle.",
+            "What a linear layer does to a single 1 among zeros shows its weights. You may use pixel_shuffle.",
+        ),
+    ),
+    Exercise(
+        "5.7",
+        "balance",
+        _check_balance,
+        (
+            "By which number must the taps of one phase be divided, so that they add up to 1?",
+            "phase_sums gives these numbers, (C', stride, stride). The tap in row i, column j has the phase"
+            " (i % stride, j % stride).",
+            "Go through the phases: weight[:, :, i::stride, j::stride] are their taps. Or index the sums by all rows"
+            " and columns modulo the stride, at once.",
+        ),
+    ),
+)
