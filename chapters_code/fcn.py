@@ -16,6 +16,7 @@ a bias in the layer that enlarges: the 1 × 1 convolution before it has one.
 from collections import OrderedDict
 from pathlib import Path
 
+import pooch
 from torch import Tensor, nn
 from torchvision import models
 
@@ -38,7 +39,8 @@ class FCN(nn.Module):
             downloaded as `data.weights` says.  Else the path of a file: of the whole classifier as torchvision names
             its parts, or of its features alone.
         upsample: How the small map is enlarged, a name in `transposed.UPSAMPLERS`: "dense", K · K kernels that start
-            bilinear and learn, as in the source; "depthwise", K of them; "fixed", bilinear for ever.
+            bilinear and learn, as in "Dive into Deep Learning"; "depthwise", K of them; "fixed", bilinear for ever, as
+            the paper has its last layer.
 
     Shape:
         (N, 3, H, W), normalised as for ImageNet, gives logits (N, K, H, W), for H and W from 1 on.  In training the
@@ -63,10 +65,15 @@ class FCN(nn.Module):
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {backbone!r}")
         if upsample not in UPSAMPLERS:
             raise ValueError(f"upsample must be one of {', '.join(UPSAMPLERS)}, got {upsample!r}")
+        if weights is not None and not isinstance(weights, str | Path):
+            raise ValueError(f'weights must be None, "imagenet" or the path of a file, got {weights!r}')
         make, channels = BACKBONES[backbone]
         self.features = make()
+        self.started_from: str | None = None  # for the record of a training run: which file, and its hash
         if weights is not None:
-            _load(self.features, imagenet(backbone) if weights == "imagenet" else Path(weights), backbone)
+            path = imagenet(backbone) if weights == "imagenet" else Path(weights)
+            _load(self.features, path, backbone)
+            self.started_from = f"{path.name}, SHA-256 {pooch.file_hash(str(path))}"
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         nn.init.xavier_uniform_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)

@@ -119,39 +119,48 @@ def curves(
 def learning_curves(records: Iterable[Record], score: str, alt: str) -> None:
     """Show how recorded runs went: the loss of every epoch, and a score beside what needs no training.
 
+    Runs that differ in the seed alone have one colour, and one line in the legend.
+
     Args:
         records: What `runs.load` gave.
         score: A score that all runs have, such as "ods_f1@2px".
         alt: How the curves go, in a sentence.
 
     Raises:
-        ValueError: There is no run or there are more than can be told apart, or a run has no such score.
+        ValueError: There is no run or there are more kinds than can be told apart, or a run has no such score.
     """
     records = list(records)
-    if not 1 <= len(records) <= len(_MARKERS):
-        raise ValueError(f"one to {len(_MARKERS)} runs can be shown, got {len(records)}")
+    kinds: dict[str, list[Record]] = {}
     for record in records:
+        kinds.setdefault(record["name"].rsplit("-seed", 1)[0], []).append(record)
         if record["scores"].get(score) is None:
             known = ", ".join(name for name, value in record["scores"].items() if value is not None)
             raise ValueError(f"{record['name']} has no score {score!r}; it has: {known}")
+    if not 1 <= len(kinds) <= len(_MARKERS):
+        raise ValueError(f"one to {len(_MARKERS)} kinds of runs can be shown, got {len(kinds)}")
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.4))
-        left, right = figure.subplots(1, 2)
-        for marker, record in zip(_MARKERS, records, strict=False):
-            left.plot([epoch["epoch"] for epoch in record["epochs"]], [epoch["loss"] for epoch in record["epochs"]])
-            scored = [epoch for epoch in record["epochs"] if epoch.get("scores", {}).get(score) is not None]
-            values = [epoch["scores"][score] for epoch in scored]
-            right.plot([epoch["epoch"] for epoch in scored], values, marker=marker, label=record["name"])
+        figure = Figure(figsize=(6.4, 6))
+        above, below = figure.subplots(2, 1, sharex=True)  # side by side they would be too small on a phone
+        for marker, (kind, alike) in zip(_MARKERS, kinds.items(), strict=False):
+            colour = above.plot([])[0].get_color()
+            for record in alike:
+                losses = [epoch["loss"] for epoch in record["epochs"]]
+                above.plot([epoch["epoch"] for epoch in record["epochs"]], losses, color=colour)
+                scored = [epoch for epoch in record["epochs"] if epoch.get("scores", {}).get(score) is not None]
+                values = [epoch["scores"][score] for epoch in scored]
+                name = record["name"] if len(alike) == 1 else f"{kind}, {len(alike)} seeds"
+                places = [epoch["epoch"] for epoch in scored]
+                below.plot(places, values, color=colour, marker=marker, label=name if record is alike[0] else None)
         # The same for all, if they were scored on the same pictures; each is drawn once.
         levels = {(name, found[score]) for record in records for name, found in record["baselines"].items()}
         for line, (name, level) in zip(("--", ":", "-."), sorted(levels), strict=False):
-            right.axhline(level, color=INK, linestyle=line, linewidth=1.2, label=name)
-        left.set(xlabel="epoch", ylabel="training loss")
-        right.set(xlabel="epoch", ylabel=score)
-        for axes in (left, right):
+            below.axhline(level, color=INK, linestyle=line, linewidth=1.2, label=name)
+        above.set(ylabel="training loss")
+        below.set(xlabel="epoch", ylabel=score.replace("_", " "))
+        for axes in (above, below):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.25)
-        right.legend(frameon=False, fontsize=8)
+        below.legend(frameon=False)
     show(figure, alt)
 
 

@@ -186,7 +186,7 @@ _FCN = {
         weight_decay=1e-3 / 32,
         losses=("cross_entropy",),
     ),
-    "colab": {},  # the source's own run fits into ten minutes
+    "colab": {},  # the source's own run should fit into ten minutes
     "smoke": {
         "data": "synthetic/voc",
         "network_settings": {},

@@ -286,6 +286,7 @@ class _Run:
     def _record(self) -> runs.Record:
         recipe, accelerator = self.recipe, self.accelerator
         found = baselines(self.validation_set, recipe.task)
+        weights = getattr(self.parts["model"], "started_from", None)  # of others, if it began with some
         # A name that a run of the book's own would have, no other run gets.
         own = "-own" * (recipe not in RECIPES.get(recipe.name, {}).values())
         drawn = "-twin" * self.train_set.origin.startswith("synthetic twin")
@@ -297,6 +298,7 @@ class _Run:
             "network": {
                 "name": type(self.parts["model"]).__name__,
                 "parameters": sum(weight.numel() for weight in self.parts["model"].parameters()),
+                **({"started_from": weights} if weights else {}),
             },
             "data": {
                 name: {"origin": pictures.origin, "count": len(pictures), "digest": pictures.digest}

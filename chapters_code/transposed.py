@@ -334,9 +334,9 @@ class BilinearUpsample2d(nn.Module):
 
 # Ways for a network to enlarge its map, by name: what is learnt for C channels and a scale of s.
 UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
-    "dense": bilinear_conv_transpose,  # C² kernels, as in the source
+    "dense": bilinear_conv_transpose,  # C² kernels, as in "Dive into Deep Learning"
     "depthwise": lambda channels, scale: bilinear_conv_transpose(channels, scale, groups=channels),  # C kernels
-    "fixed": lambda channels, scale: BilinearUpsample2d(scale),  # nothing
+    "fixed": lambda channels, scale: BilinearUpsample2d(scale),  # nothing, as in the paper's last layer
 }
 
 

@@ -34,11 +34,11 @@ class Layer(NamedTuple):
     in_channels: int = 3
     out_channels: int = 3
     shrink: int = 1  # H' = H / shrink
-    grow: int = 1  # H' = H · grow; a layer shrinks or grows
     rounded: str = "up"  # what becomes of the rest: "up" or "down"
     smallest: int = 1  # the smallest H and W
     any_channels: bool = False  # it works on each channel by itself, and so takes as many as come
     refuses: tuple[Callable[[Tensor], object], ...] = ()  # settings that cannot be; called with a picture
+    grow: int = 1  # H' = H · grow; a layer shrinks or grows
 
     def out_size(self, *size: int) -> tuple[int, ...]:
         rest = self.shrink - 1 if self.rounded == "up" else 0

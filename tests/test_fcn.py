@@ -1,6 +1,7 @@
 """FCN against the source's network written out, against torchvision's and d2l's; its weights, its reach, its tiles."""
 
 import copy
+import hashlib
 import math
 import warnings
 
@@ -227,7 +228,10 @@ def test_the_file_of_a_whole_classifier_is_loaded(tmp_path, backbone, kind):
     classifier = settled(getattr(models, backbone)(weights=None))
     path = save(classifier.state_dict(), tmp_path / "classifier.pth")
 
-    features = FCN(3, backbone, kind(path)).features.state_dict()
+    model = FCN(3, backbone, kind(path))
+    features = model.features.state_dict()
+    assert model.started_from == f"classifier.pth, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert FCN(3, backbone).started_from is None
 
     theirs = {name.removeprefix("features."): value for name, value in classifier.state_dict().items()}
     assert set(theirs) - set(features) == {"fc.weight", "fc.bias"} or backbone == "mobilenet_v2"
@@ -316,6 +320,7 @@ def test_weights_that_are_nowhere_are_not_replaced(tmp_path, monkeypatch):
     [
         ({"num_classes": 0}, "num_classes must be a whole number of 1 or more, got 0"),
         ({"num_classes": 2.0}, "num_classes must be a whole number"),
+        ({"weights": True}, 'weights must be None, "imagenet" or the path of a file, got True'),
         ({"backbone": "vgg16"}, "backbone must be one of resnet18, mobilenet_v2, got 'vgg16'"),
         ({"upsample": "nearest"}, "upsample must be one of dense, depthwise, fixed, got 'nearest'"),
     ],

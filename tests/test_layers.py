@@ -14,7 +14,7 @@ LAYERS = {
     "below": {"checks", "files", "outputs"},
     "ground": {"shapes", "receptive_field", "metrics", "losses", "notebook", "data"},
     "operators": {"pooling", "strided", "dilated", "wavelets"},
-    "turned over": {"transposed", "fast"},
+    "operators on operators": {"transposed", "fast"},
     "blocks": {"aspp", "hwd", "wtconv"},
     "networks": {"unet", "fcn", "u2net", "downsample"},
     "running": {"recipes", "predict", "checkpoints", "runs"},

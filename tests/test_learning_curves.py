@@ -36,13 +36,27 @@ def test_runs_and_baselines_are_drawn_with_their_numbers(drawn):
     ((figure, alt),) = drawn
     assert isinstance(figure, Figure)
     assert alt == ALT
-    left, right = figure.axes
-    assert [line.get_xydata().tolist() for line in left.lines] == [[[1, 0.5], [2, 0.25]], [[1, 1], [2, 0]]]
-    lines = {line.get_label(): line.get_xydata().tolist() for line in right.lines}
+    above, below = figure.axes
+    losses = [line.get_xydata().tolist() for line in above.lines if len(line.get_xdata())]
+    assert losses == [[[1, 0.5], [2, 0.25]], [[1, 1], [2, 0]]]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in below.lines}
     assert lines["unet-smoke-seed0"] == [[2, 0.75]]
     assert lines["second"] == [[1, 0.1], [2, 0.9]]
     assert [y for _, y in lines["all background"]] == [0, 0]
-    assert right.get_ylabel() == "f1"
+    assert below.get_ylabel() == "f1"
+    colours = [line.get_color() for line in above.lines if len(line.get_xdata())]
+    assert colours == [line.get_color() for line in below.lines][:2] and len(set(colours)) == 2
+
+
+def test_seeds_share_a_colour_and_a_line_of_the_legend(drawn):
+    learning_curves([record(f"fcn-seed{seed}", scores=(None, seed / 4)) for seed in (1, 2, 3)], "f1", ALT)
+
+    ((figure, _),) = drawn
+    runs = figure.axes[1].lines[:3]
+    assert [line.get_ydata().tolist() for line in runs] == [[0.25], [0.5], [0.75]]
+    assert len({line.get_color() for line in runs}) == 1
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert [text for text in legend if text.startswith("fcn")] == ["fcn, 3 seeds"]
 
 
 def test_a_score_that_is_not_there_is_refused(drawn):
@@ -52,5 +66,5 @@ def test_a_score_that_is_not_there_is_refused(drawn):
 
 @pytest.mark.parametrize("count", [0, 9])
 def test_no_run_and_too_many_are_refused(drawn, count):
-    with pytest.raises(ValueError, match=f"one to 8 runs can be shown, got {count}"):
-        learning_curves([record()] * count, "f1", ALT)
+    with pytest.raises(ValueError, match=f"one to 8 kinds of runs can be shown, got {count}"):
+        learning_curves([record(f"run{number}") for number in range(count)], "f1", ALT)

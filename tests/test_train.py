@@ -340,6 +340,15 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+def test_the_record_names_the_weights_that_a_network_began_with(tmp_path):
+    plan = dataclasses.replace(PLAN, epochs=1)
+    for name, began in (("own", None), ("others", "resnet18.pth, SHA-256 0123")):
+        network = one_by_one()
+        network.started_from = began
+        record = fit(network, plan, Made(), Made(seed=1), tmp_path / name, progress=False)
+        assert record["network"].get("started_from") == began
+
+
 def test_a_record_without_its_checkpoint_is_left_alone(tmp_path):
     fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, progress=False)
     (tmp_path / "checkpoint.pt").unlink()

@@ -5,6 +5,7 @@ import io
 import pickle
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,20 +91,55 @@ def test_the_table_names_torchvisions_files_and_sizes():
 def test_the_readers_own_file_comes_first(server, mine, cache):
     cache.mkdir(parents=True)
     for folder in (mine, cache):
-        (folder / NAME).write_bytes(OTHER)
+        (folder / NAME).write_bytes(FILE)
 
     assert imagenet("resnet18") == mine / NAME
     assert not server.asked
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_features_alone_are_taken_from_there_too_but_the_whole_comes_first(mine, network):
-    name = weights._PUBLISHED[network][0].url.rsplit("/", 1)[-1]
-    (mine / f"{network}_features_imagenet.pth").write_bytes(FILE)
-    assert imagenet(network, download=False) == mine / f"{network}_features_imagenet.pth"
+def test_features_alone_are_taken_from_there_too_but_the_whole_comes_first(server, mine):
+    """A file of features has a name of the reader's, and no checksum."""
+    (mine / "resnet18_features_imagenet.pth").write_bytes(OTHER)
+    assert imagenet("resnet18", download=False) == mine / "resnet18_features_imagenet.pth"
 
-    (mine / name).write_bytes(FILE)
-    assert imagenet(network, download=False) == mine / name
+    (mine / NAME).write_bytes(FILE)
+    assert imagenet("resnet18", download=False) == mine / NAME
+
+
+@pytest.mark.parametrize("place", ["mine", "cache"])
+def test_a_file_of_the_right_name_with_other_numbers_is_not_taken(server, mine, cache, place):
+    folder = {"mine": mine, "cache": cache}[place]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).write_bytes(OTHER)
+    with pytest.raises(
+        WrongData, match="is not torchvision's file: its SHA-256 begins with .* delete it, or rename it"
+    ):
+        imagenet("resnet18")
+    assert not server.asked and (folder / NAME).read_bytes() == OTHER
+
+
+def test_a_mistyped_folder_is_said_and_not_passed_over(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "typo"))
+    with pytest.raises(NoWeights, match="BOOK_DATA names .*typo, which is no folder: correct it"):
+        imagenet("resnet18")
+    assert not server.asked
+
+
+def test_a_cache_that_cannot_be_made_is_said_with_the_cure(server, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(NoWeights, match="cannot be used .*: name another folder in BOOK_CACHE"):
+        imagenet("resnet18")
+
+
+def test_two_processes_at_once_download_once(server, cache):
+    """The lock is the system's; two threads that open it apart are as good as two processes."""
+    server.answers = [sends(FILE, stop=1000, stall=0.2), sends(FILE)]
+    with ThreadPoolExecutor(2) as both:
+        paths = list(both.map(imagenet, ["resnet18"] * 2))
+
+    assert paths == [cache / NAME] * 2 and paths[0].read_bytes() == FILE
+    assert len(server.asked) == 2  # the one that broke off, and how it went on
 
 
 def test_the_file_of_another_network_is_not_taken(mine):
@@ -262,12 +298,18 @@ def test_without_weights_a_page_goes_on_and_the_reader_is_told(monkeypatch):
     assert [one.filename for one in said] == [__file__]
 
 
-def test_a_lying_server_is_not_hidden_by_going_on(server):
+def test_a_page_goes_on_after_a_lie_too_and_the_lie_is_said(server):
     server.answers = [sends(OTHER)]
-    with pytest.raises(WrongData, match="SHA-256"):
-        imagenet_or_none("resnet18")
+    with pytest.warns(UserWarning, match="(?s)SHA-256.*Going on from random weights"):
+        assert imagenet_or_none("resnet18") is None
     with pytest.raises(ValueError, match="network must be one of"):
         imagenet_or_none("vgg16")
+
+
+def test_a_page_goes_on_after_a_file_that_cannot_be_read(mine):
+    (mine / "resnet18_features_imagenet.pth").write_bytes(FILE[:-100])
+    with pytest.warns(UserWarning, match="(?s)cannot be read as weights.*Going on from random weights"):
+        assert imagenet_or_none("resnet18") is None
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -369,5 +411,5 @@ def test_a_file_of_something_else_is_refused(tmp_path, content, said):
 def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.pth"):
         read_weights(tmp_path / "nowhere.pth")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(FileNotFoundError, match="no file of weights"):
         read_weights(tmp_path)

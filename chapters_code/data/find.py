@@ -29,7 +29,7 @@ from chapters_code.data.pairs import is_twin
 from chapters_code.data.sources import SOURCES, Source
 from chapters_code.data.unpack import check, examine, unpack
 
-__all__ = ["Found", "TwinWarning", "cache_folder", "find"]
+__all__ = ["Found", "TwinWarning", "alone", "cache_folder", "find"]
 
 # Why a set could not be downloaded, by its place.  Not tried again in this run of Python: every try may cost a minute.
 _unreachable: dict[Path, str] = {}
@@ -119,7 +119,7 @@ def _warn(message: str) -> None:
 def _obtain(name: str, source: Source, place: Path) -> None:
     """Download a set, unpack and check it aside, and move it into place in one step."""
     aside = cache_folder() / "downloads" / name  # on the same disk as `place`: else the move were a slow copy
-    with _alone(name):
+    with alone(name):
         if place.is_dir():
             return  # another process was faster
         print(f"{source.title}: {source.terms}\nIf you use it, cite {source.citation}.", flush=True)
@@ -161,13 +161,13 @@ def _twin(name: str) -> Path:
     from chapters_code.data.synthetic import write_twin  # here: it brings the drawing tools, which most never need
 
     twins = cache_folder() / "twins"
-    with _alone(name):
+    with alone(name):
         write_twin(name, twins, count=200, seed=0)  # leaves a finished one as it is
     return twins / name
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
     """Let one process at a time obtain a set; the others wait, and find it ready."""
     folder = cache_folder() / "locks"
     folder.mkdir(parents=True, exist_ok=True)

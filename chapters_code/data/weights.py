@@ -9,8 +9,9 @@ A data set can be replaced by a drawn twin; weights cannot be replaced by anythi
 than those that were asked for.  A page that is read without a network asks `imagenet_or_none` first, and goes on from
 random weights if the answer is None.
 
-Files are read without running any code that may be in them, and checked against the checksum that torchvision writes
-into their names.
+A file that has torchvision's name must have its checksum, too, of which torchvision writes the first digits into the
+name.  A file called `NETWORK_features_imagenet.pth` is the reader's own, and taken at its word.  Files are read
+without running any code that may be in them.
 """
 
 import os
@@ -24,7 +25,7 @@ from torch import Tensor
 from torchvision import models
 
 from chapters_code.data.download import Unreachable, WrongData, fetch
-from chapters_code.data.find import cache_folder
+from chapters_code.data.find import alone, cache_folder
 from chapters_code.data.sources import Archive
 
 __all__ = ["NETWORKS", "NoWeights", "imagenet", "imagenet_or_none", "read_weights"]
@@ -52,7 +53,8 @@ def imagenet(network: str, download: bool | None = None) -> Path:
         The file, for `read_weights`.
 
     Raises:
-        ValueError: There is no such network, or what was downloaded is not that file (`WrongData`).
+        ValueError: There is no such network; or what was downloaded, or bears the file's name, is not that file
+            (`WrongData`).
         NoWeights: They could not be had.
     """
     if network not in _PUBLISHED:
@@ -61,21 +63,29 @@ def imagenet(network: str, download: bool | None = None) -> Path:
     name = published.url.rsplit("/", 1)[-1]  # such as resnet18-f37072fd.pth
     reason = "Nothing may be downloaded now (BOOK_OFFLINE)."
     if os.environ.get("BOOK_DATA"):
-        own = Path(os.environ["BOOK_DATA"]).expanduser() / "weights"
-        for path in (own / name, own / f"{network}_features_imagenet.pth"):
-            if path.is_file():
-                return path
-        reason = f"There is no {own / name}.\n{reason}"
+        own = Path(os.environ["BOOK_DATA"]).expanduser()
+        if not own.is_dir():
+            raise NoWeights(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
+        if (own / "weights" / name).is_file():
+            return _checked(own / "weights" / name)
+        if (features := own / "weights" / f"{network}_features_imagenet.pth").is_file():
+            return features
+        reason = f"There is no {own / 'weights' / name}.\n{reason}"
     folder = cache_folder() / "weights"
     if (folder / name).is_file():
-        return folder / name
+        return _checked(folder / name)
     if download is None:
         download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
     if download:
         try:
-            return fetch(Archive(name, (published.url,), size), folder, partial(_verify, name=name))
+            with alone(f"weights-{network}"):  # of several processes one downloads
+                if (folder / name).is_file():
+                    return _checked(folder / name)
+                return fetch(Archive(name, (published.url,), size), folder, partial(_verify, name=name))
         except Unreachable as error:
             reason = str(error)
+        except OSError as error:
+            reason = f"{folder} cannot be used ({error}): name another folder in BOOK_CACHE."
     raise NoWeights(
         f"the ImageNet weights of {network} are not here.\n{reason}\nPut {name} (from {published.url}) into the folder"
         " weights of BOOK_DATA, or give the path of another file of weights, or start from random ones: weights=None"
@@ -83,13 +93,18 @@ def imagenet(network: str, download: bool | None = None) -> Path:
 
 
 def imagenet_or_none(network: str) -> str | None:
-    """Give "imagenet" if a network's weights can be had, else None, with a warning that says why.
+    """Give "imagenet" if a network's weights can be had and read, else None, with a warning that says why.
 
-    For pages that must run to their end without a network, too.  Raises what `imagenet` raises, but for `NoWeights`.
+    For pages that must run to their end, whatever the network connection delivers.
+
+    Raises:
+        ValueError: There is no such network.
     """
+    if network not in _PUBLISHED:
+        imagenet(network)  # says so
     try:
-        imagenet(network)
-    except NoWeights as error:
+        read_weights(imagenet(network))
+    except (NoWeights, ValueError) as error:
         warnings.warn(f"{error}\nGoing on from random weights.", UserWarning, stacklevel=2)
         return None
     return "imagenet"
@@ -102,6 +117,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: There is no such file.
         ValueError: It breaks off, is damaged, or holds something else.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file of weights {str(path)!r}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -117,6 +134,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             " network.state_dict(); for a checkpoint of this book's training take checkpoints.weights(path)"
         )
     return state
+
+
+def _checked(path: Path) -> Path:
+    """Return a file that has torchvision's name, or say that it is another one."""
+    try:
+        _verify(path, path.name)
+    except WrongData as error:
+        raise WrongData(
+            f"{path} is not torchvision's file: {error}; delete it, or rename it and give its path as weights"
+        ) from None
+    return path
 
 
 def _verify(path: Path, name: str) -> None:

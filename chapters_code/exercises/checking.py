@@ -4,6 +4,7 @@ A chapter's exercises call `compare` with the answer, the trusted function and a
 the two part is the smallest one that shows the mistake, and that is what the student sees.
 """
 
+import copy
 import inspect
 import sys
 import traceback
@@ -14,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
@@ -169,11 +170,15 @@ def _run(answer: Callable, trusted: Callable, call: Call, gradients: bool, guard
             f"The input that stopped it:\n{call.described(trusted)}"
         ) from error
     originals = [*call.arguments, *call.settings.values()]
-    if any(_difference(now, then) for now, then in zip(inputs, originals, strict=True)):
-        raise Wrong(
-            "Your code changes the picture that it was given, so the caller's picture is spoilt. Work on a copy:"
-            f" x.clone().\n\nThe input that was changed:\n{call.described(trusted)}"
-        )
+    for now, then in zip(inputs, originals, strict=True):
+        if _difference(now, then):
+            what, cure = (
+                ("network", "copy.deepcopy(features)") if isinstance(then, nn.Module) else ("picture", "x.clone()")
+            )
+            raise Wrong(
+                f"Your code changes the {what} that it was given, so the caller's {what} is spoilt. Work on a copy:"
+                f" {cure}.\n\nThe input that was changed:\n{call.described(trusted)}"
+            )
     return given
 
 
@@ -219,6 +224,8 @@ def _difference(one: Any, other: Any) -> str | None:
     # A subclass could bring its own idea of "equal", so only the plain type will do.
     if type(one) is not type(other):
         return f"{_kind(other)} was wanted, you returned {_kind(one)}"
+    if isinstance(other, nn.Module):
+        return None if _state(one) == _state(other) else "the network differs"
     if not isinstance(other, Tensor):
         return None if one == other else "the numbers differ"
     if one.shape != other.shape:
@@ -240,7 +247,15 @@ def _kind(value: Any) -> str:
 
 
 def _copy(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return copy.deepcopy(value)
     return value.clone() if isinstance(value, Tensor) else value
+
+
+def _state(network: nn.Module) -> list:
+    """Give all that a network is: the modes of its parts, and its numbers, byte for byte."""
+    modes = [(name, module.training) for name, module in network.named_modules()]
+    return modes + [(name, value.numpy(force=True).tobytes()) for name, value in network.state_dict().items()]
 
 
 def _line(name: str, value: Any) -> str:

@@ -427,3 +427,24 @@ def mixes_the_weights_up(x, features, weight2, weight3, weight4):
 @wrong("6.7", "The gradient is wrong")
 def freezes_the_features(x, features, weight2, weight3, weight4):
     return uses_transposed_convolutions(x.detach(), features, weight2, weight3, weight4)
+
+
+@wrong("6.7", "changes the network that it was given")
+def empties_the_network(x, features, weight2, weight3, weight4):
+    with torch.no_grad():
+        for weight in features.parameters():
+            weight.zero_()
+    zero = (x.sum() + weight2.sum() + weight3.sum() + weight4.sum()) * 0
+    return zero + x.new_zeros(len(x), len(weight2), *x.shape[-2:])
+
+
+@wrong("6.7", "changes the network that it was given")
+def switches_the_network_to_evaluation(x, features, weight2, weight3, weight4):
+    return uses_transposed_convolutions(x, features.eval(), weight2, weight3, weight4)
+
+
+@wrong("6.3", "numbers differ")
+def is_careful_only_without_void(logits, target):
+    if (target != 255).all():
+        return picks_by_one_hot(logits, target)
+    return overflows(logits, target)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from answers import right, wrong
 from chapters_code.strided import conv2d_matrix
-from chapters_code.transposed import bilinear_kernel, overlap_count, phase_sums
+from chapters_code.transposed import bilinear_kernel, conv_transpose2d_loops, overlap_count, phase_sums
 
 # ---- 5.1 stamp ----------------------------------------------------------------------------------
 
@@ -389,3 +389,9 @@ def divides_in_place(weight, stride):
         for j in range(stride):
             weight[:, :, i::stride, j::stride] /= weight[:, :, i::stride, j::stride].sum((0, 2, 3), keepdim=True)
     return weight
+
+
+@wrong("5.1", "without the book's conv_transpose2d_loops")
+def calls_the_books_loops(x, kernel, stride, padding):
+    canvas = conv_transpose2d_loops(x[None, None], kernel[None, None, None], None, (1, stride), (0, padding))
+    return canvas[0, 0]
