@@ -18,7 +18,7 @@ def logits(output: Any) -> Tensor:
         ValueError: It is something else.
 
     Example:
-        >>> logits({"out": torch.zeros(1, 21, 4, 6), "aux": torch.zeros(1, 21, 4, 6)}).shape
+        >>> logits([Tensor(1, 21, 4, 6), Tensor(1, 21, 8, 12)]).shape
         torch.Size([1, 21, 4, 6])
     """
     chosen = output

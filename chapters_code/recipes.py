@@ -38,6 +38,7 @@ from chapters_code.data import (
 )
 from chapters_code.data.loading import Preloaded
 from chapters_code.data.pairs import Segmentation
+from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.losses import LOSSES
 
 __all__ = ["RECIPES", "TIERS", "Recipe", "build_network", "datasets", "recipe", "ready"]
@@ -306,9 +307,18 @@ def build_network(recipe: Recipe, seed: int = 0) -> nn.Module:
         )
     module, name = recipe.network.split(".")
     make: Callable[..., nn.Module] = getattr(importlib.import_module(f"chapters_code.{module}"), name)
+    settings = dict(recipe.network_settings)
+    if "down" in settings:  # a recipe is text, so it names the layer that shrinks
+        settings["down"] = _downsampler(settings["down"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make(**recipe.network_settings)
+        return make(**settings)
+
+
+def _downsampler(name: str) -> Callable[[int, int], nn.Module]:
+    if name not in DOWNSAMPLERS:
+        raise ValueError(f"down must be one of {', '.join(DOWNSAMPLERS)}, got {name!r}")
+    return DOWNSAMPLERS[name]
 
 
 # ---- the data of a recipe ---------------------------------------------------------------------------

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from chapters_code.aspp import ASPP
+from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.fcn import FCN
+from chapters_code.hwd import HWDownsampling
 from chapters_code.pooling import AvgPool2d, MaxPool2d
 from chapters_code.receptive_field import receptive_field
 from chapters_code.strided import BlurPool2d, StridedConv2d
 from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose
 from chapters_code.unet import UNet
+from chapters_code.wtconv import WTConv2d
 
 # What PyTorch raises when it refuses an input; anything else (AttributeError, AssertionError) is an accident.
 REFUSAL = (ValueError, RuntimeError, TypeError)
@@ -138,6 +141,29 @@ LAYERS = [
     ),
     Layer("FCN, MobileNetV2", lambda: settled(FCN(4, "mobilenet_v2", upsample="depthwise")), 3, 4),
     Layer("FCN, fixed upsampling", lambda: settled(FCN(4, "mobilenet_v2", upsample="fixed")), 3, 4),
+    Layer(
+        "HWD", lambda: HWDownsampling(3, 4), 3, 4, 2, refuses=each(HWDownsampling, (0, 4), (3, 0), (3, -4), (3, 2.5))
+    ),
+    Layer("HWD, as it reads", lambda: HWDownsampling(3, 4, one_convolution=False), 3, 4, 2),
+    Layer("HWD, fused", lambda: HWDownsampling(3, 4).eval().fuse(), 3, 4, 2),
+    *(
+        Layer(f"halving: {name}", lambda down=down: down(3, 4), 3, 4, 2, refuses=each(down, (0, 4), (3, 0), (3, 2.5)))
+        for name, down in DOWNSAMPLERS.items()
+    ),
+    *(
+        Layer(f"U-Net that shrinks by {name}", lambda down=down: UNet(num_classes=2, widths=(4, 8), down=down), 3, 2)
+        for name, down in DOWNSAMPLERS.items()
+    ),
+    Layer(
+        "WTConv",
+        lambda: WTConv2d(3, 3, 3),
+        refuses=each(WTConv2d, (3, 4), (0, 0), (3, 3, 4), (3, 3, 0), (3, 3, 3, 0), (3, 3, 3, 1, True, 0))
+        + each(WTConv2d, (3, 3, 3, 1, True, 1, "none"), (3, 3, 2.5), (3, 3, 3, 1, True, 1.5)),
+    ),
+    Layer("WTConv, two levels, 5 × 5", lambda: WTConv2d(3, 3, wt_levels=2)),
+    Layer("WTConv, three levels, without bias", lambda: WTConv2d(3, 3, 3, bias=False, wt_levels=3)),
+    Layer("WTConv, stride 2", lambda: WTConv2d(3, 3, 5, stride=2, wt_levels=2), shrink=2),
+    Layer("WTConv, db2", lambda: WTConv2d(3, 3, 3, wt_levels=2, wt_type="db2")),
 ]
 
 

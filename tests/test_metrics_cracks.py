@@ -1,5 +1,6 @@
 """Crack scores against scipy's distance transform, scikit-learn, torchmetrics, and loops over every threshold."""
 
+import itertools
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.testing import assert_close
 
 from chapters_code.data.pictures import VOID, read_mask
 from chapters_code.metrics import CrackScore, CrackScores, crack_scores
-from chapters_code.metrics.cracks import THRESHOLDS, dilate
+from chapters_code.metrics.cracks import THRESHOLDS, dilate, local_width
 
 TOLERANCES = (0, 1, 1.5, 2, 3)
 
@@ -83,6 +84,51 @@ def test_a_grown_map_is_scipys_grey_dilation(radius):
     ]
 
     assert_close(dilate(maps, radius), torch.from_numpy(np.stack(expected)), rtol=0, atol=0)
+
+
+def width_by_hand(mask, largest):
+    """Lay squares of every size everywhere."""
+    height, width = mask.shape
+    found = (mask == 1).long()
+    for side, i, j in itertools.product(range(2, largest + 1), range(height), range(width)):
+        square = mask[i : i + side, j : j + side]
+        if square.shape == (side, side) and (square == 1).all():
+            found[i : i + side, j : j + side].clamp_(min=side)
+    return found
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 12), (20, 13)])
+@pytest.mark.parametrize("largest", [1, 3, 16])
+def test_the_local_width_is_that_of_the_largest_square(size, largest):
+    torch.manual_seed(sum(size))
+    for share in (0.5, 0.8, 0.95, 1.1):
+        mask = (torch.rand(size) < share).long()
+        mask[torch.rand(size) < 0.05] = 255  # void is no crack
+        assert_close(local_width(mask, largest), width_by_hand(mask, largest))
+        assert_close(local_width((mask == 1)[None], largest)[0], width_by_hand(mask, largest))
+
+
+def test_local_widths_by_hand():
+    """A straight crack of 3 pixels with an arm of 1; a slanting one of 1 is 1 wide."""
+    mask = torch.zeros(6, 9, dtype=torch.uint8)
+    mask[:, 2:5] = 1
+    mask[2, 5:] = 1
+    width = local_width(mask)
+    assert (width[:, 2:5] == 3).all() and (width[2, 5:] == 1).all() and not width[0, 5:].any()
+    assert_close(local_width(torch.eye(5, dtype=torch.int64)), torch.eye(5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("mask", "largest", "said"),
+    [
+        (torch.zeros(3, 4), 16, "mask must be .* bool or integer, got torch.float32"),
+        (torch.zeros(4, dtype=torch.int64), 16, r"mask must be .*got torch.int64 \(4,\)"),
+        (torch.zeros(3, 4, dtype=torch.int64), 0, "largest must be a whole number of 1 or more, got 0"),
+    ],
+)
+def test_a_width_that_cannot_be_measured_is_refused(mask, largest, said):
+    with pytest.raises(ValueError, match=said):
+        local_width(mask, largest)
 
 
 def test_dilation_keeps_the_dtype_and_leaves_its_input_alone():

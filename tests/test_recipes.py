@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from chapters_code import evaluate, recipes, train
+from chapters_code.hwd import HWDownsampling
 from chapters_code.losses import LOSSES
 from chapters_code.recipes import RECIPES, TIERS, build_network, datasets, ready, recipe
 
@@ -123,6 +124,15 @@ def test_first_weights_depend_on_the_seed_alone():
     assert not torch.equal(build_network(plan, seed=4).head.weight, first.head.weight)
     torch.manual_seed(5)
     assert_close(torch.rand(1), after)
+
+
+def test_a_recipe_names_the_layer_that_shrinks():
+    plan = dataclasses.replace(recipe("unet", "smoke"), network_settings={"widths": (4, 8), "down": "hwd"})
+    network = build_network(plan)
+    assert isinstance(network.down[0], HWDownsampling)
+    assert plan.network_settings["down"] == "hwd"  # the recipe stays text
+    with pytest.raises(ValueError, match="down must be one of max, avg, .* hwd, got 'dwt'"):
+        build_network(dataclasses.replace(plan, network_settings={"down": "dwt"}))
 
 
 def test_a_recipe_that_waits_for_its_chapter_says_so():

@@ -1,0 +1,172 @@
+"""WTConv: small kernels with a large reach, by way of a wavelet transform (Chapter 08).
+
+A 5 × 5 kernel on the averages of a picture reaches over 10 × 10 of its pixels; on the averages of the averages, over
+20 × 20.  So each level of the transform doubles the reach, and adds the same few weights.
+
+    x (N, C, H, W) --base: k × k per channel, scale-----------------------------------------> + --> (N, C, H, W)
+    x --dwt--> bands (N, 4C, ...) --k × k per band, scale--> --from the last level up, idwt-->^
+               a of the bands --dwt--> the next level
+
+Source: Finder, Amoyal, Treister and Freifeld (2024), "Wavelet convolutions for large receptive fields", ECCV,
+arXiv 2407.05848.  Written from the formulas; takes the weights of the authors' layer.  Differs from it for wavelets
+longer than Haar: there each step adds so many zeros that every pixel comes back, where the authors' pads too few.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code.checks import check_pictures, check_whole
+from chapters_code.fast.wtconv import convolve_bands, depthwise
+from chapters_code.wavelets import filters
+
+__all__ = ["WTConv2d"]
+
+
+class WTConv2d(nn.Module):
+    """Convolve each channel by itself: at full size, and on the bands of `wt_levels` steps of a wavelet transform.
+
+    Args:
+        in_channels: C.
+        out_channels: C', equal to C, as channels are not mixed.
+        kernel_size: Taps per side, odd, of all its kernels.
+        stride: Keep every `stride`-th row and column of the result; nothing is blurred before.
+        bias: Whether the convolution at full size has one.
+        wt_levels: How many steps, 1 or more.
+        wt_type: The wavelet, a name of PyWavelets.
+        fast: Compute Haar by `fast.wtconv`: the same numbers up to rounding.  False, and any other wavelet, computes
+            step by step, as one reads it.
+
+    Shape:
+        (N, C, H, W) of floating point gives (N, C, H, W); with a stride, (N, C, ⌈H / stride⌉, ⌈W / stride⌉).
+
+    The names of its parameters and buffers are those of the authors' layer, and its weights can be loaded.  The filters
+    are buffers: they are stored and moved with the layer, and not trained.
+
+    Raises:
+        ValueError: The numbers of channels differ, the kernel size is even, or an argument is not legal.
+
+    Example:
+        >>> WTConv2d(64, 64, kernel_size=7)(torch.zeros(1, 64, 40, 40)).shape
+        torch.Size([1, 64, 40, 40])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 5,
+        stride: int = 1,
+        bias: bool = True,
+        wt_levels: int = 1,
+        wt_type: str = "db1",
+        fast: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = check_whole("in_channels", in_channels, 1)
+        if out_channels != in_channels:
+            raise ValueError(
+                f"each channel is convolved by itself, so in_channels={in_channels} and out_channels={out_channels}"
+                " must be equal: change their number by a 1 × 1 convolution after this layer"
+            )
+        if check_whole("kernel_size", kernel_size, 1) % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd, so that a tap lies on the pixel itself, got {kernel_size}: take"
+                f" {kernel_size - 1} or {kernel_size + 1}"
+            )
+        self.channels, self.stride = channels, check_whole("stride", stride, 1)
+        self.wt_levels, self.wt_type = check_whole("wt_levels", wt_levels, 1), wt_type
+        self.fast = fast and wt_type in ("haar", "db1")
+
+        analysis, synthesis = filters(wt_type)
+        self.register_buffer("wt_filter", _four(analysis).repeat(channels, 1, 1, 1))
+        self.register_buffer("iwt_filter", _four(synthesis).repeat(channels, 1, 1, 1))
+        self.base_conv = _depthwise(channels, kernel_size, bias)
+        self.base_scale = Scale(channels, 1.0)
+        self.wavelet_convs = nn.ModuleList(_depthwise(4 * channels, kernel_size, False) for _ in range(wt_levels))
+        # At first the bands add a tenth: the layer starts close to an ordinary depthwise convolution.
+        self.wavelet_scale = nn.ModuleList(Scale(4 * channels, 0.1) for _ in range(wt_levels))
+        self.register_load_state_dict_pre_hook(_check_filters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_pictures(x)
+        if x.dim() == 3:
+            return self(x[None])[0]
+        out = self._at_once(x) if self.fast else self.base_scale(self.base_conv(x)) + self._by_bands(x)
+        return out[..., :: self.stride, :: self.stride]
+
+    def _at_once(self, x: Tensor) -> Tensor:
+        """Give the same, with the scales multiplied into the kernels."""
+        base = self.base_scale.weight.transpose(0, 1)
+        bias = None if self.base_conv.bias is None else self.base_conv.bias * base.flatten()
+        scaled = [
+            convolution.weight * scale.weight.transpose(0, 1)
+            for convolution, scale in zip(self.wavelet_convs, self.wavelet_scale, strict=True)
+        ]
+        return depthwise(x, self.base_conv.weight * base, bias) + convolve_bands(x, scaled)
+
+    def _by_bands(self, x: Tensor) -> Tensor:
+        """Convolve the bands of all levels, and put them together again."""
+        averages, levels = x, []
+        for convolution, scale in zip(self.wavelet_convs, self.wavelet_scale, strict=True):
+            size = averages.shape[-2:]
+            bands = self.split(averages)
+            levels.append((scale(convolution(bands)), size))
+            averages = bands[:, ::4]  # what is split again is not what was convolved
+        below = 0
+        for bands, size in reversed(levels):
+            a, *details = bands.unflatten(1, (-1, 4)).unbind(2)
+            below = self.join(torch.stack([a + below, *details], dim=2).flatten(1, 2))[..., : size[0], : size[1]]
+        return below
+
+    def split(self, x: Tensor) -> Tensor:
+        """Go one step of the transform: (N, C, H, W) to (N, 4C, H', W'), in the order a, h, v, d of each channel."""
+        reach = self.wt_filter.shape[-1]
+        below, beside = (reach - 2 + side % 2 for side in x.shape[-2:])
+        x = functional.pad(x, (reach - 2, beside, reach - 2, below))
+        return functional.conv2d(x, self.wt_filter.to(x), stride=2, groups=self.channels)
+
+    def join(self, bands: Tensor) -> Tensor:
+        """Turn `split` round: (N, 4C, H', W') to (N, C, H, W), H and W even."""
+        reach = self.iwt_filter.shape[-1]
+        return functional.conv_transpose2d(
+            bands, self.iwt_filter.to(bands), stride=2, padding=reach - 2, groups=self.channels
+        )
+
+
+class Scale(nn.Module):
+    """Multiply each channel by a number that is learnt; `weight` is (1, C, 1, 1)."""
+
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1, channels, 1, 1), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def _check_filters(layer: WTConv2d, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Refuse the weights of a layer with another wavelet: its filters are stored beside them."""
+    for name in ("wt_filter", "iwt_filter"):
+        theirs, ours = state.get(prefix + name), getattr(layer, name)
+        if theirs is None:
+            continue
+        if theirs.shape != ours.shape or not torch.allclose(theirs.to(ours), ours, atol=1e-4):
+            raise ValueError(
+                f"{prefix}{name} holds filters {tuple(theirs.shape)} of another wavelet than {layer.wt_type},"
+                f" {tuple(ours.shape)}: make the layer with the wt_type and the channels that these weights had"
+            )
+    # Where it has a stride, a version of the authors' layer stores ones of its own for it.
+    state.pop(f"{prefix}stride_filter", None)
+
+
+def _depthwise(channels: int, kernel_size: int, bias: bool) -> nn.Conv2d:
+    """One kernel for each channel; the size stays."""
+    return nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=bias)
+
+
+def _four(taps: Tensor) -> Tensor:
+    """Make the filters in two dimensions, (4, 1, taps, taps) in the order a, h, v, d, of those in one."""
+    low, high = taps
+    four = [torch.outer(down, across) for across in (low, high) for down in (low, high)]
+    return torch.stack(four)[:, None].to(torch.get_default_dtype())

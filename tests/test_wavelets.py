@@ -1,0 +1,543 @@
+"""The wavelet transform against PyWavelets, against sums by hand, and against its own laws."""
+
+import copy
+import io
+import math
+
+import pytest
+import pywt
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from chapters_code.hwd import HWDownsampling
+from chapters_code.shapes import dwt_size
+from chapters_code.wavelets import (
+    MODES,
+    Bands,
+    Details,
+    crop,
+    dwt2,
+    even,
+    filters,
+    haar_dwt2,
+    haar_idwt2,
+    idwt2,
+    wavedec2,
+    waverec2,
+)
+from chapters_code.wtconv import WTConv2d
+
+WAVELETS = ("haar", "db2", "db3", "sym4", "coif1", "bior2.2", "bior1.3", "rbio3.1", "bior4.4", "db8")
+ORTHOGONAL = ("haar", "db2", "db3", "sym4", "coif1", "db8")
+SIZES = [(1, 4), (2, 3), (5, 7), (9, 1), (33, 20)]
+# Absolute, for numbers around 1: PyWavelets adds a row's products in another order, and rbio3.1's synthesis filters
+# reach 3, so that level after level its roundings grow.
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """The same numbers on every run: some laws say "by so much", which chance numbers could miss."""
+    torch.manual_seed(1)
+
+
+def picture(*size, dtype=torch.float64, lead=(2, 3)):
+    return torch.randn(*lead, *size, dtype=torch.float64).to(dtype)
+
+
+def theirs(bands):
+    """Give PyWavelets' (a, (h, v, d)) as our bands."""
+    a, (h, v, d) = bands
+    return Bands(*map(torch.from_numpy, (a, h, v, d)))
+
+
+# ---- one step: the reference library ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("wavelet", WAVELETS)
+def test_the_bands_and_the_way_back_are_those_of_pywavelets(wavelet, mode, size):
+    """Values, signs and order; the way back also from bands that no picture has given."""
+    if mode == "reflect" and 1 in size:
+        size = tuple(side + 1 for side in size)  # see below
+    x = picture(*size)
+    expected = pywt.dwt2(x.numpy(), wavelet, mode)
+    bands = dwt2(x, wavelet, mode)
+
+    assert type(bands) is Bands and bands._fields == ("a", "h", "v", "d")
+    assert_close(bands, theirs(expected), **EXACT)
+    assert bands.a.shape[-2:] == dwt_size(size, pywt.Wavelet(wavelet).dec_len, mode)
+    drawn = [torch.randn_like(band) for band in bands]
+    for four in (bands, drawn):
+        a, *details = (band.numpy() for band in four)
+        assert_close(
+            idwt2(four, wavelet, mode), torch.from_numpy(pywt.idwt2((a, tuple(details)), wavelet, mode)), **EXACT
+        )
+    assert_close(idwt2(bands, wavelet, mode, size), x, **EXACT)
+
+
+@pytest.mark.parametrize("wavelet", WAVELETS)
+def test_a_single_pixel_cannot_be_reflected_and_is_repeated(wavelet):
+    """PyWavelets refuses it."""
+    x = picture(1, 6)
+    with pytest.raises(ValueError, match="reflect"):
+        pywt.dwt2(x.numpy(), wavelet, "reflect")
+    tall = dwt2(x.expand(2, 3, 4, 6), wavelet, "reflect")
+
+    bands = dwt2(x, wavelet, "reflect")
+    assert_close(list(bands), [band[..., : bands.a.shape[-2], :] for band in tall], **EXACT)
+    assert_close(idwt2(bands, wavelet, "reflect", (1, 6)), x, **EXACT)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (33, 20), (16, 9)])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("wavelet", WAVELETS)
+@pytest.mark.filterwarnings("ignore:Level value of")  # PyWavelets: the picture is short for so many steps; it goes on
+def test_several_steps_are_those_of_pywavelets(wavelet, mode, size):
+    x = picture(*size, lead=(2,))
+    expected = pywt.wavedec2(x.numpy(), wavelet, mode, level=3)
+    ours = wavedec2(x, wavelet, mode, level=3)
+
+    assert len(ours) == 4 and all(type(details) is Details for details in ours[1:])
+    assert_close(ours[0], torch.from_numpy(expected[0]), **EXACT)
+    for details, reference in zip(ours[1:], expected[1:], strict=True):
+        assert_close(details, Details(*map(torch.from_numpy, reference)), **EXACT)
+    assert_close(waverec2(ours, wavelet, mode), torch.from_numpy(pywt.waverec2(expected, wavelet, mode)), **EXACT)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("wavelet", pywt.wavelist(kind="discrete"))
+def test_every_discrete_wavelet_of_pywavelets_comes_back(wavelet, mode):
+    """Odd sizes, and steps whose own sizes are odd: 13 × 22, 7 × 11, 4 × 6 for Haar."""
+    x = picture(13, 22, lead=())
+    again = waverec2(wavedec2(x, wavelet, mode, level=3), wavelet, mode, (13, 22))
+    error = (again - x).abs().max()
+
+    if wavelet == "dmey":  # cut off from endless filters, so it cannot come back; in PyWavelets neither
+        bands = pywt.idwt2(pywt.dwt2(x.numpy(), wavelet, mode), wavelet, mode)[:13, :22]
+        own = (torch.from_numpy(bands) - x).abs().max()
+        assert 1e-4 < own < 0.05 and error < 10 * own
+    else:
+        # The longest filters, of 40 to 102 taps, are tabled to some 10 digits only.
+        assert error < (1e-9 if pywt.Wavelet(wavelet).dec_len <= 20 else 1e-5), float(error)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (6, 4)])
+def test_haar_by_blocks_is_pywavelets_and_the_general_form(size):
+    x = picture(*size)
+    bands = haar_dwt2(x)
+
+    assert_close(bands, theirs(pywt.dwt2(x.numpy(), "haar")), **EXACT)
+    assert_close(bands, dwt2(x), **EXACT)  # "haar" and "symmetric" unless one says otherwise
+    assert bands.a.shape == (2, 3, math.ceil(size[0] / 2), math.ceil(size[1] / 2))
+    drawn = [torch.randn_like(band) for band in bands]
+    for four in (bands, drawn):
+        a, *details = (band.numpy() for band in four)
+        assert_close(haar_idwt2(four), torch.from_numpy(pywt.idwt2((a, tuple(details)), "haar")), **EXACT)
+    assert_close(haar_idwt2(bands, size), x, **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "atol"),
+    [
+        (torch.float32, 1e-5),
+        # Numbers up to 4 are rounded to 8 bits (to 11) after each pass over rows and over columns: a few such steps.
+        (torch.bfloat16, 6 * 4 * 2**-8),
+        (torch.float16, 6 * 4 * 2**-11),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("wavelet", ["haar", "db2", "bior2.2"])
+def test_other_dtypes_stay_what_they_are_and_differ_by_their_rounding(wavelet, mode, dtype, atol):
+    x = picture(5, 8, dtype=dtype)
+    expected = dwt2(x.double(), wavelet, mode)
+    pairs = [(dwt2(x, wavelet, mode), expected)]
+    if wavelet == "haar":
+        pairs.append((haar_dwt2(x), haar_dwt2(x.double())))
+        assert haar_idwt2(pairs[-1][0], (5, 8)).dtype == dtype
+    for ours, reference in pairs:
+        assert {band.dtype for band in ours} == {dtype}
+        assert_close(Bands(*(band.double() for band in ours)), reference, rtol=0, atol=atol)
+    again = idwt2(pairs[0][0], wavelet, mode, (5, 8))
+    assert again.dtype == dtype
+    assert_close(again.double(), x.double(), rtol=0, atol=2 * atol)
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 1, 3), (0, 3), (2, 0)])
+@pytest.mark.parametrize("mode", MODES)
+def test_leading_axes_are_many_pictures(mode, lead):
+    """None of them, many, or an empty batch; each plane is transformed by itself."""
+    x = picture(5, 6, lead=lead)
+    for wavelet in ("haar", "db2"):
+        bands = dwt2(x, wavelet, mode)
+        assert bands.h.shape == (*lead, *dwt_size((5, 6), pywt.Wavelet(wavelet).dec_len, mode))
+        assert_close(idwt2(bands, wavelet, mode, (5, 6)), x, **EXACT)
+        assert_close(waverec2(wavedec2(x, wavelet, mode, 2), wavelet, mode, (5, 6)), x, **EXACT)
+        if x.numel() and lead:
+            plane = dwt2(x[(0,) * len(lead)], wavelet, mode)
+            assert_close([band[(0,) * len(lead)] for band in bands], list(plane), **EXACT)
+    assert_close(haar_idwt2(haar_dwt2(x), (5, 6)), x, **EXACT)
+
+
+# ---- by hand ------------------------------------------------------------------------------------
+
+
+def test_haar_by_hand():
+    """9 3 over 5 1: sum 18, upper minus lower 6, left minus right 10, diagonals 9 − 3 − 5 + 1 = 2; each halved."""
+    x = torch.tensor([[9.0, 3], [5, 1]])
+
+    for bands in (haar_dwt2(x), dwt2(x.double())):
+        assert [round(band.item(), 12) for band in bands] == [9, 3, 5, 1]
+    assert haar_idwt2([torch.tensor([[float(n)]]) for n in (9, 3, 5, 1)]).tolist() == x.tolist()
+
+
+def test_an_odd_side_uses_its_last_row_or_column_twice():
+    """By hand: 2 6 10 becomes 2 6 10 10, and the row is doubled: a is (2+6+2+6)/2 and (10·4)/2."""
+    x = torch.tensor([[2.0, 6, 10]])
+
+    assert even(x).tolist() == [[2, 6, 10, 10]] * 2
+    assert [band.tolist() for band in haar_dwt2(x)] == [[[8, 20]], [[0, 0]], [[-4, 0]], [[0, 0]]]
+    assert even(even(x)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "row"),
+    [
+        ("zero", "0 0 0 0  1 2 3  0 0 0 0 0"),
+        ("constant", "1 1 1 1  1 2 3  3 3 3 3 3"),
+        ("symmetric", "3 3 2 1  1 2 3  3 2 1 1 2"),
+        ("reflect", "1 2 3 2  1 2 3  2 1 2 3 2"),
+        ("periodic", "3 1 2 3  1 2 3  1 2 3 1 2"),
+        ("antisymmetric", "3 -3 -2 -1  1 2 3  -3 -2 -1 1 2"),
+        ("periodization", "3 3  1 2 3 3  1 2"),  # made even, and only so far beyond that one number in two comes out
+    ],
+)
+def test_what_lies_beyond_the_edge_by_hand(mode, row):
+    """The row 1 2 3 written out as PyWavelets' manual draws it; a filter of six taps needs four before, five after."""
+    x, row = torch.tensor([1.0, 2, 3], dtype=torch.float64), torch.tensor([[[float(n) for n in row.split()]]])
+    low, high = functional.conv1d(row.double(), filters("db3").analysis[:, None], stride=2)[0]
+
+    # A picture that is a product of a column and a row: its bands are products, too.
+    bands = dwt2(torch.outer(x, x), "db3", mode)
+    expected = [torch.outer(down, across) for across in (low, high) for down in (low, high)]
+    assert_close(list(bands), expected, **EXACT)
+
+
+# The 2 × 2 block is p q over r s.  Who reads the letters down-across, as PyWavelets' dwtn does ("da" is a detail down),
+# says HL where those who read them across-down say LH.
+NAMES = [
+    # PyWavelets, its dwtn, sum of the block, pytorch_wavelets (documented), our source and the authors' HWD code
+    ("a", "aa", (1, 1, 1, 1), "LL", "LL"),
+    ("h", "da", (1, 1, -1, -1), "LH", "HL"),
+    ("v", "ad", (1, -1, 1, -1), "HL", "LH"),
+    ("d", "dd", (1, -1, -1, 1), "HH", "HH"),
+]
+
+
+@pytest.mark.parametrize(("name", "axes", "signs", "library", "source"), NAMES)
+def test_one_band_has_many_names(name, axes, signs, library, source):
+    """The band is told by its sum; LH and HL are not, and so the book does not use them."""
+    x = picture(6, 4, lead=())
+    expected = sum(s * x[i::2, j::2] for s, (i, j) in zip(signs, [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True)) / 2
+
+    assert_close(getattr(haar_dwt2(x), name), expected, **EXACT)
+    assert_close(torch.from_numpy(pywt.dwtn(x.numpy(), "haar")[axes]), expected, **EXACT)
+    letters = "".join("L" if axis == "a" else "H" for axis in axes)
+    assert letters == source and letters[::-1] == library
+    # In pytorch_wavelets the details lie in the order LH, HL, HH: the place is right, whatever the name.
+    assert [row[3] for row in NAMES][Bands._fields.index(name)] == library
+
+
+# ---- laws ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(2, 4), (8, 6), (20, 34)])
+@pytest.mark.parametrize("wavelet", ORTHOGONAL)
+def test_orthogonal_wavelets_keep_the_energy_and_their_inverse_is_their_transpose(wavelet, size):
+    """With periodization the transform is a square matrix, and an orthogonal one, also where filters wrap around."""
+    x = picture(*size).requires_grad_()
+    bands = dwt2(x, wavelet, "periodization")
+    pull = [torch.randn_like(band) for band in bands]
+
+    assert_close(sum(band.square().sum() for band in bands), x.square().sum(), rtol=1e-9, atol=0)
+    (transposed,) = torch.autograd.grad(bands, x, pull)
+    assert_close(transposed, idwt2(pull, wavelet, "periodization"), rtol=0, atol=1e-9)
+
+
+def test_a_biorthogonal_wavelet_keeps_no_energy():
+    """Else the law above would say nothing."""
+    x = picture(8, 6)
+    energy = sum(band.square().sum() for band in dwt2(x, "bior2.2", "periodization"))
+
+    assert abs(energy / x.square().sum() - 1) > 0.01
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_haar_keeps_the_energy_of_even_sides_in_every_mode(mode):
+    x = picture(6, 10)
+    assert_close(sum(band.square().sum() for band in dwt2(x, "haar", mode)), x.square().sum(), rtol=1e-12, atol=0)
+    assert_close(sum(band.square().sum() for band in haar_dwt2(x)), x.square().sum(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("size", [(6, 4), (5, 7)])
+def test_average_pooling_is_half_of_a(size):
+    x = picture(*size)
+    assert_close(haar_dwt2(x).a / 2, functional.avg_pool2d(x, 2, ceil_mode=True), **EXACT)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("wavelet", WAVELETS)
+def test_the_transform_is_linear(wavelet, mode):
+    x, y = picture(5, 8), picture(5, 8)
+    both, one, other = (dwt2(picture, wavelet, mode) for picture in (2 * x - 3 * y, x, y))
+    assert_close(list(both), [2 * left - 3 * right for left, right in zip(one, other, strict=True)], **EXACT)
+
+
+@pytest.mark.parametrize("mode", sorted(set(MODES) - {"zero", "antisymmetric"}))
+@pytest.mark.parametrize("wavelet", WAVELETS)
+def test_a_constant_picture_has_no_details(wavelet, mode):
+    """High-pass filters add to 0, low-pass ones to √2; the modes left out here set an edge at the rim."""
+    a, *details = dwt2(torch.full((5, 8), 3.0, dtype=torch.float64), wavelet, mode)
+
+    for band in details:
+        assert_close(band, torch.zeros_like(band), rtol=0, atol=1e-9)
+    assert_close(a, torch.full_like(a, 6), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("wavelet", WAVELETS)
+def test_a_shift_by_two_shifts_the_bands_by_one(wavelet):
+    """Round the edge, with periodization; a shift by one gives other bands."""
+    x = picture(8, 12)
+    bands, moved = (dwt2(one, wavelet, "periodization") for one in (x, x.roll((2, -4), (-2, -1))))
+    assert_close(list(moved), [band.roll((1, -2), (-2, -1)) for band in bands], **EXACT)
+    h = dwt2(x.roll(1, -1), wavelet, "periodization").h
+    assert all((h - bands.h.roll(by, -1)).norm() > 0.1 * h.norm() for by in range(6))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 4)])
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_are_slopes(mode, size):
+    """Of both ways, and of the gradients themselves."""
+    x = picture(*size, lead=(2,)).requires_grad_()
+    bands = [band.detach().requires_grad_() for band in dwt2(x, "db2", mode)]
+
+    checks = [
+        (lambda x: tuple(dwt2(x, "db2", mode)), (x,)),
+        (lambda *bands: idwt2(bands, "db2", mode, size), bands),
+        (lambda x: waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, size), (x,)),
+        (lambda x: tuple(haar_dwt2(x)), (x,)),
+        (lambda *bands: haar_idwt2(bands), bands),
+    ]
+    for function, given in checks:
+        assert torch.autograd.gradcheck(function, given, fast_mode=True)
+        assert torch.autograd.gradgradcheck(function, given, fast_mode=True)
+
+
+def test_the_layout_in_memory_does_not_matter_and_what_is_given_is_left_as_it_was():
+    x = picture(7, 6)
+    kept = x.clone()
+    for other in (x.contiguous(memory_format=torch.channels_last), x.mT.contiguous().mT, x[..., :1].expand(2, 3, 7, 6)):
+        assert not other.is_contiguous()
+        for transform in (haar_dwt2, lambda x: dwt2(x, "db3", "reflect"), lambda x: dwt2(x, "db2", "periodization")):
+            assert_close(transform(other), transform(other.contiguous()), **EXACT)
+    for band in (*haar_dwt2(x[..., :6, :]), *dwt2(x, "db2")):
+        band.add_(1)
+    haar_idwt2(haar_dwt2(x)).add_(1)
+    assert torch.equal(x, kept)
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["smooth", "antireflect", "periodisation", "", None])
+def test_other_modes_are_refused(mode):
+    x = picture(4, 6)
+    for call in (dwt2, wavedec2, idwt2):
+        given = haar_dwt2(x) if call is idwt2 else x
+        with pytest.raises(ValueError, match=r"zero, constant.*got " + repr(mode)):
+            call(given, "haar", mode)
+    with pytest.raises(ValueError, match="mode must be one of"):
+        waverec2(wavedec2(x), "haar", mode)
+
+
+@pytest.mark.parametrize("mode", sorted(set(pywt.Modes.modes) - {"periodization"}))
+def test_only_the_modes_that_are_left_out_invent_brightness(mode):
+    """The reason that the module gives: beyond a picture from 0 to 1 they find values that no pixel has, up to 5."""
+    beyond = pywt.pad([0.0, 0.2, 0.5, 1.0], 8, mode)
+
+    assert (mode in MODES) == (abs(beyond).max() <= 1), beyond
+
+
+@pytest.mark.parametrize("wavelet", ["db99", "mexh", "Haar", "", None, ["haar"], 2])
+def test_unknown_wavelets_are_refused(wavelet):
+    """Also a continuous one, which has no filters."""
+    for call in (lambda: dwt2(picture(4, 6), wavelet), lambda: idwt2(haar_dwt2(picture(4, 6)), wavelet)):
+        with pytest.raises(ValueError, match='such as "haar".*got .*wavelist'):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (torch.zeros(5), r"\(..., H, W\).*got \(5,\)"),
+        (torch.zeros(2, 0, 4), r"rows and columns, got \(2, 0, 4\)"),
+        (torch.zeros(2, 4, 0), r"rows and columns, got \(2, 4, 0\)"),
+        ([[1.0, 2.0]], "got list"),
+        (torch.zeros(4, 6, dtype=torch.uint8), r"uint8; x.float\(\)"),
+        (torch.zeros(4, 6, dtype=torch.bool), "bool"),
+        (torch.zeros(4, 6, dtype=torch.complex64), "complex64"),
+    ],
+)
+def test_what_is_no_picture_is_refused(x, says):
+    for transform in (haar_dwt2, dwt2, wavedec2):
+        with pytest.raises(ValueError, match=says):
+            transform(x)
+
+
+def test_bands_that_do_not_belong_together_are_refused():
+    a, h, v, d = haar_dwt2(picture(4, 6))
+    for inverse in (haar_idwt2, idwt2):
+        for bands in ((a, h, v), (a, h, v, d, d), (a, h, v, d[..., :1]), (a, (h, v, d)), (a, h, v, None)):
+            with pytest.raises(ValueError, match="four tensors of one shape, got"):
+                inverse(bands)
+        with pytest.raises(ValueError, match="got torch.int64"):
+            inverse([band.long() for band in (a, h, v, d)])
+    with pytest.raises(ValueError, match=r"bands of 1 along one side are too small for filters of 4 taps"):
+        idwt2([band[..., :1] for band in (a, h, v, d)], "db2")
+
+
+@pytest.mark.parametrize("size", [(2, 6), (5, 6), (4, 4), (4, 7), (0, 6), (4,), 4, (4.0, 6)])
+def test_a_size_that_the_bands_cannot_have_is_refused(size):
+    bands = haar_dwt2(picture(4, 6))
+    for call in (
+        lambda: haar_idwt2(bands, size),
+        lambda: idwt2(bands, size=size),
+        lambda: waverec2([bands.a, bands[1:]], size=size),
+        lambda: crop(picture(4, 6), size),
+    ):
+        with pytest.raises(ValueError, match=r"size"):
+            call()
+
+
+@pytest.mark.parametrize("level", [0, -1, 1.5, None, True])
+def test_the_number_of_steps_is_a_whole_one(level):
+    with pytest.raises(ValueError, match="level must be a whole number of 1 or more"):
+        wavedec2(picture(4, 6), level=level)
+
+
+def test_steps_that_do_not_fit_are_refused():
+    """Above all where cutting off would make them fit."""
+    a, first, second = wavedec2(picture(8, 12), level=2)
+    small = Details(*(band[..., :2] for band in second))
+    for coefficients in ([], None, a, [a, None], [a, first[:2]], [None, first], [[a], first]):
+        with pytest.raises(ValueError, match=r"coefficients must be \[a, \(h, v, d\)"):
+            waverec2(coefficients)
+    for coefficients in ([a, second], [a, first, first], [a, first, small], [second.h, first]):
+        with pytest.raises(ValueError, match="of one shape|can be left out"):
+            waverec2(coefficients)
+
+
+def test_no_step_at_all_leaves_the_picture_but_for_the_odd_side():
+    x = picture(8, 12)
+    assert_close(waverec2([x]), x, **EXACT)
+    assert_close(waverec2([x], size=(7, 12)), x[..., :7, :], **EXACT)
+    with pytest.raises(ValueError, match="can be left out"):
+        waverec2([x], size=(6, 12))
+
+
+# ---- under PyTorch's other engines --------------------------------------------------------------
+
+
+class Both(nn.Module):
+    """There and back again as a layer, so that it can be compiled and exported: gives the bands and the picture."""
+
+    def __init__(self, split, join):
+        super().__init__()
+        self.split, self.join = split, join
+
+    def forward(self, x):
+        bands = self.split(x)
+        return (*bands, self.join(bands))
+
+
+HAAR = Both(haar_dwt2, haar_idwt2)
+DB2 = Both(lambda x: dwt2(x, "db2"), lambda bands: idwt2(bands, "db2"))
+WRAPPED = Both(lambda x: dwt2(x, "sym4", "periodization"), lambda bands: idwt2(bands, "sym4", "periodization"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mode", MODES)
+def test_autocast_mixes_no_dtypes(mode, dtype):
+    """It computes convolutions in half the digits; what comes is near, and gradients have the input's dtype."""
+    x = picture(7, 6, dtype=torch.float32).requires_grad_()
+    with torch.autocast("cpu", dtype=dtype):
+        outs = [
+            idwt2(dwt2(x, "db2", mode), "db2", mode, (7, 6)),
+            waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, (7, 6)),
+            haar_idwt2(haar_dwt2(x), (7, 6)),
+            # An average that a layer has made beside details that are as they were.
+            idwt2([functional.conv2d(haar_dwt2(x).a, torch.eye(3)[..., None, None]), *haar_dwt2(x)[1:]], size=(7, 6)),
+        ]
+    for out in outs:
+        assert_close(out.float(), x, rtol=0, atol=12 * 4 * torch.finfo(dtype).eps)
+    sum(out.sum() for out in outs).backward()
+    assert x.grad.dtype == torch.float32 and x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("both", [HAAR, DB2, WRAPPED], ids=["haar", "db2", "sym4, periodization"])
+@pytest.mark.parametrize("size", [(8, 6), (7, 9)])
+def test_the_compiler_takes_it_as_one_graph(both, size):
+    torch.compiler.reset()
+    ours, reference = (picture(*size).requires_grad_() for _ in range(2))
+    ours.data.copy_(reference.data)
+    out, expected = torch.compile(both, backend="aot_eager", fullgraph=True)(ours), both(reference)
+    assert_close(out, expected, **EXACT)
+    for outs in (out, expected):
+        sum(one.square().sum() for one in outs).backward()
+    assert_close(ours.grad, reference.grad, **EXACT)
+
+
+def test_where_and_when_it_is_first_called_leaves_no_trace():
+    """Filters that were read under inference, or on another device, must not come back later."""
+    with torch.inference_mode():
+        dwt2(picture(4, 6), "coif2")
+    with torch.device("meta"):
+        assert WTConv2d(1, 1, wt_type="coif3").wt_filter.is_meta
+    dwt2(picture(4, 6).requires_grad_(), "coif2").a.sum().backward()
+    assert not WTConv2d(1, 1, wt_type="coif3").wt_filter.is_meta
+    filters("coif2").analysis.zero_()
+    assert filters("coif2").analysis.any()
+
+
+EXPORTS = [
+    ("Haar", HAAR, True),
+    # With longer filters at one size only: PyTorch has no ONNX form of "% n" for an n that is left open.
+    ("db2", DB2, False),
+    ("HWD", HWDownsampling(3, 4), True),
+    ("WTConv", WTConv2d(3, 3, wt_levels=2), True),
+]
+
+
+@pytest.mark.parametrize(("layer", "dynamic"), [row[1:] for row in EXPORTS], ids=[row[0] for row in EXPORTS])
+def test_exported_to_onnx_another_engine_gives_the_same_numbers(layer, dynamic):
+    """Open sizes are said to be even: whether a side is odd is asked once, at export."""
+    for needed in ("onnx", "onnxscript"):
+        pytest.importorskip(needed)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    layer = copy.deepcopy(layer).eval()
+    side = torch.export.Dim
+    shapes = ({0: side("n"), 2: 2 * side("h", min=2), 3: 2 * side("w", min=2)},) if dynamic else None
+    x = picture(8, 6, dtype=torch.float32)
+    program = torch.onnx.export(layer, (x,), dynamo=True, dynamic_shapes=shapes, verbose=False)
+    file = io.BytesIO()
+    program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue())
+
+    for other in (x, picture(12, 10, dtype=torch.float32, lead=(1, 3)))[: 1 + dynamic]:
+        given = [torch.from_numpy(one) for one in session.run(None, {session.get_inputs()[0].name: other.numpy()})]
+        expected = layer(other)
+        # float32; onnxruntime adds the few dozen products in another order.
+        assert_close(given, list(expected) if isinstance(expected, tuple) else [expected.detach()], rtol=0, atol=2e-6)

@@ -1,0 +1,366 @@
+"""WTConv against the authors' layer written out, against PyWavelets inside, and its laws: reach, cost, shifts."""
+
+import pytest
+import pywt
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from chapters_code.receptive_field import receptive_field
+from chapters_code.wtconv import WTConv2d
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """The same numbers on every run: some laws say "by so much", which chance numbers could miss."""
+    torch.manual_seed(1)
+
+
+class Times(nn.Module):
+    def __init__(self, channels, start):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1, channels, 1, 1), start))
+
+
+class Official(nn.Module):
+    """The authors' layer from its description, plainly; with their names, and with their padding.
+
+    Both ways pad by half a filter less one, and an odd side by one zero more.  For Haar that is right.
+    """
+
+    def __init__(self, channels, kernel_size=5, stride=1, bias=True, wt_levels=1, wt_type="db1"):
+        super().__init__()
+        self.channels, self.stride, self.levels = channels, stride, wt_levels
+        bank = pywt.Wavelet(wt_type)
+        for name, low, high in (
+            ("wt_filter", bank.dec_lo[::-1], bank.dec_hi[::-1]),
+            ("iwt_filter", bank.rec_lo, bank.rec_hi),
+        ):
+            low, high = torch.tensor(low), torch.tensor(high)
+            # a: low both ways; h: low across, high down; v: high across, low down; d: high both ways.
+            four = [low[:, None] * low, high[:, None] * low, low[:, None] * high, high[:, None] * high]
+            filters = torch.stack(four)[:, None].repeat(channels, 1, 1, 1)
+            self.register_parameter(name, nn.Parameter(filters, requires_grad=False))
+        half, many = kernel_size // 2, 4 * channels
+        self.base_conv = nn.Conv2d(channels, channels, kernel_size, padding=half, groups=channels, bias=bias)
+        self.base_scale = Times(channels, 1.0)
+        self.wavelet_convs = nn.ModuleList(
+            nn.Conv2d(many, many, kernel_size, padding=half, groups=many, bias=False) for _ in range(wt_levels)
+        )
+        self.wavelet_scale = nn.ModuleList(Times(many, 0.1) for _ in range(wt_levels))
+
+    def forward(self, x):
+        out = self.base_conv(x) * self.base_scale.weight + self.level(x, 0)
+        return out[..., :: self.stride, :: self.stride]
+
+    def level(self, x, i):
+        n, c, height, width = x.shape
+        pad = self.wt_filter.shape[-1] // 2 - 1
+        padded = functional.pad(x, (0, width % 2, 0, height % 2))
+        bands = functional.conv2d(padded, self.wt_filter, stride=2, padding=pad, groups=c)
+        out = (self.wavelet_convs[i](bands) * self.wavelet_scale[i].weight).unflatten(1, (c, 4)).clone()
+        if i + 1 < self.levels:
+            out[:, :, 0] += self.level(bands.unflatten(1, (c, 4))[:, :, 0], i + 1)
+        x = functional.conv_transpose2d(out.flatten(1, 2), self.iwt_filter, stride=2, padding=pad, groups=c)
+        return x[..., :height, :width]
+
+
+def drawn(layer):
+    """Give all that is learnt other values than those it starts with."""
+    for weight in layer.parameters():
+        if weight.requires_grad:
+            nn.init.normal_(weight)
+    return layer
+
+
+def only_bands(channels=2, kernel_size=3, **settings):
+    """A layer whose kernels are 1 in the middle and 0 elsewhere, without the convolution at full size."""
+    # A layer that is built in float32 has rounded its filters, as the authors' has.
+    torch.set_default_dtype(torch.float64)
+    try:
+        return _identity(WTConv2d(channels, channels, kernel_size, bias=False, **settings))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def _identity(layer):
+    nn.init.zeros_(layer.base_conv.weight)
+    for convolution, scale in zip(layer.wavelet_convs, layer.wavelet_scale, strict=True):
+        nn.init.zeros_(convolution.weight)
+        middle = convolution.weight.shape[-1] // 2
+        convolution.weight.data[..., middle, middle] = 1
+        nn.init.ones_(scale.weight)
+    return layer
+
+
+# ---- the authors' layer -------------------------------------------------------------------------
+
+
+def test_the_names_are_those_of_the_authors_layer():
+    names = {
+        *("wt_filter", "iwt_filter", "base_conv.weight", "base_conv.bias", "base_scale.weight"),
+        *("wavelet_convs.0.weight", "wavelet_convs.1.weight", "wavelet_scale.0.weight", "wavelet_scale.1.weight"),
+    }
+    state = WTConv2d(3, 3, 7, wt_levels=2).state_dict()
+
+    assert set(state) == names
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    assert shapes["wt_filter"] == shapes["iwt_filter"] == (12, 1, 2, 2)
+    assert shapes["base_scale.weight"] == (1, 3, 1, 1) and shapes["wavelet_scale.1.weight"] == (1, 12, 1, 1)
+    assert shapes["base_conv.weight"] == (3, 1, 7, 7) and shapes["wavelet_convs.1.weight"] == (12, 1, 7, 7)
+    assert {value.dtype for value in state.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("size", [(16, 24), (13, 22), (5, 7), (1, 4)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+@pytest.mark.parametrize(("kernel_size", "bias"), [(3, True), (5, False)])
+@pytest.mark.parametrize("fast", [False, True])
+def test_it_gives_the_authors_output_from_the_authors_state_dict(fast, kernel_size, bias, levels, stride, size):
+    """Values and gradients by the picture; to 1e-5 in float32, which is added in another order.
+
+    The fast way has exact halves where the authors' stored filters are products of two rounded square roots.
+    """
+    official = drawn(Official(3, kernel_size, stride, bias, levels))
+    ours = WTConv2d(3, 3, kernel_size, stride, bias, levels, fast=fast)
+    ours.load_state_dict(official.state_dict(), strict=True)
+    official.load_state_dict(ours.state_dict(), strict=True)
+    x, results = torch.randn(2, 3, *size), []
+    for layer in (ours.double(), official.double()):
+        given = x.double().requires_grad_()
+        out = layer(given)
+        results.append((out, *torch.autograd.grad(out.sum(), [given])))
+
+    assert results[0][0].shape == (2, 3, -(-size[0] // stride), -(-size[1] // stride))
+    largest = max(float(one.detach().abs().max()) for one in results[1])
+    assert_close(*results, rtol=0, atol=1e-6 * largest if fast else 1e-9)
+    assert_close(ours.float()(x), official.float()(x), rtol=1e-5, atol=1e-5 * float(results[1][0].detach().abs().max()))
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_gradients_by_each_weight_are_those_of_the_authors_layer(levels):
+    official, ours = drawn(Official(2, 5, wt_levels=levels)).double(), WTConv2d(2, 2, wt_levels=levels).double()
+    ours.load_state_dict(official.state_dict())
+    x = torch.randn(2, 2, 9, 14, dtype=torch.float64)
+    for layer in (ours, official):
+        layer(x).pow(2).sum().backward()
+    expected = {name: weight.grad for name, weight in official.named_parameters() if weight.requires_grad}
+
+    for name, weight in ours.named_parameters():
+        assert_close(weight.grad, expected[name], rtol=0, atol=1e-6 * float(expected[name].abs().max()), msg=name)
+
+
+def test_the_layer_starts_as_the_authors_do():
+    layer = WTConv2d(3, 3, wt_levels=2)
+
+    assert (layer.base_scale.weight == 1).all() and all((one.weight == 0.1).all() for one in layer.wavelet_scale)
+    assert {one.kernel_size for one in (layer.base_conv, *layer.wavelet_convs)} == {(5, 5)}
+    assert WTConv2d(64, 64, kernel_size=7)(torch.randn(1, 64, 40, 40)).shape == (1, 64, 40, 40)
+
+
+# ---- the transform inside -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 13), (1, 5)])
+@pytest.mark.parametrize("wavelet", ["db1", "db2", "sym4", "bior2.2", "rbio3.1"])
+def test_split_is_pywavelets_and_join_turns_it_round(wavelet, size):
+    """With zeros around, channel by channel: a, h, v, d of the first, then of the second."""
+    layer = only_bands(wt_type=wavelet)
+    x = torch.randn(2, 2, *size, dtype=torch.float64)
+    a, (h, v, d) = pywt.dwt2(x.numpy(), wavelet, "zero")
+    expected = torch.stack([torch.from_numpy(band) for band in (a, h, v, d)], dim=2).flatten(1, 2)
+
+    bands = layer.split(x)
+    assert_close(bands, expected, rtol=0, atol=1e-10)
+    assert_close(layer.join(bands)[..., : size[0], : size[1]], x, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (13, 21)])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("wavelet", ["db1", "db2", "sym4", "bior2.2"])
+@pytest.mark.filterwarnings("ignore:Level value of")  # PyWavelets: the filters are long for the picture; it goes on
+def test_with_identity_kernels_the_output_is_a_sum_of_known_parts(wavelet, levels, size):
+    """The picture itself, and for each further level the picture without the details of the levels before."""
+    x = torch.randn(1, 2, *size, dtype=torch.float64)
+    expected = x.clone()
+    for level in range(1, levels):
+        a, *details = pywt.wavedec2(x.numpy(), wavelet, "zero", level)
+        zeros = [tuple(0 * band for band in three) for three in details]
+        expected += torch.from_numpy(pywt.waverec2([a, *zeros], wavelet, "zero"))[..., : size[0], : size[1]]
+
+    assert_close(only_bands(wt_levels=levels, wt_type=wavelet)(x), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("wavelet", ["db2", "sym4", "bior2.2"])
+def test_the_authors_padding_loses_pixels_with_longer_wavelets(wavelet):
+    """Its rim does not come back; ours does.  In the middle both are right."""
+    x = torch.randn(1, 2, 24, 30)
+    official = _identity(Official(2, 3, bias=False, wt_type=wavelet))
+    ours = _identity(WTConv2d(2, 2, 3, bias=False, wt_type=wavelet))
+
+    assert_close(ours(x), x, rtol=0, atol=1e-5)
+    lost = (official(x) - x).abs()
+    assert lost.max() > 0.1 and lost[..., 8:-8, 8:-8].max() < 1e-5
+    assert_close(_identity(Official(2, 3, bias=False))(x), x, rtol=0, atol=1e-5)  # Haar
+
+
+# ---- what is learnt, and what it costs ----------------------------------------------------------
+
+
+def test_filters_are_buffers_and_no_optimiser_moves_them():
+    layer = drawn(WTConv2d(2, 2, wt_levels=2))
+    assert {name for name, _ in layer.named_buffers()} == {"wt_filter", "iwt_filter"}
+    assert not any("filter" in name for name, _ in layer.named_parameters())
+    filters = [buffer.clone() for buffer in layer.buffers()]
+    before = [weight.clone() for weight in layer.parameters()]
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    for _ in range(3):
+        layer(torch.randn(2, 2, 8, 6)).pow(2).mean().backward()
+        optimiser.step()
+
+    assert all(map(torch.equal, layer.buffers(), filters))
+    assert not any(map(torch.equal, layer.parameters(), before))
+    assert all(buffer.dtype == torch.float64 for buffer in layer.double().buffers())
+
+
+@pytest.mark.parametrize(("levels", "published"), [(1, 131), (2, 235), (3, 339)])
+def test_parameters_per_channel(levels, published):
+    """By hand: 25 weights, a bias, a scale; and for each level four times 25 weights and a scale."""
+    count = sum(weight.numel() for weight in WTConv2d(6, 6, 5, wt_levels=levels).parameters()) // 6
+
+    assert count == published == 25 + 1 + 1 + levels * 4 * (25 + 1)
+    # One kernel of the same reach: cheaper at one level, dearer from two on.
+    assert (count < (5 * 2**levels) ** 2) == (levels >= 2)
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_the_receptive_field_is_the_kernel_on_the_coarsest_band(levels, kernel_size):
+    """2^L · k, for k = 5 the published 10, 20 and 40; it begins where a block of 2^L begins."""
+    layer, block = WTConv2d(1, 1, kernel_size, wt_levels=levels), 2**levels
+    for pixel in ((40, 47), (41, 51)):
+        field = receptive_field(layer, (96, 104), pixel)
+        assert field.size == (block * kernel_size, block * kernel_size)
+        rows, columns = (field.touched.any(axis).nonzero().flatten() for axis in (1, 0))
+        for touched, at in ((rows, pixel[0]), (columns, pixel[1])):
+            first = at // block * block - kernel_size // 2 * block
+            assert touched.tolist() == list(range(first, first + block * kernel_size))
+
+
+def test_gradients_reach_just_as_far():
+    """The same field, seen in numbers and not in rules."""
+    layer = drawn(WTConv2d(1, 1, 5, wt_levels=2)).double()
+    x = torch.randn(1, 1, 44, 52, dtype=torch.float64, requires_grad=True)
+    layer(x)[0, 0, 21, 26].backward()
+
+    assert torch.equal(x.grad[0, 0] != 0, receptive_field(layer, (44, 52), (21, 26)).touched)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_it_commutes_with_shifts_by_blocks_only(levels):
+    """A speck far from the rim is moved: by 2^L the output moves along, exactly; by anything else it changes."""
+    layer, block = drawn(WTConv2d(2, 2, 5, wt_levels=levels)).double(), 2**levels
+    x = torch.zeros(1, 2, 112, 128, dtype=torch.float64)
+    x[..., 50:60, 60:68] = torch.randn(2, 10, 8, dtype=torch.float64)
+    out = layer(x)
+    power = (out - layer(torch.zeros_like(x))).norm()
+
+    for shift in range(-block, 2 * block + 1):
+        for axis in (-2, -1):
+            error = ((layer(x.roll(shift, axis)) - out.roll(shift, axis)).norm() / power).item()
+            assert error < 1e-12 if shift % block == 0 else error > 0.05, (shift, axis, error)
+
+
+# ---- the rest -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("wavelet", ["db1", "db3"])
+def test_autocast_mixes_no_dtypes(wavelet, dtype):
+    layer, x = WTConv2d(2, 2, wt_levels=2, wt_type=wavelet), torch.randn(2, 2, 7, 10).requires_grad_()
+    with torch.autocast("cpu", dtype=dtype):
+        out = layer(x)
+    out.float().sum().backward()
+
+    assert_close(out.float(), layer(x), rtol=0, atol=40 * torch.finfo(dtype).eps)
+    assert all(weight.grad.dtype == torch.float32 and weight.grad.any() for weight in (x, *layer.parameters()))
+
+
+def test_one_picture_without_batch():
+    layer, x = drawn(WTConv2d(2, 2, stride=2, wt_levels=2)), torch.randn(2, 7, 10)
+    assert_close(layer(x), layer(x[None])[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ((3, 4), r"in_channels=3 and out_channels=4 must be equal: .*1 × 1"),
+        ((0, 0), "in_channels must be a whole number of 1 or more, got 0"),
+        ((3, 3, 4), "kernel_size must be odd.*got 4: take 3 or 5"),
+        ((3, 3, 0), "kernel_size must be a whole number of 1 or more, got 0"),
+        ((3, 3, (3, 3)), "kernel_size must be a whole number"),
+        ((3, 3, 5, 0), "stride must be a whole number of 1 or more, got 0"),
+        ((3, 3, 5, (2, 2)), "stride must be a whole number"),
+        ((3, 3, 5, 1, True, 0), "wt_levels must be a whole number of 1 or more, got 0"),
+        ((3, 3, 5, 1, True, 1.5), "wt_levels must be a whole number"),
+        ((3, 3, 5, 1, True, 1, "db0"), "wavelet must be the name of a discrete wavelet.*got 'db0'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(settings, says):
+    with pytest.raises(ValueError, match=says):
+        WTConv2d(*settings)
+
+
+def test_what_is_no_picture_is_refused():
+    layer = WTConv2d(3, 3)
+    for x in ("x", torch.zeros(3, 4), torch.zeros(1, 3, 0, 4)):
+        with pytest.raises(ValueError, match="x must|only the batch"):
+            layer(x)
+    for x in (torch.zeros(1, 4, 6, 8), torch.zeros(1, 3, 6, 8, dtype=torch.int64)):
+        with pytest.raises((ValueError, RuntimeError)) as caught:
+            layer(x)
+        assert len(str(caught.value)) > 20
+
+
+# ---- the weights of others -----------------------------------------------------------------------
+
+
+def test_the_ones_that_a_version_of_the_official_layer_stores_for_its_stride_are_left_out():
+    ours = WTConv2d(3, 3, stride=2)
+    state = ours.state_dict() | {"stride_filter": torch.ones(3, 1, 1, 1)}
+    WTConv2d(3, 3, stride=2).load_state_dict(state)
+    nn.Sequential(WTConv2d(3, 3, stride=2)).load_state_dict({f"0.{name}": value for name, value in state.items()})
+
+
+@pytest.mark.parametrize("other", [{"wt_type": "db2"}, {"in_channels": 4, "out_channels": 4}])
+def test_the_weights_of_another_wavelet_are_refused_in_words(other):
+    """sym2 and db2 have filters of one size: their numbers are compared."""
+    settings = {"in_channels": 3, "out_channels": 3}
+    with pytest.raises(
+        ValueError, match="wt_filter holds filters .* of another wavelet than db1.*: make the layer with"
+    ):
+        WTConv2d(**settings).load_state_dict(WTConv2d(**(settings | other)).state_dict())
+    with pytest.raises(ValueError, match="another wavelet than bior2.2"):
+        WTConv2d(3, 3, wt_type="bior2.2").load_state_dict(WTConv2d(3, 3, wt_type="db3").state_dict())
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("size", [(8, 6), (13, 22)])
+def test_the_fast_way_equals_the_one_that_is_read(levels, size):
+    fast = WTConv2d(3, 3, 5, wt_levels=levels).double()
+    plain = WTConv2d(3, 3, 5, wt_levels=levels, fast=False).double()
+    plain.load_state_dict(fast.state_dict())
+    x, y = (
+        torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(4)).requires_grad_()
+        for _ in range(2)
+    )
+    assert fast.fast and not plain.fast
+
+    out, expected = fast(x), plain(y)
+    assert_close(out, expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    assert_close(x.grad, y.grad)
+    for (name, one), other in zip(fast.named_parameters(), plain.parameters(), strict=True):
+        assert_close(one.grad, other.grad, msg=name)
