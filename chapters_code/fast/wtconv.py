@@ -41,9 +41,10 @@ def convolve_bands(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolve each channel with its own kernel; `conv2d(x, weight, bias, padding=k // 2, groups=C)`, k odd."""
-    # For 3 × 3, and on a GPU, PyTorch's own gradient is as fast or faster.  The other form needs pictures in a batch.
-    own = weight.shape[-1] < 5 or x.device.type != "cpu" or x.dim() != 4 or not len(x)
-    if own or torch.compiler.is_compiling() or not weight.requires_grad:
+    # For 3 × 3, and on a GPU, PyTorch's own gradient is as fast or faster.  The other form needs pictures in a batch;
+    # their number is asked for last, since an exported network would keep it for ever.
+    own = torch.compiler.is_compiling() or not weight.requires_grad or weight.shape[-1] < 5 or x.device.type != "cpu"
+    if own or x.dim() != 4 or not len(x):
         return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
     out = _Depthwise.apply(x, weight)
     return out if bias is None else out + bias[:, None, None]
