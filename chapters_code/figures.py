@@ -142,10 +142,11 @@ def learning_curves(records: Iterable[Record], score: str, alt: str) -> None:
         figure = Figure(figsize=(6.4, 6))
         above, below = figure.subplots(2, 1, sharex=True)  # side by side they would be too small on a phone
         for marker, (kind, alike) in zip(_MARKERS, kinds.items(), strict=False):
-            colour = above.plot([])[0].get_color()
+            colour = None  # the first run of a kind takes the next one, and the others take after it
             for record in alike:
                 losses = [epoch["loss"] for epoch in record["epochs"]]
-                above.plot([epoch["epoch"] for epoch in record["epochs"]], losses, color=colour)
+                (line,) = above.plot([epoch["epoch"] for epoch in record["epochs"]], losses, color=colour)
+                colour = line.get_color()
                 scored = [epoch for epoch in record["epochs"] if epoch.get("scores", {}).get(score) is not None]
                 values = [epoch["scores"][score] for epoch in scored]
                 name = record["name"] if len(alike) == 1 else f"{kind}, {len(alike)} seeds"

@@ -1,5 +1,9 @@
 """What the tests of figures in a browser share; their fixtures `open_page` and `blank` are in conftest."""
 
+import re
+import subprocess
+import sys
+
 from chapters_code.widgets.moving import es_module
 
 
@@ -23,3 +27,36 @@ def call(page, module, function, cases):
         }""",
         [es_module(module), function, cases],
     )
+
+
+def still_of(open_page, figure):
+    """Open a figure where no JavaScript runs, and give the box of its still picture, which must stand alone."""
+    page = open_page(figure, java_script_enabled=False, viewport={"width": 320, "height": 600})
+    image = page.get_by_role("img", name=figure.description)
+
+    assert image.is_visible() and 0 < image.bounding_box()["width"] <= 288
+    assert page.locator(".figure").count() == 0
+    return image.bounding_box()
+
+
+def text_colours(page, names):
+    """Give the colours in which the first figure of a page writes what these selectors name."""
+    return page.evaluate(
+        """(names) => {
+            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
+            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
+        }""",
+        names,
+    )
+
+
+def html_from_another_process(figure, made):
+    """Give what a figure is stored as, if it is made by `made` (as Python writes it) where nothing was made before."""
+    code = f"from {type(figure).__module__} import {type(figure).__name__}; print(end={made}.to_html())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode()
+
+
+def addresses_in(figure):
+    """Find addresses in a figure's module and still picture, but for the name of the SVG format: nobody asks that."""
+    texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
+    return [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]

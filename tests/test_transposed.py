@@ -25,6 +25,7 @@ from chapters_code.transposed import (
     overlap_count,
     phase_sums,
 )
+from gradients import gradients
 
 INF, NAN = float("inf"), float("nan")
 WAYS = (conv_transpose2d_loops, conv_transpose2d_matrix, conv_transpose2d_zero_inserted)
@@ -51,14 +52,6 @@ def case(kernel, groups, size=(5, 7), dtype=torch.float64, batch=2, channels=4, 
     x = torch.randn(batch, channels, *size, dtype=torch.float64).to(dtype)
     weight = torch.randn(channels, each, *kernel, dtype=torch.float64).to(dtype)
     return x, weight, torch.randn(each * groups, dtype=torch.float64).to(dtype)
-
-
-def gradients(function, tensors, *settings):
-    """Give the gradients when each output pulls with another strength, so no two places look alike."""
-    tensors = [one.clone().requires_grad_() for one in tensors]
-    out = function(*tensors, *settings)
-    pull = torch.arange(1, out.numel() + 1, dtype=out.dtype).reshape(out.shape) / max(1, out.numel())
-    return torch.autograd.grad(out, tensors, pull)
 
 
 def assert_same(ours, tensors, *settings, **close):

@@ -1,9 +1,6 @@
 """The figure *Threshold and class*: its street, its scores, and in a real browser the numbers, which are Python's."""
 
 import itertools
-import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +8,7 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from torch.testing import assert_close
 
+from browsing import addresses_in, html_from_another_process, still_of, text_colours
 from chapters_code.widgets.classes import CLASSES, VOID, ThresholdAndClass
 from chapters_code.widgets.moving import es_module
 
@@ -107,13 +105,9 @@ def test_bad_settings_are_refused_with_the_cure(settings, message):
 
 def test_equal_states_give_equal_bytes():
     """Also in another process: the stored output is compared."""
-    code = (
-        "from chapters_code.widgets.classes import ThresholdAndClass;"
-        " print(end=ThresholdAndClass(30, 'bird').to_html())"
-    )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    figure = ThresholdAndClass(30, "bird")
 
-    assert ThresholdAndClass(30, "bird").to_html() == other.stdout.decode()
+    assert figure.to_html() == html_from_another_process(figure, "ThresholdAndClass(30, 'bird')")
 
 
 def test_the_still_picture_has_every_cell_and_the_scores():
@@ -143,11 +137,7 @@ def test_the_still_picture_has_every_cell_and_the_scores():
 
 
 def test_the_page_names_no_other_host():
-    """But for the name of the SVG format, which is no address that anyone asks."""
-    figure = ThresholdAndClass()
-    texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
-
-    assert not [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]
+    assert not addresses_in(ThresholdAndClass())
 
 
 # ---- in a browser -------------------------------------------------------------------------------
@@ -325,11 +315,7 @@ def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page, wi
 
 @pytest.mark.browser
 def test_without_javascript_the_still_picture_stands(open_page):
-    page = open_page(ThresholdAndClass(), java_script_enabled=False, viewport={"width": 320, "height": 600})
-    image = page.get_by_role("img", name=ThresholdAndClass().description)
-
-    assert image.is_visible() and 0 < image.bounding_box()["width"] <= 288
-    assert page.locator(".figure").count() == 0
+    still_of(open_page, ThresholdAndClass())
 
 
 @pytest.mark.browser
@@ -338,12 +324,8 @@ def test_text_takes_the_colour_of_the_page_and_axe_finds_nothing(open_page, them
     colour, ground = {"light": ("rgb(20, 20, 20)", "#fff"), "dark": ("rgb(206, 214, 221)", "#121212")}[theme]
     style = f"html {{ color: {colour}; background: {ground}; color-scheme: {theme} }}"
     page = open_page(ThresholdAndClass(), ThresholdAndClass(0, "bird"), style=style)
-    seen = page.evaluate(
-        """(names) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
-        }""",
-        [".choices", ".slider", ".boards p", ".legend", ".told strong", "caption", "th", "td.kind", "td.kind.now"],
+    seen = text_colours(
+        page, [".choices", ".slider", ".boards p", ".legend", ".told strong", "caption", "th", "td.kind", "td.kind.now"]
     )
 
     assert set(seen) == {colour}

@@ -4,13 +4,11 @@ import itertools
 import json
 import random
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
 
-from browsing import call
+from browsing import addresses_in, call, html_from_another_process, still_of, text_colours
 from chapters_code.dilated import count_holes, footprint
 from chapters_code.widgets.footprint import Footprint
 
@@ -78,18 +76,13 @@ def test_the_description_counts_in_words():
 
 def test_equal_states_give_equal_bytes():
     """Also in another process: no counter, no address, no hash seed."""
-    code = "from chapters_code.widgets.footprint import Footprint; print(end=Footprint((1, 4), crack=-3).to_html())"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    figure = Footprint((1, 4), crack=-3)
 
-    assert Footprint((1, 4), crack=-3).to_html() == other.stdout.decode()
+    assert figure.to_html() == html_from_another_process(figure, "Footprint((1, 4), crack=-3)")
 
 
 def test_the_page_names_no_other_host():
-    """But for the name of the SVG format, which is no address that anyone asks."""
-    figure = Footprint()
-    texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
-
-    assert not [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]
+    assert not addresses_in(Footprint())
 
 
 @pytest.mark.parametrize(("rates", "crack", "seen"), [((2, 3), 1, 9), ((2, 2, 2), 1, 0), ((1,), 7, 0), ((4, 1), -5, 9)])
@@ -243,13 +236,7 @@ def test_nothing_overflows(open_page, width):
 def test_text_takes_the_colour_of_the_page(open_page, theme):
     colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
     page = open_page(Footprint(), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
-    seen = page.evaluate(
-        """(names) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
-        }""",
-        [".slider", ".telling strong", ".button", ".key span"],
-    )
+    seen = text_colours(page, [".slider", ".telling strong", ".button", ".key span"])
 
     assert set(seen) == {colour}
 
@@ -264,11 +251,7 @@ def test_the_same_figure_twice_has_two_states(open_page):
 
 @pytest.mark.browser
 def test_without_javascript_the_still_picture_stands(open_page):
-    page = open_page(Footprint(), java_script_enabled=False, viewport={"width": 320, "height": 600})
-    image = page.get_by_role("img", name=Footprint().description)
-
-    box = image.bounding_box()
-    assert image.is_visible() and 0 < box["width"] <= 288 and box["height"] > 100
+    assert still_of(open_page, Footprint())["height"] > 100
 
 
 def test_states_are_plain_json():

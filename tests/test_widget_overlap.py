@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from torch.nn import functional
 from torch.testing import assert_close
 
-from browsing import call
+from browsing import addresses_in, call, html_from_another_process, still_of, text_colours
 from chapters_code.widgets.overlap import Overlap
 
 KERNELS = ("ones", "bilinear", "random")
@@ -100,10 +98,9 @@ def test_bad_settings_are_refused_with_the_cure(settings, message):
 
 def test_equal_states_give_equal_bytes():
     """Also in another process: the stored output is compared."""
-    code = "from chapters_code.widgets.overlap import Overlap; print(end=Overlap(5, 3, 'bilinear').to_html())"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    figure = Overlap(5, 3, "bilinear")
 
-    assert Overlap(5, 3, "bilinear").to_html() == other.stdout.decode()
+    assert figure.to_html() == html_from_another_process(figure, "Overlap(5, 3, 'bilinear')")
     assert Overlap().state() == {"kernel": "ones", "kernel_size": 3, "seed": 1, "stride": 2, "tile": [0, 0]}
 
 
@@ -125,11 +122,7 @@ def test_the_still_picture_has_stamps_pixels_and_a_frame():
 
 
 def test_the_page_names_no_other_host():
-    """But for the name of the SVG format, which is no address that anyone asks."""
-    figure = Overlap()
-    texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
-
-    assert not [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]
+    assert not addresses_in(Overlap())
 
 
 # ---- in a browser -------------------------------------------------------------------------------
@@ -378,11 +371,7 @@ def test_axe_finds_nothing(open_page, theme):
 
 @pytest.mark.browser
 def test_without_javascript_the_still_picture_stands(open_page):
-    page = open_page(Overlap(), java_script_enabled=False, viewport={"width": 320, "height": 600})
-    image = page.get_by_role("img", name=Overlap().description)
-
-    assert image.is_visible() and 0 < image.bounding_box()["width"] <= 288
-    assert page.locator(".figure").count() == 0
+    still_of(open_page, Overlap())
 
 
 @pytest.mark.browser
@@ -390,13 +379,7 @@ def test_without_javascript_the_still_picture_stands(open_page):
 def test_text_takes_the_colour_of_the_page(open_page, theme):
     colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
     page = open_page(Overlap(), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
-    seen = page.evaluate(
-        """(names) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
-        }""",
-        [".caption", ".slider", ".told strong", ".told span"],
-    )
+    seen = text_colours(page, [".caption", ".slider", ".told strong", ".told span"])
 
     assert set(seen) == {colour}
 

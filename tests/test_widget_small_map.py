@@ -1,14 +1,11 @@
 """The figure *ASPP on a small map*: its settings, and in a real browser the numbers, which are Python's."""
 
 import itertools
-import re
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
 
-from browsing import call
+from browsing import addresses_in, call, html_from_another_process, still_of, text_colours
 from chapters_code.aspp import valid_taps
 from chapters_code.widgets.small_map import SmallMap
 
@@ -66,10 +63,9 @@ def test_bad_settings_are_refused_with_the_cure(settings, message):
 
 def test_equal_states_give_equal_bytes():
     """Also in another process: the stored output is compared."""
-    code = "from chapters_code.widgets.small_map import SmallMap; print(end=SmallMap(rate=12).to_html())"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    figure = SmallMap(rate=12)
 
-    assert SmallMap(rate=12).to_html() == other.stdout.decode()
+    assert figure.to_html() == html_from_another_process(figure, "SmallMap(rate=12)")
 
 
 def test_the_still_picture_has_the_map_and_nine_taps():
@@ -84,11 +80,7 @@ def test_the_still_picture_has_the_map_and_nine_taps():
 
 
 def test_the_page_names_no_other_host():
-    """But for the name of the SVG format, which is no address that anyone asks."""
-    figure = SmallMap()
-    texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
-
-    assert not [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]
+    assert not addresses_in(SmallMap())
 
 
 # ---- in a browser -------------------------------------------------------------------------------
@@ -231,11 +223,7 @@ def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page, wi
 
 @pytest.mark.browser
 def test_without_javascript_the_still_picture_stands(open_page):
-    page = open_page(SmallMap(), java_script_enabled=False, viewport={"width": 320, "height": 600})
-    image = page.get_by_role("img", name=SmallMap().description)
-
-    assert image.is_visible() and 0 < image.bounding_box()["width"] <= 288
-    assert page.locator(".figure").count() == 0
+    still_of(open_page, SmallMap())
 
 
 @pytest.mark.browser
@@ -243,13 +231,7 @@ def test_without_javascript_the_still_picture_stands(open_page):
 def test_text_takes_the_colour_of_the_page(open_page, theme):
     colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
     page = open_page(SmallMap(), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
-    seen = page.evaluate(
-        """(names) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
-        }""",
-        [".caption", ".slider", ".told strong", ".rates button", "text.count"],
-    )
+    seen = text_colours(page, [".caption", ".slider", ".told strong", ".rates button", "text.count"])
 
     assert set(seen) == {colour}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from browsing import call, page_of
+from browsing import call, page_of, still_of, text_colours
 from chapters_code.shapes import pool_size
 from chapters_code.widgets import Window
 
@@ -331,12 +331,7 @@ def test_each_figure_is_started_once(open_page):
 
 
 def test_without_javascript_the_still_picture_stands(open_page):
-    page = open_page(Window(), java_script_enabled=False, viewport={"width": 320, "height": 600})
-    image = page.get_by_role("img", name=Window().description)
-
-    box = image.bounding_box()
-    assert image.is_visible() and 0 < box["width"] <= 288 and box["height"] > 100
-    assert page.locator(".figure").count() == 0
+    assert still_of(open_page, Window())["height"] > 100
 
 
 def test_if_the_module_fails_the_still_picture_stays(browser, tmp_path):
@@ -359,13 +354,7 @@ def test_if_the_module_fails_the_still_picture_stays(browser, tmp_path):
 def test_text_takes_the_colour_of_the_page(open_page, theme):
     colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
     page = open_page(Window(padding=1), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
-    seen = page.evaluate(
-        """(names) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            return names.map((name) => getComputedStyle(root.querySelector(name)).color);
-        }""",
-        [".caption", ".slider", ".sum strong", ".button", "span.empty"],
-    )
+    seen = text_colours(page, [".caption", ".slider", ".sum strong", ".button", "span.empty"])
 
     assert set(seen) == {colour}
 

@@ -29,7 +29,7 @@ from chapters_code.data.pairs import is_twin
 from chapters_code.data.sources import SOURCES, Source
 from chapters_code.data.unpack import check, examine, unpack
 
-__all__ = ["Found", "TwinWarning", "alone", "cache_folder", "find"]
+__all__ = ["Found", "TwinWarning", "alone", "cache_folder", "find", "may_download", "own_folder"]
 
 # Why a set could not be downloaded, by its place.  Not tried again in this run of Python: every try may cost a minute.
 _unreachable: dict[Path, str] = {}
@@ -72,15 +72,11 @@ def find(name: str, download: bool | None = None) -> Found:
     if name not in SOURCES:
         raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
     source = SOURCES[name]
-    if os.environ.get("BOOK_DATA"):
-        own = Path(os.environ["BOOK_DATA"]).expanduser()
-        if not own.is_dir():
-            raise FileNotFoundError(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
-        if (own / name).is_dir():
-            return _found(own / name, source, "from the folder that BOOK_DATA names")
+    own = own_folder()
+    if own and (own / name).is_dir():
+        return _found(own / name, source, "from the folder that BOOK_DATA names")
     place = cache_folder() / name
-    if download is None:
-        download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
+    download = may_download(download)
     if not place.is_dir() and download and place not in _unreachable:
         try:
             _obtain(name, source, place)
@@ -89,10 +85,29 @@ def find(name: str, download: bool | None = None) -> Found:
     if place.is_dir():
         return _found(place, source, f"downloaded; see {source.page}")
     reason = _unreachable.get(place, "") if download else "Nothing may be downloaded now (BOOK_OFFLINE)."
-    if os.environ.get("BOOK_DATA"):
+    if own:
         reason = f"BOOK_DATA names {own}, and there is no {own / name}.\n{reason}"
     _warn(f"{source.title} is not here: its synthetic twin is used, drawn pictures in its place.\n{reason}")
     return Found(_twin(name), f"synthetic twin of {source.title}")
+
+
+def own_folder() -> Path | None:
+    """Give the folder that BOOK_DATA names; None if it names none.
+
+    Raises:
+        FileNotFoundError: It names something that is no folder.
+    """
+    if not os.environ.get("BOOK_DATA"):
+        return None
+    own = Path(os.environ["BOOK_DATA"]).expanduser()
+    if not own.is_dir():
+        raise FileNotFoundError(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
+    return own
+
+
+def may_download(asked: bool | None) -> bool:
+    """Say whether the network may be used: as `asked`, and if nothing is asked, unless BOOK_OFFLINE is set."""
+    return os.environ.get("BOOK_OFFLINE", "0") in ("", "0") if asked is None else asked
 
 
 def cache_folder() -> Path:

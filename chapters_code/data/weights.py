@@ -14,7 +14,6 @@ name.  A file called `NETWORK_features_imagenet.pth` is the reader's own, and ta
 without running any code that may be in them.
 """
 
-import os
 import warnings
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor
 from torchvision import models
 
 from chapters_code.data.download import Unreachable, WrongData, fetch
-from chapters_code.data.find import alone, cache_folder
+from chapters_code.data.find import alone, cache_folder, may_download, own_folder
 from chapters_code.data.sources import Archive
 
 __all__ = ["NETWORKS", "NoWeights", "imagenet", "imagenet_or_none", "read_weights"]
@@ -57,15 +56,14 @@ def imagenet(network: str, download: bool | None = None) -> Path:
             (`WrongData`).
         NoWeights: They could not be had.
     """
-    if network not in _PUBLISHED:
-        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
-    published, size = _PUBLISHED[network]
+    published, size = _published(network)
     name = published.url.rsplit("/", 1)[-1]  # such as resnet18-f37072fd.pth
     reason = "Nothing may be downloaded now (BOOK_OFFLINE)."
-    if os.environ.get("BOOK_DATA"):
-        own = Path(os.environ["BOOK_DATA"]).expanduser()
-        if not own.is_dir():
-            raise NoWeights(f"BOOK_DATA names {own}, which is no folder: correct it, or unset BOOK_DATA")
+    try:
+        own = own_folder()
+    except FileNotFoundError as error:
+        raise NoWeights(str(error)) from None
+    if own:
         if (own / "weights" / name).is_file():
             return _checked(own / "weights" / name)
         if (features := own / "weights" / f"{network}_features_imagenet.pth").is_file():
@@ -74,9 +72,7 @@ def imagenet(network: str, download: bool | None = None) -> Path:
     folder = cache_folder() / "weights"
     if (folder / name).is_file():
         return _checked(folder / name)
-    if download is None:
-        download = os.environ.get("BOOK_OFFLINE", "0") in ("", "0")
-    if download:
+    if may_download(download):
         try:
             with alone(f"weights-{network}"):  # of several processes one downloads
                 if (folder / name).is_file():
@@ -100,8 +96,7 @@ def imagenet_or_none(network: str) -> str | None:
     Raises:
         ValueError: There is no such network.
     """
-    if network not in _PUBLISHED:
-        imagenet(network)  # says so
+    _published(network)  # a network that there is not is no reason to go on
     try:
         read_weights(imagenet(network))
     except (NoWeights, ValueError) as error:
@@ -134,6 +129,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             " network.state_dict(); for a checkpoint of this book's training take checkpoints.weights(path)"
         )
     return state
+
+
+def _published(network: str) -> tuple:
+    if network not in _PUBLISHED:
+        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    return _PUBLISHED[network]
 
 
 def _checked(path: Path) -> Path:

@@ -64,10 +64,10 @@ def _check_pixel_loss(answer: Callable) -> None:
         logits = torch.randn(n, classes, height, width, dtype=torch.float64) * 3
         calls.append(Call.of(logits, _masks(n, height, width, classes=classes, void=void)))
     # So large that the exponential overflows; without void, and with some.
-    for logits, target in [one.arguments for one in calls[3:5]]:
+    for call, other in zip(calls[3:5], (0, VOID), strict=True):
+        logits, target = call.arguments
         target = target.clone()
-        target[0, 0, 0] = 1  # one pixel counts, and where there is void, one does not
-        target[0, 1, 1] = VOID if (target == VOID).any() or logits is calls[4].arguments[0] else 0
+        target[0, 0, 0], target[0, 1, 1] = 1, other
         calls.append(Call.of(logits * 1000, target))
     closed = (losses.cross_entropy,)
     compare(answer, trusted, calls, gradients=True, without=("nll_loss", "cross_entropy"), closed=closed)
