@@ -12,6 +12,8 @@ arXiv 2407.05848.  Written from the formulas; takes the weights of the authors' 
 longer than Haar: there each step adds so many zeros that every pixel comes back, where the authors' pads too few.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +22,7 @@ from chapters_code.checks import check_pictures, check_whole
 from chapters_code.fast.wtconv import convolve_bands, depthwise
 from chapters_code.wavelets import filters
 
-__all__ = ["WTConv2d"]
+__all__ = ["WTConv2d", "swap_depthwise"]
 
 
 class WTConv2d(nn.Module):
@@ -132,6 +134,48 @@ class WTConv2d(nn.Module):
         return functional.conv_transpose2d(
             bands, self.iwt_filter.to(bands), stride=2, padding=reach - 2, groups=self.channels
         )
+
+
+def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | None = None) -> nn.Module:
+    """Give a copy of a network in which a `WTConv2d` stands for every depthwise convolution.
+
+    Args:
+        network: Such as torchvision's `mobilenet_v2()` or `convnext_tiny()`.  It stays as it is.
+        wt_levels: Steps of the transform in each layer.
+        kernel_size: Odd; by default that of the convolution in its place.  The paper takes 5 for ConvNeXt's 7.
+
+    Returns:
+        A network of the same shapes.  Where the kernel size stays, so do the weights: the convolution at full size
+        begins with those of the one whose place it takes, and what the bands add begins random and small.
+
+    Raises:
+        ValueError: There is no depthwise convolution, or one that `WTConv2d` cannot stand for: it is dilated, or
+            changes the size by more than its stride.
+    """
+    swapped = copy.deepcopy(network)
+    found = [
+        (name, module)
+        for name, module in swapped.named_modules()
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels > 1
+    ]
+    if not found:
+        raise ValueError(
+            f"{type(network).__name__} has no depthwise convolution to swap:"
+            " no nn.Conv2d in it has groups = in_channels = out_channels > 1"
+        )
+    for name, old in found:
+        taps, step, around = old.kernel_size[0], old.stride[0], old.padding
+        if old.kernel_size != (taps, taps) or old.stride != (step, step) or old.dilation != (1, 1):
+            raise ValueError(f"{name} is {old}: WTConv2d can stand for square kernels and strides without dilation")
+        if taps % 2 == 0 or around != (taps // 2, taps // 2) or old.padding_mode != "zeros":
+            raise ValueError(f"{name} is {old}: WTConv2d needs an odd kernel and zeros, half a kernel of them around")
+        new = WTConv2d(old.in_channels, old.out_channels, kernel_size or taps, step, old.bias is not None, wt_levels)
+        new.to(old.weight).train(old.training)
+        if new.base_conv.kernel_size == old.kernel_size:
+            new.base_conv.load_state_dict(old.state_dict())
+        parent, _, last = name.rpartition(".")
+        setattr(swapped.get_submodule(parent), last, new)
+    return swapped
 
 
 class Scale(nn.Module):

@@ -15,7 +15,8 @@ The plan, written before the first run.  What is compared: the layer that halves
 (widths 8, 16, 32, 64); the arms are `downsample.DOWNSAMPLERS`.  Everything else is alike: pictures, their order and
 crops for a seed, steps, loss, schedule.  Two optimisers, since HWD and a strided 2 × 2 convolution are the same
 function and under SGD the same run, but not under AdamW.  Learning rates: one per optimiser for all arms, chosen on
-pictures held back from DeepCrack's training set, with the arms max and strided2 alone.  Five seeds.  Two data sets.
+pictures held back from DeepCrack's training set, with the arms max and strided2 alone (24 epochs of 240 pictures;
+about as many steps as a run has).  Five seeds.  Two data sets.
 
 Hypotheses, before the runs:
     1. hwd, space_to_depth and strided2 differ by no more than seeds do, under SGD and under AdamW.
@@ -28,6 +29,7 @@ Hypotheses, before the runs:
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -68,7 +70,7 @@ def plan(arm: str, optimizer: str, pictures: str) -> Recipe:
         network_settings={"widths": (8, 16, 32, 64), "down": arm},
         data=SETS[pictures],
         crop=(160, 160),
-        epochs=24 if pictures == "DeepCrack" else 60,
+        epochs=16 if pictures == "DeepCrack" else 30,
         optimizer=optimizer,
         learning_rate=LEARNING_RATES[optimizer],
         momentum=0.9 if optimizer == "sgd" else 0.0,
@@ -85,7 +87,7 @@ def tune(data: Path, out: Path) -> None:
     for optimizer, rates in TRIED.items():
         for rate in rates:
             for arm in ("max", "strided2"):
-                name = f"tune-{arm}-{optimizer}-{round(1000 * rate)}e-3"
+                name = f"tune-{arm}-{optimizer}-{round(10000 * rate)}e-4"
                 what = dataclasses.replace(plan(arm, optimizer, "DeepCrack"), name=name, learning_rate=rate)
                 if folder := _mine(out / what.name):
                     fit(build_network(what), what, train, held_back, folder, progress=False)
@@ -126,24 +128,29 @@ def run(what: Recipe, seed: int, data: Path, out: Path) -> None:
         "transfer": {
             name: evaluate(model, pairs, "cracks").scores() for name, pairs in others.items() if SETS[name] != what.data
         },
-        "by_width": found_by_width(model, validation),
+        "by_width": found_by_width(model, validation, kinds_of(data / what.data)),
     }
     with written_whole(folder / "more.json") as unfinished:
         unfinished.write_text(json.dumps(more, indent=1) + "\n", encoding="utf-8")
     print(folder.name, flush=True)
 
 
+@functools.cache
+def kinds_of(data: Path) -> list[torch.Tensor]:
+    """Say of each pixel of each test picture in which class of width it is; once per process, as it takes seconds."""
+    pairs = CrackSegmentation(data.name, "test", data)
+    classes = torch.tensor(WIDTHS)
+    return [torch.bucketize(local_width(mask, WIDTHS[-1]), classes).byte() for _, mask in pairs]
+
+
 @torch.inference_mode()
-def found_by_width(model: torch.nn.Module, pairs: Segmentation) -> dict[str, list[int]]:
+def found_by_width(model: torch.nn.Module, pairs: Segmentation, kinds: list[torch.Tensor]) -> dict[str, list[int]]:
     """Count true crack pixels by the width of their crack, and how many a prediction lies within 2 pixels of."""
     true, found = torch.zeros(len(WIDTHS), dtype=torch.int64), torch.zeros(len(WIDTHS), dtype=torch.int64)
-    classes = torch.tensor(WIDTHS)
     with evaluation_mode(model):
-        for index in range(len(pairs)):
-            image, mask = pairs[index]
+        for (image, mask), kind in zip(pairs, kinds, strict=True):
             predicted = model(Normalise()(image[None]))[0, 0] >= 0  # a probability of 1/2
             near = dilate(predicted.byte(), 2).bool()
-            kind = torch.bucketize(local_width(mask, WIDTHS[-1]), classes)
             for i in range(len(WIDTHS)):
                 here = (mask == 1) & (kind == i)
                 true[i] += here.sum()
