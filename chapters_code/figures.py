@@ -21,8 +21,9 @@ from torch import Tensor
 from chapters_code.data.pictures import decode_picture
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
 from chapters_code.runs import Record
+from chapters_code.studies import interval
 
-__all__ = ["curves", "explore", "learning_curves", "pictures"]
+__all__ = ["curves", "explore", "intervals", "learning_curves", "pictures"]
 
 # Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
 _WHOLE = (torch.uint8, torch.bool, torch.int64)
@@ -162,6 +163,44 @@ def learning_curves(records: Iterable[Record], score: str, alt: str) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.25)
         below.legend(frameon=False)
+    show(figure, alt)
+
+
+def intervals(panels: dict[str, dict[str, dict[str, list[float]]]], alt: str, *, x_label: str) -> None:
+    """Show the numbers of several seeds, each as a small mark, and beside them their mean with its 95 % interval.
+
+    Args:
+        panels: Title -> group, such as an optimiser -> arm -> the numbers of its seeds, as `studies.scores` gives them.
+            All panels have the same groups and arms.  The panels stand below each other.
+        alt: What the panels show, in a sentence.
+        x_label: What the numbers are, with their unit.
+
+    Raises:
+        ValueError: There is nothing to show, the panels have not the same groups and arms, or there are more groups
+            than can be told apart.
+    """
+    shapes = {(tuple(groups), *map(tuple, groups.values())) for groups in panels.values()}
+    groups, *arms = shapes.pop() if len(shapes) == 1 else ((),)
+    if not 1 <= len(groups) <= len(_MARKERS) or len(set(arms)) != 1 or not arms[0]:
+        raise ValueError(f"all panels need the same groups, 1 to {len(_MARKERS)}, and all groups the same arms")
+    names = arms[0]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, len(panels) * (0.9 + 0.22 * len(names) * (1 + len(groups)))))
+        places = list(figure.subplots(len(panels), 1, squeeze=False).flat)
+        for axes, (title, groups) in zip(places, panels.items(), strict=True):
+            for i, (marker, (group, of_arm)) in enumerate(zip(_MARKERS, groups.items(), strict=False)):
+                # The groups of an arm stand below each other, the arm's name at the middle of them.
+                rows = [row + (i + 1) / (1 + len(groups)) - 0.5 for row in range(len(names))]
+                means, halves = zip(*(interval(of_arm[name]) for name in names), strict=True)
+                bars = axes.errorbar(means, rows, xerr=halves, fmt=marker, capsize=3, label=group)
+                for row, name in zip(rows, names, strict=True):
+                    one_seed = {"color": bars[0].get_color(), "markersize": 3, "alpha": 0.55}
+                    axes.plot(of_arm[name], [row + 0.14] * len(of_arm[name]), "o", **one_seed)
+            axes.set(title=title, xlabel=x_label, yticks=range(len(names)), yticklabels=names)
+            axes.invert_yaxis()
+            axes.grid(alpha=0.25, axis="x")
+        if len(groups) > 1:  # one legend for all, below the last
+            places[-1].legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(groups))
     show(figure, alt)
 
 

@@ -17,7 +17,7 @@ LAYERS = {
     "operators on operators": {"transposed", "fast"},
     "blocks": {"aspp", "hwd", "wtconv"},
     "networks": {"unet", "fcn", "u2net", "downsample"},
-    "running": {"recipes", "predict", "checkpoints", "runs"},
+    "running": {"recipes", "predict", "checkpoints", "runs", "studies"},
     "scoring": {"evaluate"},
     "training": {"train"},
     "teaching": {"figures", "widgets", "exercises"},

@@ -2,7 +2,7 @@
 
     python tools/bake_off.py tune --data DIR --out OUT      the runs that choose the learning rates, and a table of them
     python tools/bake_off.py run --data DIR --out OUT       all runs that are not there yet
-    python tools/bake_off.py collect --out OUT              puts them together: OUT/bake-off.json
+    python tools/bake_off.py collect --out OUT              puts all of them together: OUT/bake-off.json
 
 Each run uses one core, so start the same line once per core: a run that another process is at, or has done, is left to
 it.
@@ -36,7 +36,7 @@ from pathlib import Path
 
 import torch
 
-from chapters_code import runs
+from chapters_code import runs, studies
 from chapters_code.data import CrackSegmentation
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pairs import Segmentation
@@ -159,40 +159,79 @@ def found_by_width(model: torch.nn.Module, pairs: Segmentation, kinds: list[torc
 
 
 def collect(out: Path) -> None:
-    """Put all finished runs into one file, what they share once."""
-    folders = sorted(path.parent for path in out.glob("bake-off-*/more.json"))
-    records = [runs.load(folder / "record.json") for folder in folders]
-    first, varied = records[0], ("name", "network_settings", "data", "epochs", "optimizer", "learning_rate", "momentum")
+    """Put all finished runs into one study, what they share once: OUT/bake-off.json."""
+    found = [_read(path.parent) for path in sorted(out.glob("bake-off-*/more.json"))]
+    records = [record for record, _ in found]
+    varied = ("name", "network_settings", "data", "epochs", "optimizer", "learning_rate", "momentum")
     study = {
         "format": 1,
         "name": "bake-off",
-        "recipe": {name: value for name, value in first["recipe"].items() if name not in varied},
-        "data": {record["recipe"]["data"]: record["data"] for record in records},
-        "baselines": {record["recipe"]["data"]: record["baselines"] for record in records},
-        "ran_on": first["ran_on"],
-        "versions": first["versions"],
-        "commits": sorted({record["commit"] for record in records}),
-        "seconds": sum(record["seconds"] for record in records),
-        "runs": [
+        "recipe": _only({json.dumps({k: v for k, v in r["recipe"].items() if k not in varied}) for r in records}),
+        "pictures": {
+            name: _only(
+                {
+                    json.dumps(
+                        {
+                            "epochs": record["recipe"]["epochs"],
+                            "train": record["data"]["train"],
+                            "test": record["data"]["validation"],
+                            "baselines": {one: _kept(scores) for one, scores in record["baselines"].items()},
+                        }
+                    )
+                    for record in records
+                    if record["recipe"]["data"] == data
+                }
+            )
+            for name, data in SETS.items()
+        },
+        "tuning": [
             {
                 "arm": record["recipe"]["network_settings"]["down"],
+                "optimizer": record["recipe"]["optimizer"],
+                "learning_rate": record["recipe"]["learning_rate"],
+                "seed": record["seed"],
+                "scores": _kept(record["scores"]),
+            }
+            for record in map(runs.load, sorted(out.glob("tune-*/record.json")))
+        ],
+        "ran_on": _only({json.dumps(record["ran_on"]) for record in records}),
+        "versions": _only({json.dumps(record["versions"]) for record in records}),
+        "commits": sorted({record["commit"] for record in records}),
+        "seconds": round(sum(record["seconds"] for record in records), 1),
+        "runs": [
+            {
+                "pictures": next(name for name, data in SETS.items() if data == record["recipe"]["data"]),
+                "arm": record["recipe"]["network_settings"]["down"],
                 "parameters": record["network"]["parameters"],
-                **{name: record["recipe"][name] for name in varied if name != "network_settings"},
+                "optimizer": record["recipe"]["optimizer"],
+                "learning_rate": record["recipe"]["learning_rate"],
                 "seed": record["seed"],
                 "last_loss": record["epochs"][-1]["loss"],
-                "scores": {name: record["scores"][name] for name in KEPT},
-                "transfer": {name: {one: found[one] for one in KEPT} for name, found in more["transfer"].items()},
+                "scores": _kept(record["scores"]),
+                "transfer": {name: _kept(scores) for name, scores in more["transfer"].items()},
                 "by_width": more["by_width"],
                 "finished": record["finished"],
             }
-            for record, more in zip(
-                records, (json.loads((folder / "more.json").read_text()) for folder in folders), strict=True
-            )
+            for record, more in found
         ],
     }
-    with written_whole(out / "bake-off.json") as unfinished:
-        unfinished.write_text(json.dumps(study, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    studies.save(study, out / "bake-off.json")
     print(f"{len(records)} runs in {out / 'bake-off.json'}")
+
+
+def _read(folder: Path) -> tuple[dict, dict]:
+    return runs.load(folder / "record.json"), json.loads((folder / "more.json").read_text(encoding="utf-8"))
+
+
+def _kept(scores: dict) -> dict:
+    return {name: round(scores[name], 6) for name in KEPT}
+
+
+def _only(texts: set[str]) -> dict:
+    """Give what all runs share; runs that do not share it are not one study."""
+    if len(texts) != 1:
+        raise ValueError(f"these runs differ in what one study must share, or there is none: {sorted(texts)}")
+    return json.loads(texts.pop())
 
 
 def main() -> int:
