@@ -153,29 +153,42 @@ def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | No
             changes the size by more than its stride.
     """
     swapped = copy.deepcopy(network)
+    inside = {part for layer in swapped.modules() if isinstance(layer, WTConv2d) for part in layer.modules()}
     found = [
         (name, module)
-        for name, module in swapped.named_modules()
+        for name, module in swapped.named_modules(remove_duplicate=False)
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels > 1
+        if module not in inside
     ]
     if not found:
         raise ValueError(
             f"{type(network).__name__} has no depthwise convolution to swap:"
             " no nn.Conv2d in it has groups = in_channels = out_channels > 1"
         )
+    layers: dict[nn.Conv2d, WTConv2d] = {}  # one that stands in two places does so afterwards, too
     for name, old in found:
-        taps, step, around = old.kernel_size[0], old.stride[0], old.padding
-        if old.kernel_size != (taps, taps) or old.stride != (step, step) or old.dilation != (1, 1):
-            raise ValueError(f"{name} is {old}: WTConv2d can stand for square kernels and strides without dilation")
-        if taps % 2 == 0 or around != (taps // 2, taps // 2) or old.padding_mode != "zeros":
-            raise ValueError(f"{name} is {old}: WTConv2d needs an odd kernel and zeros, half a kernel of them around")
-        new = WTConv2d(old.in_channels, old.out_channels, kernel_size or taps, step, old.bias is not None, wt_levels)
-        new.to(old.weight).train(old.training)
-        if new.base_conv.kernel_size == old.kernel_size:
-            new.base_conv.load_state_dict(old.state_dict())
+        if old not in layers:
+            layers[old] = _in_place_of(old, name, wt_levels, kernel_size)
+        if not name:  # the network is this one convolution
+            return layers[old]
         parent, _, last = name.rpartition(".")
-        setattr(swapped.get_submodule(parent), last, new)
+        setattr(swapped.get_submodule(parent), last, layers[old])
     return swapped
+
+
+def _in_place_of(old: nn.Conv2d, name: str, wt_levels: int, kernel_size: int | None) -> WTConv2d:
+    """Make the layer that stands for a depthwise convolution, or say why there is none."""
+    taps, step, named = old.kernel_size[0], old.stride[0], f"{name or 'the network'} is {old}"
+    if old.kernel_size != (taps, taps) or old.stride != (step, step) or old.dilation != (1, 1):
+        raise ValueError(f"{named}: WTConv2d can stand for square kernels and strides without dilation")
+    if taps % 2 == 0 or old.padding not in ((taps // 2, taps // 2), "same") or old.padding_mode != "zeros":
+        raise ValueError(f"{named}: WTConv2d needs an odd kernel and zeros, half a kernel of them around")
+    size = taps if kernel_size is None else kernel_size
+    new = WTConv2d(old.in_channels, old.out_channels, size, step, old.bias is not None, wt_levels)
+    new.to(old.weight).train(old.training)
+    if size == taps:
+        new.base_conv.load_state_dict(old.state_dict())
+    return new
 
 
 class Scale(nn.Module):
@@ -195,7 +208,8 @@ def _check_filters(layer: WTConv2d, state: dict[str, Tensor], prefix: str, *_: o
         theirs, ours = state.get(prefix + name), getattr(layer, name)
         if theirs is None:
             continue
-        if theirs.shape != ours.shape or not torch.allclose(theirs.to(ours), ours, atol=1e-4):
+        numbers = not (theirs.is_meta or ours.is_meta)  # a layer on "meta" waits for them
+        if theirs.shape != ours.shape or (numbers and not torch.allclose(theirs.to(ours), ours, atol=1e-4)):
             raise ValueError(
                 f"{prefix}{name} holds filters {tuple(theirs.shape)} of another wavelet than {layer.wt_type},"
                 f" {tuple(ours.shape)}: make the layer with the wt_type and the channels that these weights had"

@@ -135,10 +135,10 @@ def test_a_study_holds_what_its_runs_hold(tmp_path, capsys):
 
     study = studies.load(tmp_path / "bake-off.json")
     assert "8 runs" in capsys.readouterr().out and len(study["runs"]) == 8
-    assert studies.scores(study, "ods_f1@2px", pictures="CFD") == {"hwd": [0.25, 0.75], "max": [0.25, 0.75]}
+    assert studies.scores(study, "ods_f1@2px", pictures="CFD") == {"max": [0.25, 0.75], "hwd": [0.25, 0.75]}
     first = study["runs"][0]
-    assert set(first["scores"]) == set(bake_off.KEPT) == set(first["transfer"]["DeepCrack"])
-    assert (first["pictures"], first["arm"], first["optimizer"]) == ("CFD", "hwd", "sgd")
+    assert set(first["scores"]) == set(bake_off.KEPT) == set(study["runs"][-1]["transfer"]["DeepCrack"])
+    assert (first["pictures"], first["arm"], first["optimizer"], first["seed"]) == ("DeepCrack", "max", "sgd", 0)
     assert first["by_width"]["true"] == [1, 2, 3, 4]
     assert study["seconds"] == 8 * RECORD["seconds"]
     assert study["pictures"]["DeepCrack"]["epochs"] == bake_off.plan("hwd", "sgd", "DeepCrack").epochs

@@ -1,14 +1,18 @@
 """WTConv against the authors' layer written out, against PyWavelets inside, and its laws: reach, cost, shifts."""
 
+import copy
+
 import pytest
 import pywt
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
+from torchvision import models
+from torchvision.models.convnext import CNBlockConfig
 
 from chapters_code.receptive_field import receptive_field
-from chapters_code.wtconv import WTConv2d
+from chapters_code.wtconv import WTConv2d, swap_depthwise
 
 
 @pytest.fixture(autouse=True)
@@ -287,6 +291,15 @@ def test_autocast_mixes_no_dtypes(wavelet, dtype):
     assert all(weight.grad.dtype == torch.float32 and weight.grad.any() for weight in (x, *layer.parameters()))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_autocast_gives_one_dtype_while_learning_and_after(kernel_size, bias):
+    """Whichever way the gradient takes."""
+    layer, x = WTConv2d(2, 2, kernel_size, bias=bias), torch.randn(2, 2, 7, 10)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(x).dtype == layer.requires_grad_(False)(x).dtype == torch.bfloat16
+
+
 def test_one_picture_without_batch():
     layer, x = drawn(WTConv2d(2, 2, stride=2, wt_levels=2)), torch.randn(2, 7, 10)
     assert_close(layer(x), layer(x[None])[0])
@@ -345,6 +358,18 @@ def test_the_weights_of_another_wavelet_are_refused_in_words(other):
         WTConv2d(3, 3, wt_type="bior2.2").load_state_dict(WTConv2d(3, 3, wt_type="db3").state_dict())
 
 
+def test_a_layer_without_numbers_takes_those_of_another():
+    """Built on "meta", as large networks are; the filters' shape is still asked for."""
+    given = WTConv2d(3, 3).state_dict()
+    with torch.device("meta"):
+        layer, other = WTConv2d(3, 3), WTConv2d(3, 3, wt_type="db2")
+    layer.load_state_dict(given, assign=True)
+
+    assert all(torch.equal(value, given[name]) for name, value in layer.state_dict().items())
+    with pytest.raises(ValueError, match="another wavelet than db2"):
+        other.load_state_dict(given, assign=True)
+
+
 @pytest.mark.parametrize("levels", [1, 3])
 @pytest.mark.parametrize("size", [(8, 6), (13, 22)])
 def test_the_fast_way_equals_the_one_that_is_read(levels, size):
@@ -364,3 +389,229 @@ def test_the_fast_way_equals_the_one_that_is_read(levels, size):
     assert_close(x.grad, y.grad)
     for (name, one), other in zip(fast.named_parameters(), plain.parameters(), strict=True):
         assert_close(one.grad, other.grad, msg=name)
+
+
+# ---- in place of depthwise convolutions ----------------------------------------------------------
+
+
+def narrow(name):
+    """A narrow network of torchvision's with random weights, in which every layer matters for what comes out."""
+    if name == "mobilenet_v2":
+        network = models.mobilenet_v2(width_mult=0.25, num_classes=10)
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = None  # it takes the mean and variance of what it sees, or the signal would fade away
+        network(torch.randn(4, 3, 65, 96))
+        return network
+    # Its blocks begin at a millionth of their strength, which would hide what stands in them.
+    stages = [CNBlockConfig(8, 16, 1), CNBlockConfig(16, 24, 2), CNBlockConfig(24, None, 1)]
+    return models.ConvNeXt(stages, layer_scale=1.0, num_classes=10)
+
+
+def depthwise_in(network):
+    """Each depthwise convolution that does not stand in a WTConv2d, by name."""
+    within = tuple(f"{name}." for name, part in network.named_modules() if isinstance(part, WTConv2d))
+    return {
+        name: part
+        for name, part in network.named_modules()
+        if isinstance(part, nn.Conv2d) and part.groups == part.in_channels > 1 and not name.startswith(within)
+    }
+
+
+def layers_in(network):
+    return {name: part for name, part in network.named_modules() if isinstance(part, WTConv2d)}
+
+
+def count(network):
+    return sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "levels", "kernel_size", "after"),
+    [
+        ("mobilenet_v2", 3_504_872, 1, None, 3_797_448),
+        ("mobilenet_v2", 3_504_872, 2, None, 4_082_888),
+        ("mobilenet_v2", 3_504_872, 3, 3, 4_368_328),
+        ("convnext_tiny", 28_589_128, 1, None, 29_920_552),
+        ("convnext_tiny", 28_589_128, 2, None, 31_245_352),
+        ("convnext_tiny", 28_589_128, 2, 5, 29_814_568),
+    ],
+)
+def test_parameters_of_whole_networks(name, before, levels, kernel_size, after):
+    """As stated, and by the sum: each channel gets a scale, and for each level four kernels with a scale."""
+    with torch.device("meta"):
+        network = models.get_model(name)
+        swapped = swap_depthwise(network, levels, kernel_size)
+    more = 0
+    for old in depthwise_in(network).values():
+        was, taps = old.kernel_size[0] ** 2, (kernel_size or old.kernel_size[0]) ** 2
+        more += old.in_channels * (taps - was + 1 + levels * 4 * (taps + 1))
+
+    assert count(network) == before and count(swapped) == after == before + more
+    assert not depthwise_in(swapped)
+    assert layers_in(swapped).keys() == depthwise_in(network).keys()
+    assert all(weight.is_meta for weight in swapped.state_dict().values())
+
+
+@pytest.mark.parametrize("size", [(65, 97), (64, 32), (33, 40)])
+@pytest.mark.parametrize(("name", "kernel_size"), [("mobilenet_v2", None), ("mobilenet_v2", 5), ("convnext", 5)])
+def test_every_map_keeps_its_shape(name, kernel_size, size):
+    """Not only the scores at the end: what comes out of each layer, also with a stride at odd sizes."""
+    network = narrow(name).eval()
+    swapped = swap_depthwise(network, 2, kernel_size)
+    shapes = []
+    for one in (network, swapped):
+        seen = {}
+        for part_name in depthwise_in(network):
+            one.get_submodule(part_name).register_forward_hook(
+                lambda _, __, out, seen=seen, part_name=part_name: seen.update({part_name: out.shape})
+            )
+        with torch.no_grad():
+            shapes.append((one(torch.randn(2, 3, *size)).shape, seen))
+
+    assert shapes[0] == shapes[1] and shapes[0][0] == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "convnext"])
+@pytest.mark.parametrize("levels", [1, 3])
+def test_without_its_bands_the_network_computes_what_it_computed(name, levels):
+    """The old kernels, biases and strides are in the right places; with the bands the output is another."""
+    network = narrow(name).double().eval()
+    swapped = swap_depthwise(network, levels)
+    x = torch.randn(2, 3, 49, 66, dtype=torch.float64)
+    with torch.no_grad():
+        expected, with_bands = network(x), swapped(x)
+        for layer in layers_in(swapped).values():
+            for scale in layer.wavelet_scale:
+                nn.init.zeros_(scale.weight)
+        assert_close(swapped(x), expected, rtol=1e-9, atol=1e-9)
+
+    apart = expected.std(0).norm()
+    assert apart > 0.01 * expected.norm() and (with_bands - expected).norm() > 0.01 * apart
+
+
+@pytest.mark.parametrize(("name", "kernel_size", "kept"), [("convnext", None, True), ("convnext", 5, False)])
+def test_weights_are_kept_where_the_kernel_size_is(name, kernel_size, kept):
+    """And all that is no depthwise convolution, whatever the kernel size."""
+    network = narrow(name)
+    swapped = swap_depthwise(network, 2, kernel_size)
+    state = swapped.state_dict()
+    depthwise = depthwise_in(network)
+    for key, value in network.state_dict().items():
+        part, _, last = key.rpartition(".")
+        if part not in depthwise:
+            assert torch.equal(state[key], value), key
+        elif kept:
+            assert torch.equal(state[f"{part}.base_conv.{last}"], value), key
+    for part, layer in layers_in(swapped).items():
+        assert layer.base_conv.kernel_size == (kernel_size or 7,) * 2 and layer.wt_levels == 2
+        assert (layer.base_conv.bias is None) == (depthwise[part].bias is None)
+        assert layer.stride == depthwise[part].stride[0]
+
+
+def test_the_given_network_stays_as_it_is():
+    """Also when the copy learns: they share no numbers."""
+    network = narrow("mobilenet_v2")
+    before, parts = copy.deepcopy(network.state_dict()), [type(part) for part in network.modules()]
+    swapped = swap_depthwise(network, 1)
+    with torch.no_grad():
+        for number in (*swapped.parameters(), *swapped.buffers()):
+            number += 1
+
+    assert [type(part) for part in network.modules()] == parts
+    after = network.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_dtype_and_mode_are_those_of_the_network(dtype):
+    """Mode by mode: a network may stand still in parts."""
+    network = narrow("mobilenet_v2").to(dtype).train()
+    network.features[5].eval()
+    swapped = swap_depthwise(network, 1)
+    modes = {name: part.training for name, part in network.named_modules()}
+
+    assert {value.dtype for value in swapped.state_dict().values() if value.is_floating_point()} == {dtype}
+    for name, part in swapped.named_modules():
+        owner = next((one for one in layers_in(swapped) if name.startswith(f"{one}.")), name)
+        assert part.training == modes[owner], name
+
+
+def test_a_swapped_network_learns_in_all_its_weights():
+    swapped = swap_depthwise(narrow("mobilenet_v2"), 2).train()
+    swapped(torch.randn(4, 3, 64, 96)).square().sum().backward()
+
+    for name, layer in layers_in(swapped).items():
+        for weight_name, weight in layer.named_parameters():
+            assert weight.grad is not None and weight.grad.any(), f"{name}.{weight_name}"
+
+
+def test_one_convolution_in_two_places_stays_one():
+    shared = nn.Conv2d(4, 4, 3, padding=1, groups=4)
+    swapped = swap_depthwise(nn.Sequential(shared, nn.ReLU(), nn.Sequential(shared)))
+
+    assert isinstance(swapped[0], WTConv2d) and swapped[0] is swapped[2][0]
+
+
+def test_a_network_that_is_one_convolution_becomes_one_layer():
+    convolution = nn.Conv2d(6, 6, 5, stride=2, padding=2, groups=6, bias=False)
+    layer = swap_depthwise(convolution, 3)
+
+    assert type(layer) is WTConv2d and layer.wt_levels == 3
+    assert torch.equal(layer.base_conv.weight, convolution.weight)
+    assert layer(torch.randn(1, 6, 9, 14)).shape == convolution(torch.randn(1, 6, 9, 14)).shape
+
+
+def test_what_was_swapped_before_is_left_alone():
+    """The small convolutions inside a WTConv2d are depthwise, too."""
+    first = swap_depthwise(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.ReLU()))
+    both = nn.Sequential(first, nn.Conv2d(4, 4, 5, padding="same", groups=4))
+    again = swap_depthwise(both, 2)
+
+    assert [layer.wt_levels for layer in layers_in(again).values()] == [1, 2]
+    assert again(torch.randn(2, 4, 9, 11)).shape == (2, 4, 9, 11)
+    with pytest.raises(ValueError, match="Sequential has no depthwise convolution to swap"):
+        swap_depthwise(first)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"kernel_size": 3, "padding": 2, "dilation": 2}, "1.0 is Conv2d.*square kernels and strides without dilation"),
+        ({"kernel_size": (3, 5), "padding": (1, 2)}, "1.0 is Conv2d.*square kernels"),
+        ({"kernel_size": 3, "padding": 1, "stride": (1, 2)}, "1.0 is Conv2d.*square kernels and strides"),
+        ({"kernel_size": 4, "padding": 2}, "1.0 is Conv2d.*odd kernel and zeros, half a kernel of them around"),
+        ({"kernel_size": 3}, "1.0 is Conv2d.*odd kernel and zeros"),
+        ({"kernel_size": 3, "padding": "valid"}, "1.0 is Conv2d.*odd kernel and zeros"),
+        ({"kernel_size": 3, "padding": 1, "padding_mode": "reflect"}, "1.0 is Conv2d.*odd kernel and zeros"),
+    ],
+)
+def test_convolutions_that_it_cannot_stand_for_are_named(settings, says):
+    convolution = nn.Conv2d(4, 4, groups=4, **settings)
+    with pytest.raises(ValueError, match=says):
+        swap_depthwise(nn.Sequential(nn.ReLU(), nn.Sequential(convolution)))
+    with pytest.raises(ValueError, match="the network is Conv2d"):
+        swap_depthwise(convolution)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"kernel_size": 4}, "kernel_size must be odd.*got 4: take 3 or 5"),
+        ({"kernel_size": 0}, "kernel_size must be a whole number of 1 or more, got 0"),
+        ({"wt_levels": 0}, "wt_levels must be a whole number of 1 or more, got 0"),
+        ({"wt_levels": 1.5}, "wt_levels must be a whole number"),
+    ],
+)
+def test_layers_that_cannot_be_built_are_refused(settings, says):
+    with pytest.raises(ValueError, match=says):
+        swap_depthwise(nn.Conv2d(4, 4, 3, padding=1, groups=4), **settings)
+
+
+def test_a_network_without_depthwise_convolutions_is_refused():
+    """Neither grouped ones nor those of one channel count, nor those that change the number of channels."""
+    with torch.device("meta"):
+        networks = [models.resnet18(), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(1, 1, 3), nn.Conv2d(4, 8, 3, groups=4)]
+    for network in networks:
+        with pytest.raises(ValueError, match=f"{type(network).__name__} has no depthwise convolution to swap"):
+            swap_depthwise(network)

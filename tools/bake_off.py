@@ -160,7 +160,8 @@ def found_by_width(model: torch.nn.Module, pairs: Segmentation, kinds: list[torc
 
 def collect(out: Path) -> None:
     """Put all finished runs into one study, what they share once: OUT/bake-off.json."""
-    found = [_read(path.parent) for path in sorted(out.glob("bake-off-*/more.json"))]
+    found = [_read(path.parent) for path in out.glob("bake-off-*/more.json")]
+    found.sort(key=_place)
     records = [record for record, _ in found]
     varied = ("name", "network_settings", "data", "epochs", "optimizer", "learning_rate", "momentum")
     study = {
@@ -221,6 +222,13 @@ def collect(out: Path) -> None:
 
 def _read(folder: Path) -> tuple[dict, dict]:
     return runs.load(folder / "record.json"), json.loads((folder / "more.json").read_text(encoding="utf-8"))
+
+
+def _place(found: tuple[dict, dict]) -> tuple:
+    """Sort runs by pictures, arm in the order of `DOWNSAMPLERS`, optimiser and seed."""
+    recipe = found[0]["recipe"]
+    arm = list(DOWNSAMPLERS).index(recipe["network_settings"]["down"])
+    return list(SETS.values()).index(recipe["data"]), arm, recipe["optimizer"] != "sgd", found[0]["seed"]
 
 
 def _kept(scores: dict) -> dict:

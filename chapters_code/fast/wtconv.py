@@ -47,7 +47,7 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if own or x.dim() != 4 or not len(x):
         return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
     out = _Depthwise.apply(x, weight)
-    return out if bias is None else out + bias[:, None, None]
+    return out if bias is None else out + bias.to(out.dtype)[:, None, None]  # conv2d, too, rounds it under autocast
 
 
 class _Depthwise(Function):

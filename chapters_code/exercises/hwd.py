@@ -1,0 +1,234 @@
+"""Checks and hints of Chapter 07: Haar by hand and back, what a lost band costs, HWD as one convolution."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chapters_code import hwd, wavelets
+from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.fast import wavelets as fast
+
+__all__ = ["EXERCISES"]
+
+# What an answer that builds a part of the transform may not call.
+_SPLITS = (wavelets.haar_dwt2, wavelets.dwt2, wavelets.wavedec2, fast.haar_dwt2, fast.haar_split)
+_JOINS = (wavelets.haar_idwt2, wavelets.idwt2, wavelets.waverec2, fast.haar_idwt2, fast.haar_join)
+
+
+def _whole(low: int, high: int) -> int:
+    """Draw a whole number from `low` up to, not including, `high`."""
+    return int(torch.randint(low, high, ()))
+
+
+def _digits(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Draw whole numbers, half of them negative: easy to read in a failing case."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def _haar_matrix() -> Tensor:
+    """The bands of a block p, q, r, s, one in a row: a, h, v and d."""
+    signs = [[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]
+    return torch.tensor(signs, dtype=torch.float64) / 2
+
+
+def _check_back_1d(answer: Callable) -> None:
+    def trusted(a: Tensor, d: Tensor) -> Tensor:
+        x = a.new_zeros(*a.shape[:-1], 2 * a.shape[-1])
+        for i in range(a.shape[-1]):
+            x[..., 2 * i] = (a[..., i] + d[..., i]) / 2**0.5
+            x[..., 2 * i + 1] = (a[..., i] - d[..., i]) / 2**0.5
+        return x
+
+    shapes = ((1,), (2,), (3,), (2, 3), (2, 3, 5))
+    calls = [Call.of(_digits(*shape), _digits(*shape)) for shape in shapes]
+    calls += [Call.of(torch.randn(*shape), torch.randn(*shape)) for shape in shapes]
+    compare(answer, trusted, calls, gradients=True, closed=_JOINS)
+
+
+def _check_how_many(answer: Callable) -> None:
+    def trusted(height: int, width: int, level: int) -> int:
+        picture = torch.empty(height, width, device="meta")  # it has a size, and no numbers
+        numbers = 0
+        for _ in range(level):
+            picture, *details = wavelets.haar_dwt2(picture)
+            numbers += sum(band.numel() for band in details)
+        return numbers + picture.numel()
+
+    sides = (1, 2, 3, 8, 12, 33, 47)
+    calls = [Call.of(*one) for one in product(sides, sides, (1, 2, 3))]
+    calls += [Call.of(_whole(50, 2000), _whole(50, 2000), _whole(1, 7)) for _ in range(6)]
+    compare(answer, trusted, calls)
+
+
+def _check_bands_of_signs(answer: Callable) -> None:
+    def trusted(x: Tensor) -> Tensor:
+        blocks = functional.unfold(x, 2, stride=2).unflatten(1, (x.shape[1], 4))
+        bands = torch.einsum("bp,ncpl->nbcl", _haar_matrix().to(x), blocks)
+        return bands.flatten(1, 2).unflatten(2, (x.shape[2] // 2, x.shape[3] // 2))
+
+    shapes = ((1, 1, 2, 2), (1, 1, 2, 4), (1, 2, 2, 2), (2, 1, 4, 2), (2, 3, 6, 8))
+    calls = [Call.of(draw(*shape)) for shape in shapes for draw in (_digits, torch.randn)]
+    compare(answer, trusted, calls, gradients=True, closed=_SPLITS)
+
+
+def _check_error_without(answer: Callable) -> None:
+    def trusted(x: Tensor, lost: str) -> Tensor:
+        whole = torch.tensor(0.0, dtype=torch.float64)
+        for i, j in product(range(0, x.shape[0], 2), range(0, x.shape[1], 2)):
+            block = x[i : i + 2, j : j + 2].flatten()
+            bands = _haar_matrix() @ block
+            bands[["ahvd".index(name) for name in lost]] = 0
+            whole = whole + (_haar_matrix().T @ bands - block).square().sum()
+        return whole / x.numel()
+
+    names = ("a", "h", "v", "d", "hv", "dh", "vd", "hvd", "ahvd")
+    shapes = ((2, 2), (2, 4), (6, 4), (8, 10))
+    calls = [Call.of(_digits(*shape), lost) for shape, lost in product(shapes, names)]
+    calls += [Call.of(torch.randn(6, 8, dtype=torch.float64), lost) for lost in names]
+    compare(answer, trusted, calls, closed=_JOINS)
+
+
+def _check_denoise(answer: Callable) -> None:
+    def trusted(x: Tensor, threshold: float) -> Tensor:
+        a, *details = wavelets.haar_dwt2(x)
+        details = [functional.softshrink(band, threshold) for band in details]
+        return wavelets.haar_idwt2([a, *details], tuple(x.shape[-2:]))
+
+    shapes = ((1, 2), (2, 3), (5, 4), (2, 3, 7, 6))
+    calls = [Call.of(_digits(*shape), one) for shape, one in product(shapes, (0.0, 0.5, 3.0))]
+    calls += [Call.of(torch.randn(*shape), one) for shape, one in product(shapes, (0.25, 10.0))]
+    compare(answer, trusted, calls, without=("softshrink", "hardshrink", "shrink"))
+
+
+def _check_hwd_kernel(answer: Callable) -> None:
+    def trusted(mix: Tensor) -> Tensor:
+        bands = mix.flatten(1).unflatten(1, (4, -1))  # (C', band, C)
+        return torch.einsum("obc,bp->ocp", bands, _haar_matrix().to(mix)).unflatten(2, (2, 2))
+
+    shapes = ((1, 1), (1, 2), (2, 1), (3, 2), (5, 4))
+    calls = [Call.of(draw(out, 4 * given, 1, 1)) for out, given in shapes for draw in (_digits, torch.randn)]
+    compare(answer, trusted, calls, gradients=True, closed=(*_JOINS, *_SPLITS, hwd.as_kernel))
+
+
+def _check_fold_norm(answer: Callable) -> None:
+    def trusted(
+        kernel: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        # What comes out for a black block is the bias; for a block with one bright pixel, that and one weight.
+        taps = kernel[0].numel()
+        blocks = torch.eye(taps, dtype=kernel.dtype).reshape(taps, *kernel.shape[1:])
+        blocks = torch.cat([blocks, torch.zeros_like(blocks[:1])])
+        out = functional.batch_norm(functional.conv2d(blocks, kernel), mean, var, weight, bias, eps=eps).flatten(1)
+        return (out[:-1] - out[-1]).T.reshape(kernel.shape), out[-1]
+
+    calls = []
+    for (out, given, rows, columns), eps in product(((1, 1, 1, 2), (2, 1, 2, 2), (3, 2, 2, 2)), (1e-5, 0.5)):
+        vectors = [torch.randn(out, dtype=torch.float64) for _ in range(3)]
+        calls.append(Call.of(_digits(out, given, rows, columns), *vectors, 0.1 + torch.rand(out).double(), eps))
+    compare(answer, trusted, calls)
+
+
+def _check_last_bands(answer: Callable) -> None:
+    def trusted(level: int) -> Tensor:
+        side = 2**level
+        pixels = torch.eye(side * side, dtype=torch.float64).reshape(-1, side, side)  # one bright pixel at a time
+        averages, (h, v, d), *_ = wavelets.wavedec2(pixels, level=level)
+        return torch.stack([averages, h, v, d]).reshape(4, 1, side, side)
+
+    compare(answer, trusted, [Call.of(level) for level in (1, 2, 3, 4)], closed=(*_JOINS, *_SPLITS))
+
+
+EXERCISES = (
+    Exercise(
+        "7.1",
+        "back_1d",
+        _check_back_1d,
+        (
+            "Two numbers p and q gave a = (p + q) / √2 and d = (p − q) / √2. What are a + d and a − d?",
+            "So p and q are found by the same two sums, with the same division.",
+            "All the p and all the q are two tensors of half the length. torch.stack along a new last axis and flatten"
+            " let them take turns.",
+        ),
+    ),
+    Exercise(
+        "7.2",
+        "how_many",
+        _check_how_many,
+        (
+            "One step makes four bands of equal size. How many rows has a band, if the picture has 7?",
+            "Half, rounded up. Three of the bands stay as they are; the next step splits the fourth.",
+            "A loop over the steps: make both sides smaller, and count three bands. At the end one band more.",
+        ),
+    ),
+    Exercise(
+        "7.3",
+        "bands_of_signs",
+        _check_bands_of_signs,
+        (
+            "Average pooling gives (p + q + r + s) / 4. By what must it be multiplied for a?",
+            "h takes the pixels of the lower rows away. Turn their sign before you pool; no new pooling is needed.",
+            "For v it is every second column, for d both. Work on a clone, or multiply by a row and a column of signs;"
+            " then concatenate along the channels.",
+        ),
+    ),
+    Exercise(
+        "7.4",
+        "error_without",
+        _check_error_without,
+        (
+            "The way back is linear: what the picture lacks is what the lost bands alone would have made.",
+            "And the transform keeps the energy. So the energy of that lack is known before anything is rebuilt.",
+            "Add up the squares of the lost bands, and divide by the number of pixels. getattr takes a band by its"
+            " name.",
+        ),
+    ),
+    Exercise(
+        "7.5",
+        "denoise",
+        _check_denoise,
+        (
+            "Split, shrink three of the four bands, put together: three lines. The sides may be odd.",
+            "A detail of 5 and a threshold of 2 give 3, −5 gives −3, and 1 gives 0: only the size shrinks, the sign"
+            " stays.",
+            "Tensor.abs, Tensor.clamp and Tensor.sign do it. haar_idwt2 takes the size of the picture.",
+        ),
+    ),
+    Exercise(
+        "7.6",
+        "hwd_kernel",
+        _check_hwd_kernel,
+        (
+            "One weight w on the band h of a channel: by what is each of the four pixels multiplied in the end?",
+            "By w/2, w/2, −w/2, −w/2. The other bands add theirs. So the kernel is a sum of four sign patterns.",
+            "In mix the bands come first: channels 0 to C − 1 are a. Tensor.chunk cuts it into four; each is (C', C, 1,"
+            " 1), and spreads over a pattern of 2 × 2.",
+        ),
+    ),
+    Exercise(
+        "7.7",
+        "fold_norm",
+        _check_fold_norm,
+        (
+            "Write the normalisation of one channel as scale · y + shift. What are the two numbers?",
+            "The scale is weight / √(var + eps). The shift is what a y of 0 becomes.",
+            "A convolution is linear: to scale what comes out is to scale the kernel. Each of its C' kernels has a"
+            " scale of its own, so give the scale three axes more.",
+        ),
+    ),
+    Exercise(
+        "7.8",
+        "last_bands",
+        _check_last_bands,
+        (
+            "For one step the four kernels are the sign patterns, halved. Work the a of two steps out by hand: what"
+            " happens to a pixel on its way?",
+            "Each step halves, so every weight is ± 1 / 2^level, whatever the band. The last step takes the difference"
+            " of two halves of the block.",
+            "A column that is 1 in its upper half and −1 in its lower half; ones; and products of two such: torch.outer"
+            " makes a kernel of them.",
+        ),
+    ),
+)

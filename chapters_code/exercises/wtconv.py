@@ -1,0 +1,299 @@
+"""Checks and hints of Chapter 08: reach and cost, one level by hand, folded scales, shifts, weights, a swap."""
+
+import copy
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code import wtconv
+from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.fast import wtconv as fast
+from chapters_code.wtconv import WTConv2d
+
+__all__ = ["EXERCISES"]
+
+
+def _whole(low: int, high: int) -> int:
+    """Draw a whole number from `low` up to, not including, `high`."""
+    return int(torch.randint(low, high, ()))
+
+
+def _drawn(layer: nn.Module) -> nn.Module:
+    """Give all that is learnt, scales included, chance numbers that are not near 0."""
+    for weight in layer.parameters():
+        nn.init.uniform_(weight, 0.5, 1.5)
+        weight.data *= torch.randint(0, 2, weight.shape) * 2 - 1
+    return layer
+
+
+def _check_seen_from(answer: Callable) -> None:
+    def trusted(place: int, kernel_size: int, levels: int) -> tuple[int, int]:
+        first = last = place
+        for _ in range(levels):  # up to the block that holds the pixel
+            first, last = first // 2, last // 2
+        first, last = first - kernel_size // 2, last + kernel_size // 2
+        for _ in range(levels):  # and down: a block becomes two
+            first, last = 2 * first, 2 * last + 1
+        return first, last
+
+    small = product((0, 1, 2, 3, 7, 8, 40), (1, 3, 5), (1, 2, 3))
+    larger = [(_whole(100, 5000), 2 * _whole(1, 6) + 1, _whole(4, 7)) for _ in range(10)]
+    compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
+
+
+def _check_parameters(answer: Callable) -> None:
+    def trusted(channels: int, kernel_size: int, levels: int, bias: bool) -> tuple[int, int]:
+        with torch.device("meta"):
+            layer = WTConv2d(channels, channels, kernel_size, bias=bias, wt_levels=levels)
+        side = kernel_size * 2**levels
+        return sum(one.numel() for one in layer.parameters()), channels * (side**2 + bias)
+
+    small = product((1, 2, 3), (1, 3, 5), (1, 2, 3), (False, True))
+    larger = [(_whole(20, 300), 2 * _whole(1, 6) + 1, _whole(1, 6), bias) for bias in (False, True) * 4]
+    compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
+
+
+def _check_one_level(answer: Callable) -> None:
+    def trusted(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        signs = torch.tensor([[[1, 1], [1, 1]], [[1, 1], [-1, -1]], [[1, -1], [1, -1]], [[1, -1], [-1, 1]]])
+        channels, taps = x.shape[1], (signs.to(x)[:, None] / 2).repeat(x.shape[1], 1, 1, 1)
+        padded = functional.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        bands = functional.conv2d(padded, taps, stride=2, groups=channels)
+        bands = functional.conv2d(bands, weight, padding=weight.shape[-1] // 2, groups=4 * channels) * scale
+        joined = functional.conv_transpose2d(bands, taps, stride=2, groups=channels)
+        return joined[..., : x.shape[2], : x.shape[3]]
+
+    calls = [
+        Call.of(
+            torch.randn(n, channels, *size, dtype=torch.float64),
+            torch.randn(4 * channels, 1, taps, taps, dtype=torch.float64),
+            torch.randn(1, 4 * channels, 1, 1, dtype=torch.float64),
+        )
+        for (n, channels), size, taps in product(((1, 1), (1, 2), (2, 3)), ((2, 4), (6, 4), (3, 5), (4, 7)), (1, 3, 5))
+    ]
+    methods = (WTConv2d.forward, WTConv2d.split, WTConv2d.join, fast.convolve_bands)
+    compare(answer, trusted, calls, gradients=True, closed=methods)
+
+
+def _check_fold(answer: Callable) -> None:
+    def trusted(layer: WTConv2d) -> WTConv2d:
+        folded = copy.deepcopy(layer)
+        pairs = zip((folded.base_conv, *folded.wavelet_convs), (folded.base_scale, *folded.wavelet_scale), strict=True)
+        with torch.no_grad():
+            for convolution, scale in pairs:
+                for weight in convolution.parameters():  # each has the channel first
+                    for number, factor in zip(weight, scale.weight.flatten(), strict=True):
+                        number.mul_(factor)
+                scale.weight.fill_(1)
+        return folded
+
+    calls = [
+        Call.of(_drawn(WTConv2d(channels, channels, taps, bias=bias, wt_levels=levels)))
+        for channels, taps, bias, levels in product((1, 2, 3), (1, 3), (False, True), (1, 2))
+    ]
+    compare(answer, trusted, calls)
+
+
+def _coarse(height: int, width: int) -> nn.Sequential:
+    """Replace each block by its mean."""
+    return nn.Sequential(nn.AvgPool2d((height, width)), nn.Upsample(scale_factor=(float(height), float(width))))
+
+
+def _check_period(answer: Callable) -> None:
+    def trusted(layer: nn.Module, largest: int) -> int:
+        x = torch.zeros(1, 1, 4, 480, dtype=torch.float64)
+        x[..., 240:252] = torch.randn(1, 1, 4, 12, dtype=torch.float64)
+        with torch.no_grad():
+            out = layer(x)
+            return next(
+                shift
+                for shift in range(1, largest + 1)
+                if torch.allclose(layer(x.roll(shift, 3)), out.roll(shift, 3), rtol=0, atol=1e-9)
+            )
+
+    def wavelets(levels: int) -> WTConv2d:
+        return _drawn(WTConv2d(1, 1, 3, bias=False, wt_levels=levels, fast=False))
+
+    layers = [
+        (nn.Conv2d(1, 1, 3, padding=1, bias=False), 1),
+        (_coarse(2, 1), 1),
+        (_coarse(1, 2), 2),
+        (wavelets(1), 2),
+        (_coarse(2, 3), 3),
+        (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.ReLU(), _coarse(1, 5)), 5),
+        (wavelets(2), 4),
+        (nn.Sequential(wavelets(1), _coarse(1, 3)), 6),
+        (nn.Sequential(wavelets(1), nn.ReLU(), wavelets(2)), 4),
+        (wavelets(3), 8),
+    ]
+    calls = [Call.of(layer.double().requires_grad_(False), least + more) for layer, least in layers for more in (0, 3)]
+    compare(answer, trusted, calls)
+
+
+def _check_settings_of(answer: Callable) -> None:
+    calls, right = [], {}
+    for (channels, taps, bias, levels, wavelet), prefix in product(
+        [
+            (3, 5, True, 1, "db1"),
+            (4, 3, False, 2, "db1"),
+            (2, 7, True, 3, "db2"),
+            (_whole(5, 30), 2 * _whole(2, 6) + 1, False, _whole(4, 12), "db1"),
+        ],
+        ("", "features.1.conv."),
+    ):
+        layer = WTConv2d(channels, channels, taps, bias=bias, wt_levels=levels, wt_type=wavelet)
+        shapes = {prefix + name: tuple(value.shape) for name, value in layer.state_dict().items()}
+        if prefix:  # another layer beside it, whose name goes on where this one's does
+            other = WTConv2d(5, 5, 9, wt_levels=5).state_dict()
+            shapes |= {f"features.10.conv.{name}": tuple(value.shape) for name, value in other.items()}
+            shapes |= {"features.1.norm.bias": (5,), "features.1.norm.weight": (5,)}
+        right[str(shapes), prefix] = (channels, taps, bias, levels, len(layer.wt_filter[0, 0]))
+        calls.append(Call.of(shapes, prefix))
+
+    def trusted(shapes: dict[str, tuple], prefix: str) -> tuple[int, int, bool, int, int]:
+        return right[str(shapes), prefix]
+
+    compare(answer, trusted, calls)
+
+
+def _check_weight_gradient(answer: Callable) -> None:
+    def trusted(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
+        weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
+        out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
+        return torch.autograd.grad(out, weight, gradient)[0]
+
+    calls = [
+        Call.of(*(torch.randint(-9, 10, (n, channels, *size)).double() for _ in range(2)), taps)
+        for (n, channels), size, taps in product(((1, 1), (2, 1), (1, 3), (2, 3)), ((1, 2), (3, 5), (6, 4)), (1, 3, 5))
+    ]
+    compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
+
+
+def _host() -> nn.Sequential:
+    """Make a small network with depthwise convolutions of several kinds."""
+    block = nn.Sequential(nn.Conv2d(4, 4, 5, padding=2, groups=4), nn.ReLU())
+    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4, bias=False), block)
+    return network.eval().requires_grad_(False)
+
+
+def _check_swap_one(answer: Callable) -> None:
+    def trusted(network: nn.Module, name: str, wt_levels: int) -> nn.Module:
+        swapped = copy.deepcopy(network)
+        old = network.get_submodule(name)
+        new = WTConv2d(
+            old.in_channels, old.out_channels, old.kernel_size[0], old.stride[0], old.bias is not None, wt_levels
+        )
+        new.base_conv.load_state_dict(old.state_dict())
+        for convolution in new.wavelet_convs:
+            nn.init.zeros_(convolution.weight)
+        swapped.set_submodule(name, new.train(old.training))
+        return swapped
+
+    def output_of(build: Callable) -> Callable:
+        def output(network: nn.Module, name: str, wt_levels: int, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                return build(network, name, wt_levels)(x)
+
+        return output
+
+    settings = [(_host(), name, levels) for name, levels in product(("1", "2.0"), (1, 2))]
+    compare(answer, trusted, [Call.of(*one) for one in settings], closed=(wtconv.swap_depthwise,))
+    # The stride is not among the numbers that a layer holds: it shows in what comes out.
+    compare(output_of(answer), output_of(trusted), [Call.of(*one, torch.randn(1, 1, 9, 14)) for one in settings])
+
+
+EXERCISES = (
+    Exercise(
+        "8.1",
+        "seen_from",
+        _check_seen_from,
+        (
+            "In which block of 2 · 2 · … pixels does the pixel lie? Number the blocks from 0 on.",
+            "The kernel's middle stands on that block, and half of its taps, rounded down, lie to the left of it.",
+            "With block = 2 to the power of levels: the first block is place // block − kernel_size // 2. Where does"
+            " it begin, in pixels? And how many pixels follow?",
+        ),
+    ),
+    Exercise(
+        "8.2",
+        "parameters",
+        _check_parameters,
+        (
+            "Count for one channel, and multiply at the end.",
+            "One channel has one kernel at full size, and four in each level. Each kernel has one scale. Who has a"
+            " bias?",
+            "The single kernel has as many rows as the last level reaches: kernel_size, doubled `levels` times. It has"
+            " a bias if the layer has one.",
+        ),
+    ),
+    Exercise(
+        "8.3",
+        "one_level",
+        _check_one_level,
+        (
+            "haar_dwt2 gives four tensors (N, C, H', W'). The kernels want (N, 4C, H', W'), and in which order?",
+            "a, h, v, d of the first channel, then of the second: stack them on a new axis behind the channels, and"
+            " flatten the two. On the way back, unflatten and unbind.",
+            "An odd side: the layer lets zeros follow, and haar_dwt2 would use the last row twice. So pad first, with"
+            " functional.pad, and cut at the end.",
+        ),
+    ),
+    Exercise(
+        "8.4",
+        "fold",
+        _check_fold,
+        (
+            "A scale times a convolution is a convolution with scaled weights. Work on a copy of the layer.",
+            "Kernels are (C, 1, k, k), and scales (1, C, 1, 1): the channel must come to the first place,"
+            " scale.weight.transpose(0, 1).",
+            "The bias is scaled, too; it is (C,). And do not forget to set the scales to 1.",
+        ),
+    ),
+    Exercise(
+        "8.5",
+        "period",
+        _check_period,
+        (
+            "Build a picture of zeros with some chance numbers in the middle, so that no border is in play.",
+            "For each shift, compare two things: the layer of the rolled picture, and the rolled output of the layer.",
+            "x.roll(shift, 3) moves along columns. Take float64, as the layers do, and allow differences of 1e-9.",
+        ),
+    ),
+    Exercise(
+        "8.6",
+        "settings_of",
+        _check_settings_of,
+        (
+            "Which of the names tells how many channels there are, and how large a kernel is?",
+            "base_conv.weight is (C, 1, k, k), and wt_filter is (4C, 1, taps, taps). A bias is there or it is not.",
+            "Levels: count the names that begin with the prefix and then wavelet_convs. All that begins otherwise"
+            " belongs to other layers.",
+        ),
+    ),
+    Exercise(
+        "8.7",
+        "weight_gradient",
+        _check_weight_gradient,
+        (
+            "One tap multiplies, at each place, the pixel that lies under it. Which sum is its gradient?",
+            "Pixel times gradient, added over all places and pictures: the picture, convolved with the gradient as its"
+            " kernel.",
+            "The layer's padding is that of the picture here, too; k × k numbers come out. To have all pictures and"
+            " channels in one call, make groups of them: N · C channels in a single picture, and then add over N.",
+        ),
+    ),
+    Exercise(
+        "8.8",
+        "swap_one",
+        _check_swap_one,
+        (
+            "network.get_submodule(name) gives the old layer. What must the new one have in common with it?",
+            "Kernel size, stride, whether there is a bias, and the mode: network.eval() reaches only layers that are in"
+            " it already. base_conv takes the old layer's state_dict.",
+            "Zeros in the kernels of the bands, nn.init.zeros_; and set_submodule(name, new) puts it into the copy.",
+        ),
+    ),
+)

@@ -1,0 +1,258 @@
+"""U²-Net: a U of small U's, trained at every level (Chapter 09).
+
+An RSU (residual U-block) is a small U-Net in the place of one convolution, added to its own input:
+
+    x --first--> F₁(x) --down, down, ..., bottom, ..., up, up--> U(F₁(x)) + F₁(x)
+
+U²-Net is a large U of eleven such blocks.  Six of them give a map each, and a 1 × 1 convolution makes one of the six:
+
+    x (N, 3, H, W) --six encoders, five decoders--> six maps --enlarged--> (fused, side 1, ..., side 6), each H × W
+
+Source: Qin, Zhang, Huang, et al. (2020), "U²-Net: going deeper with nested U-structure for salient object detection",
+Pattern Recognition 106, arXiv 2005.09007.  Written from the paper's figure and table; the numbers of the published
+checkpoints can be loaded.  Differs in that logits come out: the sigmoid belongs to the loss, where it cannot overflow.
+"""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from chapters_code.checks import check_pictures, check_whole
+
+__all__ = ["RSU", "Stage", "U2Net", "load_official", "u2net", "u2netp"]
+
+
+class RSU(nn.Module):
+    """A U-Net of the given height, added to its own input.
+
+    Args:
+        height: How many convolutions lie above each other on the way down, the bottom one included; 2 or more.
+        in_channels: Channels that come in.
+        mid_channels: Channels inside the U; the fewer, the cheaper.
+        out_channels: Channels that come out.
+        dilated: Keep the size and pull the kernels apart, 1, 2, 4 and so on, instead of halving it.  For maps that are
+            small already (the paper's RSU-4F).
+
+    Shape:
+        (N, in_channels, H, W) of floating point gives (N, out_channels, H, W), for H and W from 1 on.  In training, the
+        smallest map needs more than one value per channel, because of the batch normalisation.
+
+    Raises:
+        ValueError: `height` is below 2, or a number of channels is no whole number above 0.
+
+    Example:
+        >>> RSU(7, 3, 16, 64)(torch.zeros(1, 3, 33, 47)).shape
+        torch.Size([1, 64, 33, 47])
+    """
+
+    def __init__(
+        self, height: int, in_channels: int, mid_channels: int, out_channels: int, dilated: bool = False
+    ) -> None:
+        super().__init__()
+        check_whole("height", height, 2)
+        for name, value in {
+            "in_channels": in_channels,
+            "mid_channels": mid_channels,
+            "out_channels": out_channels,
+        }.items():
+            check_whole(name, value, 1)
+        self.dilated = dilated
+        # Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
+        rates = [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]
+        self.first = _block(in_channels, out_channels)
+        self.down = nn.ModuleList(
+            _block(mid_channels if depth else out_channels, mid_channels, rate) for depth, rate in enumerate(rates)
+        )
+        # Beside the blocks of the way down, the bottom has none.  The topmost one gives the channels that come out.
+        self.up = nn.ModuleList(
+            _block(2 * mid_channels, mid_channels if depth else out_channels, rate)
+            for depth, rate in enumerate(rates[:-1])
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_pictures(x)
+        first = x = self.first(x)
+        kept = []
+        for depth, block in enumerate(self.down):
+            if 0 < depth < len(self.up) and not self.dilated:
+                x = _halved(x)
+            x = block(x)
+            kept.append(x)
+        x = kept.pop()
+        for block in reversed(self.up):
+            beside = kept.pop()
+            x = block(torch.cat([_resized(x, beside), beside], dim=1))
+        return x + first
+
+
+class Stage(NamedTuple):
+    """A line of the table that a U²-Net is built from: one RSU, but for the channels that come in."""
+
+    height: int
+    mid_channels: int
+    out_channels: int
+    dilated: bool = False
+
+
+# On the way down, from the picture on; and on the way up, also from the picture on.
+_LARGE = (
+    (
+        Stage(7, 32, 64),
+        Stage(6, 32, 128),
+        Stage(5, 64, 256),
+        Stage(4, 128, 512),
+        Stage(4, 256, 512, dilated=True),
+        Stage(4, 256, 512, dilated=True),
+    ),
+    (
+        Stage(7, 16, 64),
+        Stage(6, 32, 64),
+        Stage(5, 64, 128),
+        Stage(4, 128, 256),
+        Stage(4, 256, 512, dilated=True),
+    ),
+)
+_SMALL = tuple(tuple(stage._replace(mid_channels=16, out_channels=64) for stage in side) for side in _LARGE)
+
+
+class U2Net(nn.Module):
+    """A U of RSU blocks that gives one map from each level, and one made of them all.
+
+    Args:
+        encoder: The blocks on the way down, from the picture on.
+        decoder: The blocks on the way up, also from the picture on; one fewer.
+        in_channels: Channels of the picture.
+        num_classes: Channels of each map: 1 for a yes-or-no question.
+
+    Shape:
+        (N, in_channels, H, W) of floating point gives a tuple of logits, each (N, num_classes, H, W): the fused map
+        first, then a side map per block on the way up and one of the deepest, from the finest to the coarsest.  H and W
+        from 1 on.  In training, the smallest map needs more than one value per channel: H or W above 32, or a batch of
+        two.
+
+    Raises:
+        ValueError: The decoder has not one block fewer than the encoder, or a number is no whole number above 0.
+    """
+
+    def __init__(
+        self, encoder: Sequence[Stage], decoder: Sequence[Stage], in_channels: int = 3, num_classes: int = 1
+    ) -> None:
+        super().__init__()
+        if len(decoder) != len(encoder) - 1 or not decoder:
+            raise ValueError(
+                "the deepest block has none beside it, so the decoder needs one block fewer than the encoder, and at"
+                f" least one; got {len(encoder)} on the way down and {len(decoder)} on the way up"
+            )
+        check_whole("num_classes", num_classes, 1)
+        channels = [stage.out_channels for stage in encoder]
+        self.encoder = nn.ModuleList(map(_rsu, encoder, [in_channels, *channels]))
+        below = [*(stage.out_channels for stage in decoder[1:]), channels[-1]]
+        self.decoder = nn.ModuleList(map(_rsu, decoder, map(sum, zip(below, channels, strict=False))))
+        heads = [*(stage.out_channels for stage in decoder), channels[-1]]
+        self.sides = nn.ModuleList(nn.Conv2d(width, num_classes, 3, padding=1) for width in heads)
+        self.merge = nn.Conv2d(len(heads) * num_classes, num_classes, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        check_pictures(x)
+        picture, kept = x, []
+        for depth, block in enumerate(self.encoder):
+            x = block(_halved(x) if depth else x)
+            kept.append(x)
+        maps = [x := kept.pop()]
+        for block in reversed(self.decoder):
+            beside = kept.pop()
+            x = block(torch.cat([_resized(x, beside), beside], dim=1))
+            maps.append(x)
+        sides = [_resized(head(one), picture) for head, one in zip(self.sides, reversed(maps), strict=True)]
+        return self.merge(torch.cat(sides, dim=1)), *sides
+
+    def fuse(self) -> "U2Net":
+        """Give a copy for inference, in which each normalisation is part of the convolution before it."""
+        fused = copy.deepcopy(self).eval()
+        for module in list(fused.modules()):
+            if isinstance(module, nn.Sequential):
+                convolution, norm, _ = module
+                module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+        return fused
+
+
+def u2net(in_channels: int = 3, num_classes: int = 1) -> U2Net:
+    """Build the paper's U²-Net: 44,009,869 parameters for pictures in colour and one map."""
+    return U2Net(*_LARGE, in_channels, num_classes)
+
+
+def u2netp(in_channels: int = 3, num_classes: int = 1) -> U2Net:
+    """Build the paper's small U²-Net†, 16 channels inside each block and 64 outside: 1,131,181 parameters."""
+    return U2Net(*_SMALL, in_channels, num_classes)
+
+
+def load_official(model: U2Net, state_dict: Mapping[str, Tensor]) -> U2Net:
+    """Load a checkpoint of the authors, which names the parts in another way.
+
+    Args:
+        model: `u2net()` or `u2netp()`; loaded in place, all of it or nothing.
+        state_dict: What `torch.load(path, weights_only=True)` gives for a published file.  The prefix "module." of
+            weights that were saved on several devices is understood.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: The checkpoint is not of this network: a part is missing, unknown or of another shape.
+    """
+    theirs = {name.removeprefix("module."): value for name, value in state_dict.items()}
+    ours = {_official(name): name for name in model.state_dict()}
+    if ours.keys() != theirs.keys():
+        missing, unknown = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+        raise ValueError(
+            f"this is no checkpoint of a U²-Net of {len(model.encoder)} stages as the authors name its parts:"
+            f" {len(missing)} are missing ({', '.join(missing[:3]) or 'none'}),"
+            f" {len(unknown)} are unknown ({', '.join(unknown[:3]) or 'none'})"
+        )
+    sizes = {name: value.shape for name, value in model.state_dict().items()}
+    for name, own in ours.items():
+        if theirs[name].shape != sizes[own]:
+            raise ValueError(
+                f"{name} has shape {tuple(theirs[name].shape)}, this network wants {tuple(sizes[own])}:"
+                " load u2net.pth into u2net(), and u2netp.pth into u2netp()"
+            )
+    model.load_state_dict({own: theirs[name] for name, own in ours.items()})
+    return model
+
+
+def _official(name: str) -> str:
+    """Translate encoder.0.first.0.weight to stage1.rebnconvin.conv_s1.weight, and so on."""
+    name = re.sub(r"^merge\.", "outconv.", name)
+    name = re.sub(r"^sides\.(\d+)\.", lambda found: f"side{int(found[1]) + 1}.", name)
+    name = re.sub(r"^encoder\.(\d+)\.", lambda found: f"stage{int(found[1]) + 1}.", name)
+    name = re.sub(r"^decoder\.(\d+)\.", lambda found: f"stage{int(found[1]) + 1}d.", name)
+    name = re.sub(r"\.first\.", ".rebnconvin.", name)
+    name = re.sub(r"\.down\.(\d+)\.", lambda found: f".rebnconv{int(found[1]) + 1}.", name)
+    name = re.sub(r"\.up\.(\d+)\.", lambda found: f".rebnconv{int(found[1]) + 1}d.", name)
+    return name.replace(".0.", ".conv_s1.").replace(".1.", ".bn_s1.")
+
+
+def _rsu(stage: Stage, in_channels: int) -> RSU:
+    return RSU(stage.height, in_channels, stage.mid_channels, stage.out_channels, stage.dilated)
+
+
+def _block(in_channels: int, out_channels: int, rate: int = 1) -> nn.Sequential:
+    """A 3 × 3 convolution of the given dilation, with its normalisation and a ReLU; the size stays."""
+    # The bias has no effect before a normalisation; it stands here because the published checkpoints have it.
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=rate, dilation=rate)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+
+
+def _halved(x: Tensor) -> Tensor:
+    return functional.max_pool2d(x, 2, stride=2, ceil_mode=True)
+
+
+def _resized(x: Tensor, beside: Tensor) -> Tensor:
+    """Bring x to the size of another map."""
+    return functional.interpolate(x, size=beside.shape[-2:], mode="bilinear", align_corners=False)
