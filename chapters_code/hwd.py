@@ -10,7 +10,7 @@ convolution is an HWD (`as_mix`).  So what HWD can compute, a strided 2 × 2 con
 
 Source: Xu, Liao, Zhang, et al. (2023), "Haar wavelet downsampling: a simple but effective downsampling module for
 semantic segmentation", Pattern Recognition 143.  Written from the formulas; differs in that no bias stands before the
-normalisation, where it has no effect.
+normalisation, where it has no effect, and in odd sides, which the authors' code fills with zeros.
 """
 
 import torch

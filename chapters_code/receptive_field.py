@@ -699,8 +699,8 @@ def _numbers_of_an_unlimited_picture(
     record: Callable[[tuple[int, int]], _Tape], size: tuple[int, int], pixel: tuple[int, int], reduced: int
 ) -> tuple | None:
     """Surround the picture by more picture, until no border cuts the field; None if the module always uses all."""
-    # Sides that can be halved five times (or down to one pixel), so that doubling leads back to each size on the way.
-    block = [-(-side // step) * step for side in size for step in [min(32, 1 << (side - 1).bit_length())]]
+    # Sides that can be halved five times, so that doubling leads back to each size on the way.
+    block = [-(-side // 32) * 32 for side in size]
     try:
         once, twice = (record((times * block[0], times * block[1])).out_size for times in (1, 2))
     except ValueError:

@@ -10,8 +10,8 @@ For Haar, the shortest wavelet, H' is H / 2, rounded up; for others `shapes.dwt_
 `a`: `wavedec2`.  Values, signs and order are those of PyWavelets.
 
 A filter of more than two taps reaches over the picture's edge.  MODES says what it finds there.  PyWavelets has two
-modes more, "smooth", which goes on with the slope of the last two pixels, and "antireflect", which turns the picture
-round its last pixel: they can make a border brighter than any pixel of the picture, and are left out.
+modes more, "smooth" and "antireflect": they go on with the slope at the edge, which one noisy pixel decides, and are
+left out.
 
 Any leading axes are allowed, so a single picture (C, H, W) or a plane (H, W) works, too.
 

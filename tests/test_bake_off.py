@@ -130,6 +130,7 @@ def test_a_study_holds_what_its_runs_hold(tmp_path, capsys):
             for arm in ("hwd", "max"):
                 write_run(tmp_path, arm, seed, pictures, f1)
     write_run(tmp_path, "avg", 0).joinpath("more.json").unlink()  # a run that is not done yet
+    write_run(tmp_path, "strided2", 0).rename(tmp_path / "tune-strided2-sgd-300e-4")
 
     bake_off.collect(tmp_path)
 
@@ -140,6 +141,8 @@ def test_a_study_holds_what_its_runs_hold(tmp_path, capsys):
     assert set(first["scores"]) == set(bake_off.KEPT) == set(study["runs"][-1]["transfer"]["DeepCrack"])
     assert (first["pictures"], first["arm"], first["optimizer"], first["seed"]) == ("DeepCrack", "max", "sgd", 0)
     assert first["by_width"]["true"] == [1, 2, 3, 4]
+    (tuned,) = study["tuning"]
+    assert (tuned["arm"], tuned["epochs"], tuned["pictures"], tuned["commit"]) == ("strided2", 30, 4, "abc")
     assert study["seconds"] == 8 * RECORD["seconds"]
     assert study["pictures"]["DeepCrack"]["epochs"] == bake_off.plan("hwd", "sgd", "DeepCrack").epochs
     assert study["pictures"]["CFD"]["test"]["digest"] == DIGEST

@@ -22,6 +22,7 @@ from chapters_code.receptive_field import (
 )
 from chapters_code.transposed import BilinearUpsample2d
 from chapters_code.unet import UNet
+from chapters_code.wtconv import WTConv2d
 from every_layer import LAYERS
 
 
@@ -591,3 +592,12 @@ def test_what_cannot_be_is_refused_in_words(call, said):
 def test_a_layer_of_a_stack_is_three_numbers():
     with pytest.raises(ValueError, match=r"a layer is \(kernel_size, stride, dilation\), got 3"):
         receptive_field_of_stack([3, 3])
+
+
+@pytest.mark.parametrize(("size", "levels"), [((7, 7), 5), ((5, 9), 4), ((3, 40), 3)])
+def test_on_a_map_smaller_than_its_blocks_a_layer_still_moves_on(size, levels):
+    field = receptive_field(WTConv2d(1, 1, 5, wt_levels=levels), size)
+    reach, block = 5 * 2**levels, 2**levels
+    assert field.size == (reach, reach)
+    assert field.stride == (1, 1)  # from block to block, `block` output pixels and as many of the picture
+    assert field.start == (-2 * block, -2 * block)

@@ -36,7 +36,18 @@ STUDY = {
     "name": "roads",
     "recipe": {"network": "unet.UNet", "crop": [32, 48], "batch_size": 8},
     "pictures": {"roads": {"epochs": 3, "train": SET, "test": SET, "baselines": {"all background": {"f1": 0.0}}}},
-    "tuning": [{"arm": "max", "optimizer": "sgd", "learning_rate": 0.1, "seed": 0, "scores": {"f1": 0.5}}],
+    "tuning": [
+        {
+            "arm": "max",
+            "optimizer": "sgd",
+            "learning_rate": 0.1,
+            "epochs": 4,
+            "pictures": 3,
+            "seed": 0,
+            "commit": "abc",
+            "scores": {"f1": 0.5},
+        }
+    ],
     "ran_on": {"device": "a CPU, 2 cores", "threads": 1, "precision": "float32"},
     "versions": {"torch": "2.15.0"},
     "commits": ["abc"],

@@ -14,9 +14,9 @@ of each width.
 The plan, written before the first run.  What is compared: the layer that halves the map, in a U-Net with three halvings
 (widths 8, 16, 32, 64); the arms are `downsample.DOWNSAMPLERS`.  Everything else is alike: pictures, their order and
 crops for a seed, steps, loss, schedule.  Two optimisers, since HWD and a strided 2 × 2 convolution are the same
-function and under SGD the same run, but not under AdamW.  Learning rates: one per optimiser for all arms, chosen on
-pictures held back from DeepCrack's training set, with the arms max and strided2 alone (24 epochs of 240 pictures;
-about as many steps as a run has).  Five seeds.  Two data sets.
+function, and from matching weights the same run under SGD, but not under AdamW.  Learning rates: one per optimiser for
+all arms, chosen on pictures held back from DeepCrack's training set, with the arms max and strided2 alone, 720 steps
+each (a run has 592 on DeepCrack, 330 on CFD).  Five seeds.  Two data sets.
 
 Hypotheses, before the runs:
     1. hwd, space_to_depth and strided2 differ by no more than seeds do, under SGD and under AdamW.
@@ -88,7 +88,8 @@ def tune(data: Path, out: Path) -> None:
         for rate in rates:
             for arm in ("max", "strided2"):
                 name = f"tune-{arm}-{optimizer}-{round(10000 * rate)}e-4"
-                what = dataclasses.replace(plan(arm, optimizer, "DeepCrack"), name=name, learning_rate=rate)
+                what = plan(arm, optimizer, "DeepCrack")
+                what = dataclasses.replace(what, name=name, learning_rate=rate, epochs=24)
                 if folder := _mine(out / what.name):
                     fit(build_network(what), what, train, held_back, folder, progress=False)
     for path in sorted(out.glob("tune-*/record.json")):
@@ -190,7 +191,10 @@ def collect(out: Path) -> None:
                 "arm": record["recipe"]["network_settings"]["down"],
                 "optimizer": record["recipe"]["optimizer"],
                 "learning_rate": record["recipe"]["learning_rate"],
+                "epochs": record["recipe"]["epochs"],
+                "pictures": record["data"]["train"]["count"],
                 "seed": record["seed"],
+                "commit": record["commit"],
                 "scores": _kept(record["scores"]),
             }
             for record in map(runs.load, sorted(out.glob("tune-*/record.json")))

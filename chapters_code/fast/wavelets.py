@@ -7,7 +7,7 @@ sums, products and halves.  Here a pair of rows becomes mean and rest, and then 
     a, v = mean left ± mean right     h, d = rest left ± rest right
 
 Six passes, straight into place, in one block of memory.  The transform is orthonormal, so its gradient is its inverse,
-which is made in the same way: nothing need be kept for it.
+which is made in the same way; and it is linear, so nothing need be kept for that.
 
     x (..., C, H, W)  --haar_split-->  (..., 4, C, H/2, W/2), in the order a, h, v, d  --haar_join-->  x
 

@@ -70,7 +70,7 @@ class WTReach(MovingFigure):
 
     @property
     def squares(self) -> list[tuple[int, int, int]]:
-        """The field of the kernel at full size, then of each level: (top row, left column, side).
+        """List the fields of the kernel at full size and of each level, as (top row, left column, side).
 
         A square may lie partly beyond the map: there are zeros.
         """
