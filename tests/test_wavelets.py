@@ -226,31 +226,6 @@ def test_what_lies_beyond_the_edge_by_hand(mode, row):
     assert_close(list(bands), expected, **EXACT)
 
 
-# The 2 × 2 block is p q over r s.  Who reads the letters down-across, as PyWavelets' dwtn does ("da" is a detail down),
-# says HL where those who read them across-down say LH.
-NAMES = [
-    # PyWavelets, its dwtn, sum of the block, pytorch_wavelets (documented), our source and the authors' HWD code
-    ("a", "aa", (1, 1, 1, 1), "LL", "LL"),
-    ("h", "da", (1, 1, -1, -1), "LH", "HL"),
-    ("v", "ad", (1, -1, 1, -1), "HL", "LH"),
-    ("d", "dd", (1, -1, -1, 1), "HH", "HH"),
-]
-
-
-@pytest.mark.parametrize(("name", "axes", "signs", "library", "source"), NAMES)
-def test_one_band_has_many_names(name, axes, signs, library, source):
-    """The band is told by its sum; LH and HL are not, and so the book does not use them."""
-    x = picture(6, 4, lead=())
-    expected = sum(s * x[i::2, j::2] for s, (i, j) in zip(signs, [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True)) / 2
-
-    assert_close(getattr(haar_dwt2(x), name), expected, **EXACT)
-    assert_close(torch.from_numpy(pywt.dwtn(x.numpy(), "haar")[axes]), expected, **EXACT)
-    letters = "".join("L" if axis == "a" else "H" for axis in axes)
-    assert letters == source and letters[::-1] == library
-    # In pytorch_wavelets the details lie in the order LH, HL, HH: the place is right, whatever the name.
-    assert [row[3] for row in NAMES][Bands._fields.index(name)] == library
-
-
 # ---- laws ---------------------------------------------------------------------------------------
 
 
