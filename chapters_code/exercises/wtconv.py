@@ -1,4 +1,4 @@
-"""Checks and hints of Chapter 08: reach and cost, one level by hand, folded scales, shifts, weights, a swap."""
+"""Checks and hints of Chapter 08: reach, cost, one level by hand, folded scales, shifts, a file, a swap, a gradient."""
 
 import copy
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import wtconv
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, Wrong, compare
 from chapters_code.fast import wtconv as fast
 from chapters_code.wtconv import WTConv2d
 
@@ -26,6 +26,28 @@ def _drawn(layer: nn.Module) -> nn.Module:
     for weight in layer.parameters():
         nn.init.uniform_(weight, 0.5, 1.5)
         weight.data *= torch.randint(0, 2, weight.shape) * 2 - 1
+    return layer
+
+
+class _Asked:
+    """An answer, and what is asked of that which it gives.  An error is still quoted with a line of the answer."""
+
+    def __init__(self, answer: Callable, ask: Callable) -> None:
+        self._answer, self._ask = answer, ask
+        self.__code__ = getattr(answer, "__code__", None)
+
+    def __call__(self, *arguments: object) -> object:
+        return self._ask(self._answer(*arguments), *arguments)
+
+
+def _need_wtconv(layer: object) -> WTConv2d:
+    """Refuse what is no WTConv, or one that would not learn."""
+    if not isinstance(layer, WTConv2d):
+        given = "nothing (is a return missing?)" if layer is None else type(layer).__name__
+        raise Wrong(f"A WTConv2d was wanted, there is {given}.")
+    frozen = [name for name, weight in layer.named_parameters() if not weight.requires_grad]
+    if frozen:
+        raise Wrong(f"Your WTConv2d does not learn: {frozen[0]} has requires_grad=False, and it should be True.")
     return layer
 
 
@@ -79,22 +101,28 @@ def _check_one_level(answer: Callable) -> None:
 
 
 def _check_fold(answer: Callable) -> None:
-    def trusted(layer: WTConv2d) -> WTConv2d:
-        folded = copy.deepcopy(layer)
-        pairs = zip((folded.base_conv, *folded.wavelet_convs), (folded.base_scale, *folded.wavelet_scale), strict=True)
+    # In float64, and with small numbers: it must not matter in which order the answer multiplies.
+    x = torch.randn(2, 3, 7, 10, dtype=torch.float64) / 10
+
+    def output(layer: WTConv2d, channels: int) -> Tensor:
         with torch.no_grad():
-            for convolution, scale in pairs:
-                for weight in convolution.parameters():  # each has the channel first
-                    for number, factor in zip(weight, scale.weight.flatten(), strict=True):
-                        number.mul_(factor)
-                scale.weight.fill_(1)
-        return folded
+            return copy.deepcopy(layer).double()(x[:, :channels])
+
+    def scales(layer: WTConv2d) -> Tensor:
+        found = [value.flatten() for name, value in layer.state_dict().items() if "scale" in name]
+        return torch.cat(found) if found else torch.empty(0)
+
+    def ask(folded: object, layer: WTConv2d) -> tuple[Tensor, Tensor]:
+        return output(_need_wtconv(folded), layer.channels), scales(folded)
+
+    def trusted(layer: WTConv2d) -> tuple[Tensor, Tensor]:
+        return output(layer, layer.channels), torch.ones_like(scales(layer))
 
     calls = [
-        Call.of(_drawn(WTConv2d(channels, channels, taps, bias=bias, wt_levels=levels)))
-        for channels, taps, bias, levels in product((1, 2, 3), (1, 3), (False, True), (1, 2))
+        Call.of(_drawn(WTConv2d(channels, channels, taps, stride, bias, levels)))
+        for channels, taps, stride, bias, levels in product((1, 3), (1, 3), (1, 2), (False, True), (1, 2))
     ]
-    compare(answer, trusted, calls)
+    compare(_Asked(answer, ask), trusted, calls)
 
 
 def _coarse(height: int, width: int) -> nn.Sequential:
@@ -128,6 +156,8 @@ def _check_period(answer: Callable) -> None:
         (nn.Sequential(wavelets(1), _coarse(1, 3)), 6),
         (nn.Sequential(wavelets(1), nn.ReLU(), wavelets(2)), 4),
         (wavelets(3), 8),
+        (nn.Sequential(wavelets(1), _coarse(1, 5)), 10),
+        (nn.Sequential(wavelets(2), _coarse(1, 3)), 12),
     ]
     calls = [Call.of(layer.double().requires_grad_(False), least + more) for layer, least in layers for more in (0, 3)]
     compare(answer, trusted, calls)
@@ -146,9 +176,10 @@ def _check_settings_of(answer: Callable) -> None:
     ):
         layer = WTConv2d(channels, channels, taps, bias=bias, wt_levels=levels, wt_type=wavelet)
         shapes = {prefix + name: tuple(value.shape) for name, value in layer.state_dict().items()}
-        if prefix:  # another layer beside it, whose name goes on where this one's does
+        if prefix:  # other layers beside it: one's name goes on where this one's does, one's ends as this one's
             other = WTConv2d(5, 5, 9, wt_levels=5).state_dict()
-            shapes |= {f"features.10.conv.{name}": tuple(value.shape) for name, value in other.items()}
+            for beside in ("features.10.conv.", "old.features.1.conv."):
+                shapes |= {beside + name: tuple(value.shape) for name, value in other.items()}
             shapes |= {"features.1.norm.bias": (5,), "features.1.norm.weight": (5,)}
         right[str(shapes), prefix] = (channels, taps, bias, levels, len(layer.wt_filter[0, 0]))
         calls.append(Call.of(shapes, prefix))
@@ -159,24 +190,18 @@ def _check_settings_of(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
-def _check_weight_gradient(answer: Callable) -> None:
-    def trusted(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
-        weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
-        out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
-        return torch.autograd.grad(out, weight, gradient)[0]
-
-    calls = [
-        Call.of(*(torch.randint(-9, 10, (n, channels, *size)).double() for _ in range(2)), taps)
-        for (n, channels), size, taps in product(((1, 1), (2, 1), (1, 3), (2, 3)), ((1, 2), (3, 5), (6, 4)), (1, 3, 5))
-    ]
-    compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
-
-
-def _host() -> nn.Sequential:
-    """Make a small network with depthwise convolutions of several kinds."""
+def _host(training: bool, old_training: bool) -> nn.Sequential:
+    """Make a small network with depthwise convolutions of several kinds, whose mode may be another than its own."""
     block = nn.Sequential(nn.Conv2d(4, 4, 5, padding=2, groups=4), nn.ReLU())
     network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4, bias=False), block)
-    return network.eval().requires_grad_(False)
+    network.train(training)
+    for old in (network[1], block[0]):
+        old.train(old_training)
+    return network
+
+
+def _memory(network: nn.Module) -> set[int]:
+    return {value.untyped_storage().data_ptr() for value in (*network.parameters(), *network.buffers())}
 
 
 def _check_swap_one(answer: Callable) -> None:
@@ -192,17 +217,50 @@ def _check_swap_one(answer: Callable) -> None:
         swapped.set_submodule(name, new.train(old.training))
         return swapped
 
-    def output_of(build: Callable) -> Callable:
-        def output(network: nn.Module, name: str, wt_levels: int, x: Tensor) -> Tensor:
+    x = torch.randn(1, 1, 9, 14)
+
+    def output(network: nn.Module) -> Tensor:
+        with torch.no_grad():
+            return network(x)
+
+    def numbers(swapped: object, *_: object) -> object:
+        if isinstance(swapped, nn.Module):
+            swapped = copy.deepcopy(swapped)
             with torch.no_grad():
-                return build(network, name, wt_levels)(x)
+                for weight in swapped.parameters():
+                    weight += 0.0  # −0 becomes 0
+        return swapped
 
-        return output
+    def behaviour(swapped: nn.Module, network: nn.Module, name: str, wt_levels: int) -> Tensor:
+        _need_wtconv(swapped.get_submodule(name))
+        if _memory(swapped) & _memory(network):
+            raise Wrong(
+                "Your network has weights in the same memory as the one that was given: who trains one of them changes"
+                " the other. Copy the whole network, and copy the old layer's numbers into the new one."
+            )
+        return output(swapped)
 
-    settings = [(_host(), name, levels) for name, levels in product(("1", "2.0"), (1, 2))]
-    compare(answer, trusted, [Call.of(*one) for one in settings], closed=(wtconv.swap_depthwise,))
+    def expected(network: nn.Module, name: str, wt_levels: int) -> Tensor:
+        return output(trusted(network, name, wt_levels))
+
+    modes = ((False, False), (False, True), (True, False), (True, True))
+    calls = [Call.of(_host(*one), name, levels) for one in modes for name, levels in product(("1", "2.0"), (1, 2))]
+    compare(_Asked(answer, numbers), trusted, calls, closed=(wtconv.swap_depthwise,))
     # The stride is not among the numbers that a layer holds: it shows in what comes out.
-    compare(output_of(answer), output_of(trusted), [Call.of(*one, torch.randn(1, 1, 9, 14)) for one in settings])
+    compare(_Asked(answer, behaviour), expected, calls)
+
+
+def _check_weight_gradient(answer: Callable) -> None:
+    def trusted(x: Tensor, gradient: Tensor, kernel_size: int) -> Tensor:
+        weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
+        out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
+        return torch.autograd.grad(out, weight, gradient)[0]
+
+    calls = [
+        Call.of(*(torch.randint(-9, 10, (n, channels, *size)).double() for _ in range(2)), taps)
+        for (n, channels), size, taps in product(((1, 1), (2, 1), (1, 3), (2, 3)), ((1, 2), (3, 5), (6, 4)), (1, 3, 5))
+    ]
+    compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
 
 EXERCISES = (
@@ -275,6 +333,17 @@ EXERCISES = (
     ),
     Exercise(
         "8.7",
+        "swap_one",
+        _check_swap_one,
+        (
+            "network.get_submodule(name) gives the old layer. What must the new one have in common with it?",
+            "Kernel size, stride, whether there is a bias, and the mode: network.eval() reaches only layers that are in"
+            " it already. base_conv takes the old layer's state_dict.",
+            "Zeros in the kernels of the bands, nn.init.zeros_; and set_submodule(name, new) puts it into the copy.",
+        ),
+    ),
+    Exercise(
+        "8.8",
         "weight_gradient",
         _check_weight_gradient,
         (
@@ -283,17 +352,6 @@ EXERCISES = (
             " kernel.",
             "The layer's padding is that of the picture here, too; k × k numbers come out. To have all pictures and"
             " channels in one call, make groups of them: N · C channels in a single picture, and then add over N.",
-        ),
-    ),
-    Exercise(
-        "8.8",
-        "swap_one",
-        _check_swap_one,
-        (
-            "network.get_submodule(name) gives the old layer. What must the new one have in common with it?",
-            "Kernel size, stride, whether there is a bias, and the mode: network.eval() reaches only layers that are in"
-            " it already. base_conv takes the old layer's state_dict.",
-            "Zeros in the kernels of the bands, nn.init.zeros_; and set_submodule(name, new) puts it into the copy.",
         ),
     ),
 )

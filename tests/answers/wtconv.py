@@ -225,6 +225,28 @@ def puts_new_parameters_in(layer):
     return folded
 
 
+@right("8.4")
+def divides_by_the_inverse(layer):
+    """The same product, rounded otherwise."""
+    folded = copy.deepcopy(layer)
+    with torch.no_grad():
+        for convolution, scale in _pairs(folded):
+            inverse = 1 / scale.weight.flatten()
+            convolution.weight.copy_(convolution.weight / inverse[:, None, None, None])
+            if convolution.bias is not None:
+                convolution.bias.copy_(convolution.bias / inverse)
+            scale.weight.copy_(scale.weight * inverse[:, None, None])
+    return folded
+
+
+@right("8.4")
+def builds_a_new_one(layer):
+    taps, bias = layer.base_conv.kernel_size[0], layer.base_conv.bias is not None
+    folded = WTConv2d(layer.channels, layer.channels, taps, layer.stride, bias, layer.wt_levels)
+    folded.load_state_dict(writes_a_state(layer).state_dict())
+    return folded
+
+
 def _folded(layer, bias=True, ones=True, levels=True):
     folded = copy.deepcopy(layer)
     with torch.no_grad():
@@ -239,24 +261,62 @@ def _folded(layer, bias=True, ones=True, levels=True):
     return folded
 
 
-@wrong("8.4", "the network differs")
+@wrong("8.4", "the numbers differ")
 def forgets_the_bias(layer):
     return _folded(layer, bias=False)
 
 
-@wrong("8.4", "the network differs")
+@wrong("8.4", "the numbers differ")
 def scales_twice(layer):
     return _folded(layer, ones=False)
 
 
-@wrong("8.4", "the network differs")
+@wrong("8.4", "the numbers differ")
 def folds_the_base_alone(layer):
     return _folded(layer, levels=False)
 
 
-@wrong("8.4", "the network differs")
+@wrong("8.4", "the numbers differ")
 def does_nothing(layer):
     return copy.deepcopy(layer)
+
+
+@wrong("8.4", "the shape is")
+def takes_another_stride(layer):
+    folded = _folded(layer)
+    folded.stride = 3 - layer.stride
+    return folded
+
+
+class Silent(WTConv2d):
+    def forward(self, x):
+        return 0 * super().forward(x)
+
+
+@wrong("8.4", "the numbers differ")
+def holds_the_right_numbers_and_says_nothing(layer):
+    folded = _folded(layer)
+    folded.__class__ = Silent
+    return folded
+
+
+@wrong("8.4", "does not learn: base_conv.weight")
+def freezes_the_copy(layer):
+    return _folded(layer).requires_grad_(False)
+
+
+@wrong("8.4", "does not learn: base_scale.weight")
+def freezes_the_scales(layer):
+    """They are 1 now, but a copy that learns no scale is another layer."""
+    folded = _folded(layer)
+    for scale in (folded.base_scale, *folded.wavelet_scale):
+        scale.requires_grad_(False)
+    return folded
+
+
+@wrong("8.4", "A WTConv2d was wanted, there is nothing")
+def forgets_to_return_it(layer):
+    _folded(layer)
 
 
 @wrong("8.4", "changes the network that it was given")
@@ -318,6 +378,11 @@ def _smallest(layer, shifts, dim=3, atol=1e-9, size=(12, 480)):
 @wrong("8.5", "numbers differ")
 def tries_powers_of_two(layer, largest):
     return _smallest(layer, (1, 2, 4, 8)) or largest
+
+
+@wrong("8.5", "numbers differ")
+def tries_the_small_ones_and_eight(layer, largest):
+    return _smallest(layer, (1, 2, 3, 4, 5, 6, 8)) or largest
 
 
 @wrong("8.5", "numbers differ")
@@ -394,6 +459,18 @@ def counts_all_levels_there_are(shapes, prefix):
 
 
 @wrong("8.6", "numbers differ")
+def looks_for_the_prefix_anywhere(shapes, prefix):
+    levels = sum(prefix + "wavelet_convs." in name for name in shapes)
+    right_ones = asks_for_each_level(shapes, prefix)
+    return (*right_ones[:3], levels, right_ones[4])
+
+
+@wrong("8.6", "numbers differ")
+def cuts_at_the_prefix_anywhere(shapes, prefix):
+    return asks_for_each_level({name[name.find(prefix) + len(prefix) :]: shapes[name] for name in shapes}, "")
+
+
+@wrong("8.6", "numbers differ")
 def takes_the_bands_for_channels(shapes, prefix):
     return (shapes[prefix + "wt_filter"][0], *asks_for_each_level(shapes, prefix)[1:])
 
@@ -423,64 +500,7 @@ def counts_the_biases(shapes, prefix):
     return (*right_ones[:2], int(right_ones[2]), *right_ones[3:])
 
 
-# ---- 8.7 weight_gradient ------------------------------------------------------------------------
-
-
-@right("8.7")
-def goes_tap_by_tap(x, gradient, kernel_size):
-    half, (height, width) = kernel_size // 2, x.shape[2:]
-    padded = functional.pad(x, (half,) * 4)
-    rows = []
-    for i in range(kernel_size):
-        seen = [padded[..., i : i + height, j : j + width] for j in range(kernel_size)]
-        rows.append(torch.stack([(one * gradient).sum((0, 2, 3)) for one in seen], dim=-1))
-    return torch.stack(rows, dim=1)[:, None]
-
-
-@right("8.7")
-def unfolds(x, gradient, kernel_size):
-    n, channels = x.shape[:2]
-    windows = functional.unfold(x, kernel_size, padding=kernel_size // 2).unflatten(1, (channels, -1))
-    sums = (windows * gradient.flatten(2)[:, :, None]).sum((0, 3))
-    return sums.reshape(channels, 1, kernel_size, kernel_size)
-
-
-@wrong("8.7", "numbers differ")
-def turns_the_gradient_round(x, gradient, kernel_size):
-    return goes_tap_by_tap(x, gradient, kernel_size).flip(-2, -1)
-
-
-@wrong("8.7", "the shape is")
-def keeps_the_pictures_apart(x, gradient, kernel_size):
-    kernels = gradient.flatten(0, 1)[:, None]
-    sums = functional.conv2d(x.flatten(0, 1)[None], kernels, padding=kernel_size // 2, groups=len(kernels))
-    return sums.transpose(0, 1)
-
-
-@wrong("8.7", "numbers differ")
-def takes_the_mean_of_the_pictures(x, gradient, kernel_size):
-    return goes_tap_by_tap(x, gradient, kernel_size) / len(x)
-
-
-@wrong("8.7", "numbers differ")
-def lets_the_gradient_be_convolved(x, gradient, kernel_size):
-    return goes_tap_by_tap(gradient, x, kernel_size)
-
-
-@wrong("8.7", "stopped with RuntimeError")
-def asks_autograd(x, gradient, kernel_size):
-    weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
-    out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
-    return torch.autograd.grad(out, weight, gradient)[0]
-
-
-@wrong("8.7", "build it yourself")
-def asks_pytorch(x, gradient, kernel_size):
-    shape = (x.shape[1], 1, kernel_size, kernel_size)
-    return torch.nn.grad.conv2d_weight(x, shape, gradient, padding=kernel_size // 2, groups=x.shape[1])
-
-
-# ---- 8.8 swap_one -------------------------------------------------------------------------------
+# ---- 8.7 swap_one -------------------------------------------------------------------------------
 
 
 def _like(old, wt_levels, stride=None, training=None):
@@ -507,7 +527,7 @@ def _put(network, name, new):
     return network
 
 
-@right("8.8")
+@right("8.7")
 def sets_an_attribute(network, name, wt_levels):
     swapped = copy.deepcopy(network)
     old = swapped.get_submodule(name)
@@ -517,7 +537,7 @@ def sets_an_attribute(network, name, wt_levels):
     return _put(swapped, name, new)
 
 
-@right("8.8")
+@right("8.7")
 def multiplies_by_zero(network, name, wt_levels):
     swapped = copy.deepcopy(network)
     old = swapped.get_submodule(name)
@@ -529,6 +549,21 @@ def multiplies_by_zero(network, name, wt_levels):
     return _put(swapped, name, new)
 
 
+@right("8.7")
+def multiplies_in_place(network, name, wt_levels):
+    """Some of the zeros are −0."""
+    swapped = copy.deepcopy(network)
+    old = swapped.get_submodule(name)
+    new = _like(old, wt_levels)
+    with torch.no_grad():
+        for convolution in new.wavelet_convs:
+            convolution.weight *= 0
+        new.base_conv.weight.copy_(old.weight)
+        if old.bias is not None:
+            new.base_conv.bias.copy_(old.bias)
+    return _put(swapped, name, new)
+
+
 def _right(network, name, wt_levels, **settings):
     swapped = copy.deepcopy(network)
     old = swapped.get_submodule(name)
@@ -537,17 +572,58 @@ def _right(network, name, wt_levels, **settings):
     return _put(swapped, name, new)
 
 
-@wrong("8.8", "the shape is")
+@wrong("8.7", "the shape is")
 def forgets_the_stride(network, name, wt_levels):
     return _right(network, name, wt_levels, stride=1)
 
 
-@wrong("8.8", "the network differs")
+@wrong("8.7", "the network differs")
 def leaves_it_in_training_mode(network, name, wt_levels):
     return _right(network, name, wt_levels, training=True)
 
 
-@wrong("8.8", "the network differs")
+@wrong("8.7", "the network differs")
+def takes_the_mode_of_the_network(network, name, wt_levels):
+    return _right(network, name, wt_levels, training=network.training)
+
+
+@wrong("8.7", "the same memory")
+def lends_the_old_layer(network, name, wt_levels):
+    swapped = copy.deepcopy(network)
+    new = _empty(_like(swapped.get_submodule(name), wt_levels))
+    new.base_conv = network.get_submodule(name)
+    return _put(swapped, name, new)
+
+
+@wrong("8.7", "the same memory")
+def copies_the_list_alone(network, name, wt_levels):
+    """The other layers of the copy are those of the network itself."""
+    swapped = _right(network, name, wt_levels)
+    swapped[0] = network[0]
+    return swapped
+
+
+@wrong("8.7", "does not learn")
+def freezes_the_new_layer(network, name, wt_levels):
+    swapped = _right(network, name, wt_levels)
+    swapped.get_submodule(name).requires_grad_(False)
+    return swapped
+
+
+@wrong("8.7", "A WTConv2d was wanted, there is Module")
+def builds_only_the_names(network, name, wt_levels):
+    """The right numbers under the right names, and nothing that computes."""
+    swapped = _right(network, name, wt_levels)
+    new = swapped.get_submodule(name)
+    names = nn.Module()
+    for part, module in new.named_children():
+        setattr(names, part, module)
+    for part, buffer in new.named_buffers():
+        names.register_buffer(part, buffer)
+    return _put(swapped, name, names.train(new.training))
+
+
+@wrong("8.7", "the network differs")
 def starts_with_chance_numbers(network, name, wt_levels):
     swapped = copy.deepcopy(network)
     old = swapped.get_submodule(name)
@@ -556,13 +632,13 @@ def starts_with_chance_numbers(network, name, wt_levels):
     return _put(swapped, name, new)
 
 
-@wrong("8.8", "the network differs")
+@wrong("8.7", "the network differs")
 def forgets_the_old_weights(network, name, wt_levels):
     swapped = copy.deepcopy(network)
     return _put(swapped, name, _empty(_like(swapped.get_submodule(name), wt_levels)))
 
 
-@wrong("8.8", "the network differs")
+@wrong("8.7", "the network differs")
 def sets_the_scales_to_zero(network, name, wt_levels):
     """The same output, and a layer that never learns."""
     swapped = _right(network, name, wt_levels)
@@ -571,12 +647,12 @@ def sets_the_scales_to_zero(network, name, wt_levels):
     return swapped
 
 
-@wrong("8.8", "the network differs")
+@wrong("8.7", "the network differs")
 def takes_one_level(network, name, wt_levels):
     return _right(network, name, 1)
 
 
-@wrong("8.8", "changes the network that it was given")
+@wrong("8.7", "changes the network that it was given")
 def swaps_in_place(network, name, wt_levels):
     old = network.get_submodule(name)
     new = _empty(_like(old, wt_levels))
@@ -584,6 +660,63 @@ def swaps_in_place(network, name, wt_levels):
     return _put(network, name, new)
 
 
-@wrong("8.8", "build it yourself")
+@wrong("8.7", "build it yourself")
 def asks_the_book(network, name, wt_levels):
     return swap_depthwise(network, wt_levels)
+
+
+# ---- 8.8 weight_gradient ------------------------------------------------------------------------
+
+
+@right("8.8")
+def goes_tap_by_tap(x, gradient, kernel_size):
+    half, (height, width) = kernel_size // 2, x.shape[2:]
+    padded = functional.pad(x, (half,) * 4)
+    rows = []
+    for i in range(kernel_size):
+        seen = [padded[..., i : i + height, j : j + width] for j in range(kernel_size)]
+        rows.append(torch.stack([(one * gradient).sum((0, 2, 3)) for one in seen], dim=-1))
+    return torch.stack(rows, dim=1)[:, None]
+
+
+@right("8.8")
+def unfolds(x, gradient, kernel_size):
+    n, channels = x.shape[:2]
+    windows = functional.unfold(x, kernel_size, padding=kernel_size // 2).unflatten(1, (channels, -1))
+    sums = (windows * gradient.flatten(2)[:, :, None]).sum((0, 3))
+    return sums.reshape(channels, 1, kernel_size, kernel_size)
+
+
+@wrong("8.8", "numbers differ")
+def turns_the_gradient_round(x, gradient, kernel_size):
+    return goes_tap_by_tap(x, gradient, kernel_size).flip(-2, -1)
+
+
+@wrong("8.8", "the shape is")
+def keeps_the_pictures_apart(x, gradient, kernel_size):
+    kernels = gradient.flatten(0, 1)[:, None]
+    sums = functional.conv2d(x.flatten(0, 1)[None], kernels, padding=kernel_size // 2, groups=len(kernels))
+    return sums.transpose(0, 1)
+
+
+@wrong("8.8", "numbers differ")
+def takes_the_mean_of_the_pictures(x, gradient, kernel_size):
+    return goes_tap_by_tap(x, gradient, kernel_size) / len(x)
+
+
+@wrong("8.8", "numbers differ")
+def lets_the_gradient_be_convolved(x, gradient, kernel_size):
+    return goes_tap_by_tap(gradient, x, kernel_size)
+
+
+@wrong("8.8", "stopped with RuntimeError")
+def asks_autograd(x, gradient, kernel_size):
+    weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
+    out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
+    return torch.autograd.grad(out, weight, gradient)[0]
+
+
+@wrong("8.8", "build it yourself")
+def asks_pytorch(x, gradient, kernel_size):
+    shape = (x.shape[1], 1, kernel_size, kernel_size)
+    return torch.nn.grad.conv2d_weight(x, shape, gradient, padding=kernel_size // 2, groups=x.shape[1])

@@ -70,25 +70,15 @@ def period(layer, largest):
 
 
 def settings_of(shapes, prefix):
-    """All but two settings stand in the shapes. What is missing is the stride, which changes no weight; and the
-    wavelet's name, of which the shapes know only how long its filters are. That is why a layer must be built with the
-    right ones before weights are loaded, and why `WTConv2d` compares the stored filters with its own.
+    """Of the settings that change the output, all but two stand in the shapes. What is missing is the stride, which
+    changes no weight; and the wavelet's name, of which the shapes know only how long its filters are. That is why a
+    layer must be built with the right ones before weights are loaded, and why `WTConv2d` compares the stored filters
+    with its own.
     """
     mine = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
     channels, _, taps, _ = mine["base_conv.weight"]
     levels = sum(name.startswith("wavelet_convs.") for name in mine)
     return channels, taps, "base_conv.bias" in mine, levels, mine["wt_filter"][-1]
-
-
-def weight_gradient(x, gradient, kernel_size):
-    """Picture and gradient change places: the picture is convolved, and the gradient is the kernel, as large as the
-    picture. With the layer's own padding it fits in k × k places. Each channel of each picture is a group of its own;
-    what the pictures of the batch say is added up. `fast.wtconv.depthwise` does this.
-    """
-    channels = x.shape[1]
-    kernels = gradient.flatten(0, 1)[:, None]
-    sums = functional.conv2d(x.flatten(0, 1)[None], kernels, padding=kernel_size // 2, groups=len(kernels))
-    return sums.unflatten(1, (-1, channels)).sum(1).transpose(0, 1)
 
 
 def swap_one(network, name, wt_levels):
@@ -105,3 +95,14 @@ def swap_one(network, name, wt_levels):
         nn.init.zeros_(convolution.weight)
     swapped.set_submodule(name, new.train(old.training))
     return swapped
+
+
+def weight_gradient(x, gradient, kernel_size):
+    """Picture and gradient change places: the picture is convolved, and the gradient is the kernel, as large as the
+    picture. With the layer's own padding it fits in k × k places. Each channel of each picture is a group of its own;
+    what the pictures of the batch say is added up. `fast.wtconv.depthwise` does this.
+    """
+    channels = x.shape[1]
+    kernels = gradient.flatten(0, 1)[:, None]
+    sums = functional.conv2d(x.flatten(0, 1)[None], kernels, padding=kernel_size // 2, groups=len(kernels))
+    return sums.unflatten(1, (-1, channels)).sum(1).transpose(0, 1)
