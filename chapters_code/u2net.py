@@ -176,9 +176,9 @@ class U2Net(nn.Module):
         """Give a copy for inference, in which each normalisation is part of the convolution before it."""
         fused = copy.deepcopy(self).eval()
         for module in list(fused.modules()):
-            if isinstance(module, nn.Sequential):
+            if isinstance(module, nn.Sequential) and not isinstance(module[1], nn.Identity):
                 convolution, norm, _ = module
-                module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+                module[0], module[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity().eval()
         return fused
 
 

@@ -18,10 +18,12 @@ from chapters_code.aspp import ASPP
 from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.fcn import FCN
 from chapters_code.hwd import HWDownsampling
+from chapters_code.outputs import logits
 from chapters_code.pooling import AvgPool2d, MaxPool2d
 from chapters_code.receptive_field import receptive_field
 from chapters_code.strided import BlurPool2d, StridedConv2d
 from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose
+from chapters_code.u2net import RSU, Stage, U2Net
 from chapters_code.unet import UNet
 from chapters_code.wtconv import WTConv2d
 
@@ -62,6 +64,23 @@ def settled(network: nn.Module) -> nn.Module:
     for norm in norms:
         norm.momentum = 0.1
     return network
+
+
+class MapThatCounts(nn.Module):
+    """A network of several outputs as one of a single output."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return logits(self.network(x))
+
+
+def small_u2net() -> U2Net:
+    """Build a U²-Net of three stages, the deepest dilated, for two classes."""
+    encoder = Stage(4, 6, 8), Stage(3, 6, 8), Stage(3, 5, 6, dilated=True)
+    return U2Net(encoder, [Stage(4, 6, 7), Stage(3, 6, 9)], num_classes=2)
 
 
 POOLING = [(0,), (-2,), (2, 0), (2, -1), (2, 2, -1), (2, 2, 2), (2.5,), ((2, 2, 2),), (99,)]
@@ -164,6 +183,30 @@ LAYERS = [
     Layer("WTConv, three levels, without bias", lambda: WTConv2d(3, 3, 3, bias=False, wt_levels=3)),
     Layer("WTConv, stride 2", lambda: WTConv2d(3, 3, 5, stride=2, wt_levels=2), shrink=2),
     Layer("WTConv, db2", lambda: WTConv2d(3, 3, 3, wt_levels=2, wt_type="db2")),
+    Layer(
+        "RSU",
+        lambda: settled(RSU(4, 3, 5, 4)),
+        3,
+        4,
+        refuses=each(RSU, (1, 3, 5, 4), (2.5, 3, 5, 4), (4, 0, 5, 4), (4, 3, 0, 4), (4, 3, 5, -4)),
+    ),
+    Layer("RSU, dilated", lambda: settled(RSU(3, 3, 5, 4, dilated=True)), 3, 4),
+    Layer(
+        "U²-Net",
+        lambda: MapThatCounts(settled(small_u2net())),
+        3,
+        2,
+        refuses=each(
+            U2Net,
+            ([], []),
+            ([Stage(2, 3, 4)], []),
+            ([Stage(2, 3, 4)] * 2, [Stage(2, 3, 4)] * 2),
+            ([Stage(1, 3, 4)] * 2, [Stage(2, 3, 4)]),
+            ([Stage(2, 3, 4)] * 2, [Stage(2, 3, 4)], 0),
+            ([Stage(2, 3, 4)] * 2, [Stage(2, 3, 4)], 3, 0),
+        ),
+    ),
+    Layer("U²-Net, fused", lambda: MapThatCounts(settled(small_u2net()).fuse()), 3, 2),
 ]
 
 
