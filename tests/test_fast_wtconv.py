@@ -217,3 +217,52 @@ def test_the_compiler_takes_it_as_one_graph(size):
 
     assert_close(out, expected)
     assert_close(torch.autograd.grad(out.pow(2).sum(), weight), torch.autograd.grad(expected.pow(2).sum(), weight))
+
+
+# ---- channels last --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_with_channels_last_and_nothing_to_learn_the_numbers_are_the_same(size, levels, kernel_size, monkeypatch):
+    layer = layer_of(3, kernel_size, levels)
+    weights = [one.detach() for one in folded(layer)]
+    x = drawn(2, 3, *size)
+    expected = convolve_bands(x, weights)
+    went = []
+    halving = fast._without_halving
+    monkeypatch.setattr(fast, "_without_halving", lambda *given: went.append(1) or halving(*given))
+
+    found = convolve_bands(x.contiguous(memory_format=torch.channels_last), weights)
+
+    assert_close(found, expected, rtol=0, atol=1e-12)
+    # A map of one pixel is stored alike in both ways.
+    assert bool(went) == (size != (1, 1))
+    with torch.inference_mode():
+        assert_close(layer(x.contiguous(memory_format=torch.channels_last)), layer(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_channels_last_keeps_the_dtype_and_the_layout(dtype):
+    layer = WTConv2d(4, 4, wt_levels=2).to(dtype).requires_grad_(False)
+    x = drawn(2, 4, 12, 18, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    found = layer(x)
+    assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
+    assert_close(found, layer(x.contiguous()), rtol=0, atol=0.05 if dtype != torch.float32 else 1e-5)
+
+
+def test_what_is_learnt_from_channels_last_is_the_same():
+    layer, x = layer_of(3, 5, 2), drawn(2, 3, 9, 14)
+    results = []
+    for given in (x.clone(), x.contiguous(memory_format=torch.channels_last)):
+        given.requires_grad_()
+        results.append(torch.autograd.grad(layer(given).pow(2).sum(), [given, *layer.parameters()]))
+    assert_close(results[0], results[1], rtol=0, atol=1e-11)
+
+
+def test_channels_last_leaves_its_input_alone():
+    x = drawn(2, 3, 8, 12).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    convolve_bands(x, [one.detach() for one in folded(layer_of(3, 5, 3))])
+    assert torch.equal(x, before)

@@ -3,6 +3,9 @@
 Three things make the difference, and none changes a number but in its last digits: the Haar steps are those of
 `fast.wavelets`; the scales are multiplied into the kernels before, instead of into the maps after; and the gradient of
 a depthwise kernel is computed as one depthwise convolution in which pictures and gradients change places.
+
+Where the channels of a pixel lie beside each other (channels_last) and nothing is to be learnt, a fourth: sums and
+differences are not halved at all.  What is too large by that is divided out of the kernels.
 """
 
 from collections.abc import Sequence
@@ -28,15 +31,58 @@ def convolve_bands(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
     Returns:
         (N, C, H, W).
     """
+    if _channels_come_last(x, weights):
+        # Each level doubles what it takes apart, and doubles it again when it puts it together.
+        scaled = [_by_band(weight) / 4**level for level, weight in enumerate(weights, 1)]
+        return _without_halving(x.movedim(1, -1), scaled).movedim(-1, 1)
     height, width = x.shape[-2:]
     bands = haar_split(functional.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x)
     first, *rest = weights
-    by_band = first.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
-    convolved = depthwise(bands.flatten(1, 2), by_band).unflatten(1, (4, -1))
+    convolved = depthwise(bands.flatten(1, 2), _by_band(first)).unflatten(1, (4, -1))
     if rest:
         below = convolve_bands(bands[:, 0], rest)
         convolved = torch.cat([convolved[:, :1] + below[:, None], convolved[:, 1:]], dim=1)
     return haar_join(convolved)[..., :height, :width]
+
+
+def _by_band(weight: Tensor) -> Tensor:
+    """Sort kernels by band: those of a of all channels first."""
+    return weight.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
+
+
+def _channels_come_last(x: Tensor, weights: Sequence[Tensor]) -> bool:
+    if torch.compiler.is_compiling() or x.is_meta or x.dim() != 4 or x.is_contiguous():
+        return False
+    learning = torch.is_grad_enabled() and any(one.requires_grad for one in (x, *weights))
+    return not learning and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _without_halving(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Do as `convolve_bands`, with (N, H, W, C), kernels sorted by band, and sums and differences as they are."""
+    height, width = x.shape[1:3]
+    if height % 2 or width % 2:
+        x = functional.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+    upper, lower = x[:, 0::2], x[:, 1::2]
+    bands = x.new_empty(len(x), upper.shape[1], upper.shape[2] // 2, 4, x.shape[3])
+    a, h, v, d = bands.unbind(3)
+    for half, sums, differences in ((upper + lower, a, v), (upper - lower, h, d)):
+        torch.add(half[:, :, 0::2], half[:, :, 1::2], out=sums)
+        torch.sub(half[:, :, 0::2], half[:, :, 1::2], out=differences)
+
+    first, *rest = weights
+    convolved = depthwise(bands.flatten(3).movedim(-1, 1), first).movedim(1, -1).unflatten(3, (4, -1))
+    if rest:
+        convolved[..., 0, :] += _without_halving(a, rest)
+
+    a, h, v, d = convolved.unbind(3)
+    x = convolved.new_empty(x.shape)
+    upper, lower = convolved.new_empty(2, *x[:, 0::2].shape)
+    for half, sums, differences in ((upper, a, v), (lower, h, d)):
+        torch.add(sums, differences, out=half[:, :, 0::2])
+        torch.sub(sums, differences, out=half[:, :, 1::2])
+    torch.add(upper, lower, out=x[:, 0::2])
+    torch.sub(upper, lower, out=x[:, 1::2])
+    return x[:, :height, :width]
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
