@@ -156,7 +156,9 @@ def table(columns: Mapping[str, Mapping[str, Sequence[float] | str]], first: str
     rows = [(first, *columns), ("---",) * (1 + len(columns))]
     for arm in arms:
         cells = (column[arm] for column in columns.values())
-        rows.append((arm, *(cell if isinstance(cell, str) else str(interval(cell)) for cell in cells)))
+        texts = (cell if isinstance(cell, str) else str(interval(cell)) for cell in cells)
+        # Spaces that do not break: a mean and its interval stay on one line.
+        rows.append((arm, *(text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}") for text in texts)))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
