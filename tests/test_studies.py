@@ -266,10 +266,13 @@ def test_every_seed_and_every_mean_is_drawn(drawn):
     assert bar.get_segments()[0][:, 0].tolist() == pytest.approx([0.375 - half, 0.375 + half])
     seeds = [list(line.get_xdata()) for line in axes.lines if line.get_markersize() == 3]
     assert seeds == [values["max"], values["hwd"], doubled["max"], doubled["hwd"]]
-    # Each group keeps to its arm: nearer to it than to the next one.
-    for line in axes.lines:
-        if line.get_markersize() == 3:
-            assert abs(line.get_ydata()[0] - round(line.get_ydata()[0])) < 0.5
+    dots = [line for line in axes.lines if line.get_markersize() == 3]
+    assert [line.get_color() for line in dots] == [means.get_color()] * 2 + [other.get_color()] * 2
+    # Means and seeds keep to their arm: nearer to it than to the next one.
+    for line, row in zip(dots, (0, 1, 0, 1), strict=True):
+        assert all(abs(height - row) < 0.5 for height in line.get_ydata())
+    for line in (means, other):
+        assert all(abs(height - row) < 0.5 for height, row in zip(line.get_ydata(), (0, 1), strict=True))
 
 
 @pytest.mark.parametrize(
