@@ -94,3 +94,11 @@ def open_page(browser, tmp_path):
     for context in contexts:
         context.close()
     assert not wrong
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that the plots of `chapters_code.figures` have shown, each with its alt text."""
+    shown = []
+    monkeypatch.setattr("chapters_code.figures.show", lambda figure, alt: shown.append((figure, alt)))
+    return shown

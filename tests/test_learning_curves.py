@@ -5,19 +5,10 @@ import copy
 import pytest
 from matplotlib.figure import Figure
 
-from chapters_code import figures
 from chapters_code.figures import learning_curves
 from test_runs import RECORD
 
 ALT = "The loss falls over two epochs while the score rises above the baseline."
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were shown."""
-    shown = []
-    monkeypatch.setattr(figures, "show", lambda figure, alt: shown.append((figure, alt)))
-    return shown
 
 
 def record(name="unet-smoke-seed0", losses=(0.5, 0.25), scores=(None, 0.75)):

@@ -239,14 +239,6 @@ def test_conditions_name_data_hardware_and_time():
 # ---- the figure -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were shown."""
-    shown = []
-    monkeypatch.setattr(figures, "show", lambda figure, alt: shown.append((figure, alt)))
-    return shown
-
-
 def test_every_seed_and_every_mean_is_drawn(drawn):
     values = {"max": [0.5, 0.25], "hwd": [0.75, 0.625]}
     doubled = {arm: [2 * one for one in seeds] for arm, seeds in values.items()}

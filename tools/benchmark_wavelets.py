@@ -42,7 +42,7 @@ from torch.nn import functional
 
 from chapters_code.fast.wavelets import haar_dwt2, haar_split
 from chapters_code.hwd import HWDownsampling
-from chapters_code.wtconv import WTConv2d
+from chapters_code.wtconv import Scale, WTConv2d
 
 # The sizes and, behind them, the output channels or the levels that are measured.
 HAAR = [(8, 64, 128, 128), (4, 64, 56, 56), (1, 3, 512, 512)]
@@ -94,17 +94,6 @@ class SourceHWD(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         low, (details, *_) = self.transform(x)
         return self.relu(self.norm(self.mix(torch.cat([low, *details.unbind(2)], dim=1))))
-
-
-class Scale(nn.Module):
-    """A number for each channel."""
-
-    def __init__(self, channels: int, start: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((1, channels, 1, 1), start))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.weight
 
 
 class OfficialWTConv(nn.Module):
