@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from chapters_code import evaluate, recipes, train
+from chapters_code import evaluate, recipes, studies, train
 from chapters_code.hwd import HWDownsampling
 from chapters_code.losses import LOSSES
 from chapters_code.recipes import RECIPES, TIERS, build_network, datasets, ready, recipe
@@ -101,10 +101,30 @@ def test_u2net_has_the_settings_of_its_source():
     assert (plan.epochs - 1) * (10_553 // 12) < 600_000 <= plan.epochs * (10_553 // 12)
 
 
+@pytest.mark.parametrize(("nest", "plain"), [("u2netp", "unet-saliency"), ("u2netp-cracks", "unet-cracks")])
+def test_the_nest_and_the_plain_network_differ_in_the_network_alone(nest, plain):
+    theirs, ours = recipe(nest, "colab"), recipe(plain, "colab")
+    other = {name for name, value in theirs.plain().items() if value != ours.plain()[name]}
+    assert other == {"name", "network", "network_settings"}
+    sizes = [sum(weight.numel() for weight in build_network(one).parameters()) for one in (theirs, ours)]
+    assert sizes == [1_131_181, 1_096_609]
+
+
+@pytest.mark.parametrize("name", ["u2netp-cracks", "unet-cracks"])
+def test_cracks_are_trained_as_in_the_comparison_of_chapter_07(name):
+    """So that its runs with AdamW may stand beside these."""
+    ours, study = recipe(name, "colab").plain(), studies.load("bake-off")
+    other = {setting for setting, value in study["recipe"].items() if value != ours[setting]}
+    assert other <= {"chapter", "network", "validate_every"}
+    assert ours["epochs"] == study["pictures"]["DeepCrack"]["epochs"]
+    rates = {run["learning_rate"] for run in study["runs"] if run["optimizer"] == "adamw"}
+    assert (ours["optimizer"], {ours["learning_rate"]}) == ("adamw", rates)
+
+
 @pytest.mark.parametrize(
     ("name", "tier", "said"),
     [
-        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, fcn-mobilenet, fcn-scratch, u2net"),
+        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, fcn-mobilenet, fcn-scratch, u2net, u2netp, "),
         ("unet", "huge", "no tier 'huge'; there are: smoke, colab, full"),
     ],
 )
@@ -181,6 +201,8 @@ def test_a_folder_is_read_as_the_recipe_says(book_data, name, tier, counts):
 
 def test_every_tier_of_every_recipe_is_there():
     assert {name: tuple(sizes) for name, sizes in RECIPES.items()} == dict.fromkeys(
-        ("unet", "fcn", "fcn-mobilenet", "fcn-scratch", "u2net"), TIERS
+        ("unet", "fcn", "fcn-mobilenet", "fcn-scratch", "u2net")
+        + ("u2netp", "unet-saliency", "u2netp-cracks", "unet-cracks"),
+        TIERS,
     )
     assert recipes.TIERS == ("smoke", "colab", "full")
