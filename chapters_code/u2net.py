@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from chapters_code.blocks import conv_norm_relu
 from chapters_code.checks import check_pictures, check_whole
 
 __all__ = ["RSU", "Stage", "U2Net", "load_official", "u2net", "u2netp"]
@@ -65,13 +66,14 @@ class RSU(nn.Module):
         self.dilated = dilated
         # Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
         rates = [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]
-        self.first = _block(in_channels, out_channels)
+        self.first = conv_norm_relu(in_channels, out_channels)
         self.down = nn.ModuleList(
-            _block(mid_channels if depth else out_channels, mid_channels, rate) for depth, rate in enumerate(rates)
+            conv_norm_relu(mid_channels if depth else out_channels, mid_channels, rate)
+            for depth, rate in enumerate(rates)
         )
         # Beside the blocks of the way down, the bottom has none.  The topmost one gives the channels that come out.
         self.up = nn.ModuleList(
-            _block(2 * mid_channels, mid_channels if depth else out_channels, rate)
+            conv_norm_relu(2 * mid_channels, mid_channels if depth else out_channels, rate)
             for depth, rate in enumerate(rates[:-1])
         )
 
@@ -240,13 +242,6 @@ def _official(name: str) -> str:
 
 def _rsu(stage: Stage, in_channels: int) -> RSU:
     return RSU(stage.height, in_channels, stage.mid_channels, stage.out_channels, stage.dilated)
-
-
-def _block(in_channels: int, out_channels: int, rate: int = 1) -> nn.Sequential:
-    """A 3 × 3 convolution of the given dilation, with its normalisation and a ReLU; the size stays."""
-    # The bias has no effect before a normalisation; it stands here because the published checkpoints have it.
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=rate, dilation=rate)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
 
 def _halved(x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from chapters_code.aspp import ASPP
+from chapters_code.blocks import DenseBlock, InceptionBlock, PlainBlock, ResidualBlock
 from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.fcn import FCN
 from chapters_code.hwd import HWDownsampling
@@ -183,6 +184,16 @@ LAYERS = [
     Layer("WTConv, three levels, without bias", lambda: WTConv2d(3, 3, 3, bias=False, wt_levels=3)),
     Layer("WTConv, stride 2", lambda: WTConv2d(3, 3, 5, stride=2, wt_levels=2), shrink=2),
     Layer("WTConv, db2", lambda: WTConv2d(3, 3, 3, wt_levels=2, wt_type="db2")),
+    *(
+        Layer(
+            block.__name__,
+            lambda block=block: settled(block(3, 5, 4)),
+            3,
+            4,
+            refuses=each(block, (0, 5, 4), (3, 2.5, 4), (3, 5, -4)),
+        )
+        for block in (PlainBlock, ResidualBlock, DenseBlock, InceptionBlock)
+    ),
     Layer(
         "RSU",
         lambda: settled(RSU(4, 3, 5, 4)),

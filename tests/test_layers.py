@@ -15,7 +15,7 @@ LAYERS = {
     "ground": {"shapes", "receptive_field", "metrics", "losses", "notebook", "data"},
     "operators": {"pooling", "strided", "dilated", "wavelets"},
     "operators on operators": {"transposed", "fast"},
-    "blocks": {"aspp", "hwd", "wtconv"},
+    "blocks": {"aspp", "blocks", "hwd", "wtconv"},
     "networks": {"unet", "fcn", "u2net", "downsample"},
     "running": {"recipes", "predict", "checkpoints", "runs", "studies"},
     "scoring": {"evaluate"},
