@@ -268,8 +268,8 @@ _U2NET = {
 
 # The comparison of Chapter 09: is it the nest, or only the size?  U²-Net† (1,131,181 parameters) beside a plain U-Net
 # of nearly as many (1,096,609), on saliency and on cracks: the same pictures, crops, steps and settings, the tier
-# colab, seeds 0 to 4.  Only the steps are equal: one of U²-Net† takes about twice as long.  Nothing is tuned: the
-# learning rate is the one of U²-Net's authors, and the settings on cracks are those of Chapter 07 with AdamW.
+# colab, seeds 0 to 4.  Only the steps are equal: one of U²-Net† takes about twice as long.  Nothing is tuned for it:
+# the learning rate is the one of U²-Net's authors, and the settings on cracks are those of Chapter 07 with AdamW.
 #
 # Judged by `global_max_f` and `ods_f1@2px`: one network is ahead of another if the 95 % interval of their differences,
 # seed by seed, does not hold 0.

@@ -194,7 +194,8 @@ def test_the_conditions_of_a_run_are_a_sentence_of_the_record_s_own_numbers():
         "1 epochs on 4 pictures",
         "drawn roads",
         "1.5 minutes",
-        "a CPU, 2 cores",
+        "2 threads on a CPU, 2 cores",
         "seed 0",
     ):
         assert part in said
+    assert "1 thread on a CPU" in runs.conditions(changed(ran_on=RECORD["ran_on"] | {"threads": 1}))

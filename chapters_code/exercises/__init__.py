@@ -22,7 +22,19 @@ from chapters_code.exercises.checking import Exercise, Wrong
 __all__ = ["check", "grade", "hint", "numbers", "solution", "solution_note", "solution_source"]
 
 # In the order of the book.  Each has its checks and hints in exercises/NAME.py, its answers in solutions/NAME.py.
-CHAPTERS = ("pictures", "pooling", "strided", "dilated", "aspp", "transposed", "fcn", "hwd", "wtconv")
+CHAPTERS = (
+    "pictures",
+    "pooling",
+    "strided",
+    "dilated",
+    "aspp",
+    "transposed",
+    "fcn",
+    "hwd",
+    "wtconv",
+    "u2net",
+    "choosing",
+)
 
 _EXERCISES: dict[str, tuple[Exercise, ModuleType]] = {
     exercise.number: (exercise, import_module(f"{__name__}.solutions.{chapter}"))

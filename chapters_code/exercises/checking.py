@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["STUB", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
+__all__ = ["STUB", "Asked", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
 
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
@@ -60,6 +60,20 @@ class Call:
         """List the arguments under the names that `function` gives them."""
         bound = inspect.signature(function).bind(*self.arguments, **self.settings)
         return "\n".join(_line(name, value) for name, value in bound.arguments.items())
+
+
+class Asked:
+    """An answer, and what is asked of that which it gives: `ask(result, *arguments)`.
+
+    For results that are not simply compared.  An error is still quoted with a line of the answer.
+    """
+
+    def __init__(self, answer: Callable, ask: Callable) -> None:
+        self._answer, self._ask = answer, ask
+        self.__code__ = getattr(answer, "__code__", None)
+
+    def __call__(self, *arguments: object) -> object:
+        return self._ask(self._answer(*arguments), *arguments)
 
 
 def smallest_first(calls: Iterable[Call]) -> list[Call]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import wtconv
-from chapters_code.exercises.checking import Call, Exercise, Wrong, compare
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare
 from chapters_code.fast import wtconv as fast
 from chapters_code.wtconv import WTConv2d
 
@@ -27,17 +27,6 @@ def _drawn(layer: nn.Module) -> nn.Module:
         nn.init.uniform_(weight, 0.5, 1.5)
         weight.data *= torch.randint(0, 2, weight.shape) * 2 - 1
     return layer
-
-
-class _Asked:
-    """An answer, and what is asked of that which it gives.  An error is still quoted with a line of the answer."""
-
-    def __init__(self, answer: Callable, ask: Callable) -> None:
-        self._answer, self._ask = answer, ask
-        self.__code__ = getattr(answer, "__code__", None)
-
-    def __call__(self, *arguments: object) -> object:
-        return self._ask(self._answer(*arguments), *arguments)
 
 
 def _need_wtconv(layer: object) -> WTConv2d:
@@ -122,7 +111,7 @@ def _check_fold(answer: Callable) -> None:
         Call.of(_drawn(WTConv2d(channels, channels, taps, stride, bias, levels)))
         for channels, taps, stride, bias, levels in product((1, 3), (1, 3), (1, 2), (False, True), (1, 2))
     ]
-    compare(_Asked(answer, ask), trusted, calls)
+    compare(Asked(answer, ask), trusted, calls)
 
 
 def _coarse(height: int, width: int) -> nn.Sequential:
@@ -245,9 +234,9 @@ def _check_swap_one(answer: Callable) -> None:
 
     modes = ((False, False), (False, True), (True, False), (True, True))
     calls = [Call.of(_host(*one), name, levels) for one in modes for name, levels in product(("1", "2.0"), (1, 2))]
-    compare(_Asked(answer, numbers), trusted, calls, closed=(wtconv.swap_depthwise,))
+    compare(Asked(answer, numbers), trusted, calls, closed=(wtconv.swap_depthwise,))
     # The stride is not among the numbers that a layer holds: it shows in what comes out.
-    compare(_Asked(answer, behaviour), expected, calls)
+    compare(Asked(answer, behaviour), expected, calls)
 
 
 def _check_weight_gradient(answer: Callable) -> None:

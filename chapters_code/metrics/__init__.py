@@ -17,6 +17,7 @@ from chapters_code.metrics.saliency import (
     e_measure,
     mae,
     max_f_measure,
+    min_max,
     s_measure,
     weighted_f_measure,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "e_measure",
     "mae",
     "max_f_measure",
+    "min_max",
     "s_measure",
     "weighted_f_measure",
 ]

@@ -96,8 +96,8 @@ def conditions(record: Record) -> str:
     return (
         f"`{record['name']}`: {len(record['epochs'])} epochs on {train['count']} pictures, scored on"
         f" {validation['count']} others ({train['origin']}); {record['network']['parameters']:,} parameters;"
-        f" {record['seconds'] / 60:.1f} minutes with {place['threads']} threads on {place['device']},"
-        f" {place['precision']}, torch {record['versions']['torch']};"
+        f" {record['seconds'] / 60:.1f} minutes with {place['threads']} thread{'s' * (place['threads'] != 1)}"
+        f" on {place['device']}, {place['precision']}, torch {record['versions']['torch']};"
         f" recipe {recipe['name']}, tier {recipe['tier']}, seed {record['seed']}; {record['finished'][:10]}."
     )
 

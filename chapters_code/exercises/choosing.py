@@ -1,0 +1,298 @@
+"""Checks and hints of Chapter 10: what nothing scores, intervals, winners, many questions, thresholds, a plan."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from scipy.stats import t as student
+from torch import Tensor
+
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare
+from chapters_code.recipes import RECIPES, Recipe, recipe
+
+__all__ = ["EXERCISES"]
+
+_JUDGED_BY = {"saliency": "global_max_f", "cracks": "ods_f1@2px"}  # in Chapter 09
+
+
+def _whole(low: int, high: int) -> int:
+    """Draw a whole number from `low` up to, not including, `high`."""
+    return int(torch.randint(low, high, ()))
+
+
+def _mask(*shape: int, void: bool = True) -> Tensor:
+    """Draw a mask of 0, 1 and perhaps 255, with a 0 and a 1 in it."""
+    mask = torch.tensor([0, 0, 1, 255 if void else 0])[torch.randint(0, 4, shape)]
+    mask.view(-1)[:2] = torch.tensor([1, 0])
+    return mask
+
+
+def _check_scores_of_nothing(answer: Callable) -> None:
+    def trusted(mask: Tensor) -> tuple[Tensor, Tensor]:
+        pavement = crack = 0
+        for pixel in mask.flatten().tolist():
+            pavement, crack = pavement + (pixel == 0), crack + (pixel == 1)
+        of_pavement, of_crack = pavement / (pavement + crack), 0 / crack
+        scores = pavement / (pavement + crack), (of_pavement + of_crack) / 2
+        return tuple(torch.tensor(score, dtype=torch.float64) for score in scores)
+
+    shapes = ((1, 2), (1, 3), (2, 2), (2, 3), (5, 4), (12, 17))
+    compare(answer, trusted, [Call.of(_mask(*shape, void=void)) for shape in shapes for void in (False, True)])
+
+
+def _check_paired(answer: Callable) -> None:
+    def trusted(ours: Tensor, theirs: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        differences = [one - other for one, other in zip(ours.tolist(), theirs.tolist(), strict=True)]
+        mean = math.fsum(differences) / len(differences)
+        variance = math.fsum((one - mean) ** 2 for one in differences) / (len(differences) - 1)
+        half = factor * math.sqrt(variance / len(differences))
+        return torch.tensor(mean, dtype=torch.float64), torch.tensor(half, dtype=torch.float64)
+
+    calls = []
+    for count in (2, 3, 5, 9):
+        common = torch.randint(70, 90, (count,)) / 100.0  # what a seed does to both
+        ours, theirs = (common.double() + torch.randint(0, 9, (count,)) / 100 for _ in range(2))
+        calls.append(Call.of(ours, theirs, round(float(student.ppf(0.975, count - 1)), 3)))
+    compare(answer, trusted, calls)
+
+
+def _check_winner(answer: Callable) -> None:
+    def trusted(scores: Tensor) -> tuple[int, Tensor, Tensor]:
+        half = scores.shape[1] // 2
+        means = [sum(row[:half].tolist()) / half for row in scores]
+        arm = means.index(max(means))
+        return arm, scores[arm, :half].mean(), scores[arm, half:].mean()
+
+    calls = []
+    for arms, half in ((2, 1), (2, 2), (3, 1), (4, 3), (6, 5)):
+        scores = torch.randperm(arms * 2 * half).reshape(arms, 2 * half).double() / 100  # no two are alike
+        sums = scores[:, :half].sum(1)
+        sums[sums.argmax()] = -1
+        if (scores[:, :half].sum(1).max() - sums.max()).abs() > 1e-6:  # nor are two winners
+            calls.append(Call.of(scores))
+    calls.append(Call.of(torch.tensor([[0.8, 0.7], [0.7, 0.9]], dtype=torch.float64)))
+    # The first seed, the median and the mean of the first half choose three different arms.
+    rows = [[0.9, 0.1, 0.1, 0.5, 0.5, 0.5], [0.3, 0.3, 0.3, 0.4, 0.4, 0.4], [0.0, 0.6, 0.6, 0.2, 0.2, 0.3]]
+    rows += [[0.2, 0.65, 0.1, 0.1, 0.1, 0.1]]
+    calls += [Call.of(torch.tensor(rows, dtype=torch.float64)), Call.of(torch.tensor(rows[:2], dtype=torch.float64))]
+    compare(answer, trusted, calls)
+
+
+def _check_holm(answer: Callable) -> None:
+    def trusted(p: Tensor, level: float) -> Tensor:
+        clear, left = torch.zeros(len(p), dtype=torch.bool), list(enumerate(p.tolist()))
+        while left:
+            place, smallest = min(left, key=lambda one: one[1])
+            if smallest > level / len(left):
+                break
+            clear[place] = True
+            left.remove((place, smallest))
+        return clear
+
+    def values(*numbers: float) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float64)
+
+    calls = [
+        Call.of(values(0.03), 0.05),
+        Call.of(values(0.06), 0.05),
+        Call.of(values(0.05), 0.05),  # "larger than its limit" it is not
+        Call.of(values(0.04, 0.01), 0.05),  # the second may take all of the level
+        Call.of(values(0.03, 0.04), 0.05),
+        Call.of(values(0.2, 0.001, 0.02), 0.05),
+        Call.of(values(0.03, 0.001, 0.026, 0.024), 0.05),  # after the first that fails, none is clear
+        Call.of(values(0.001, 0.04, 0.03, 0.02), 0.05),
+    ]
+    for count in (5, 20):
+        calls += [Call.of(torch.rand(count, dtype=torch.float64) ** 6, level) for level in (0.05, 0.2)]
+    compare(answer, trusted, calls)
+
+
+def _f1(probabilities: Tensor, truth: Tensor, hundredths: int) -> float:
+    found = probabilities >= hundredths / 100
+    hits = int((found & (truth == 1)).sum())
+    return 2 * hits / max(int(found.sum()) + int((truth == 1).sum()), 1)
+
+
+def _check_fair_f1(answer: Callable) -> None:
+    def trusted(probabilities: Tensor, truth: Tensor, new_probabilities: Tensor, new_truth: Tensor) -> Tensor:
+        best = max(range(1, 100), key=lambda one: _f1(probabilities, truth, one))
+        return torch.tensor(_f1(new_probabilities, new_truth, best), dtype=torch.float64)
+
+    def drawn(*shape: int) -> tuple[Tensor, Tensor]:
+        truth = _mask(*shape, void=False)
+        # Between the hundredths, so that no probability lies on a threshold.
+        sure = torch.randint(0, 70, shape) + 30 * truth * torch.randint(0, 2, shape)
+        return (sure.double() + 0.5) / 100, truth
+
+    def written(probabilities: list, truth: list, new_probabilities: list, new_truth: list) -> Call:
+        new = torch.tensor([new_probabilities], dtype=torch.float64), torch.tensor([new_truth])
+        return Call.of(torch.tensor([probabilities], dtype=torch.float64), torch.tensor([truth]), *new)
+
+    calls = [
+        # Of all thresholds up to 0.50 the lowest is wanted, and a pixel at the threshold is called crack.
+        written([0.505, 0.004], [1, 0], [0.255, 0.755], [1, 1]),
+        written([0.255, 0.5, 0.505], [0, 1, 1], [0.26, 0.755], [1, 1]),
+        written([0.01, 0.005], [1, 0], [0.02, 0.01], [0, 1]),
+    ]
+    while len(calls) < 11:
+        shape = [(1, 3), (2, 3), (4, 5), (16, 20)][len(calls) % 4]
+        arguments = *drawn(*shape), *drawn(*shape)
+        scores = [_f1(*arguments[:2], one) for one in range(1, 100)]
+        best = [one for one, score in enumerate(scores, 1) if score > max(scores) - 1e-9]
+        after = {_f1(*arguments[2:], one) for one in best}
+        # A best threshold whose score is clear, and which is not the best one for the new pictures.
+        if len(after) == 1 and max(_f1(*arguments[2:], one) for one in range(1, 100)) > after.pop() + 1e-6:
+            calls.append(Call.of(*arguments))
+    compare(answer, trusted, calls)
+
+
+def _check_plan(answer: Callable) -> None:
+    calls = []
+    for nest, plain in (("u2netp", "unet-saliency"), ("u2netp-cracks", "unet-cracks")):
+        seconds = {nest: _whole(200, 600) / 10, plain: _whole(100, 200) / 10}
+        calls.append(Call.of(recipe(nest, "colab"), recipe(plain, "colab"), seconds))
+    compare(Asked(answer, _judge_plan), lambda nest, plain, seconds: True, calls)
+
+
+def _judge_plan(plan: object, nest: Recipe, plain: Recipe, seconds: dict[str, float]) -> bool:
+    """Ask of a plan what a referee would ask; the first thing that is missing is said."""
+    if not isinstance(plan, dict) or set(plan) != {"runs", "score", "ahead"}:
+        given = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
+        raise Wrong(f'A dict with the keys "runs", "score" and "ahead" was wanted, there is {given}.')
+    (longer, seeds_of_longer), (_, seeds) = _arms(plan["runs"], nest)
+    changed = {key for key, value in longer.plain().items() if value != plain.plain()[key]} - {"name"}
+    if extra := changed - {"epochs"}:
+        raise Wrong(
+            f"Your {longer.name} differs from {plain.name} in {', '.join(sorted(extra))}, too. Then nobody can say"
+            " what made the difference: change the epochs alone."
+        )
+    if longer.name in RECIPES:
+        raise Wrong(f"{longer.name} is the name of a recipe with other settings: give yours a name of its own.")
+    times = nest.epochs * seconds[nest.name], longer.epochs * seconds[plain.name]
+    if abs(times[0] - times[1]) > seconds[plain.name] / 2 + 1e-6:
+        raise Wrong(
+            f"The times are not equal: {nest.name} takes {nest.epochs} × {seconds[nest.name]:.1f} ="
+            f" {times[0]:.0f} s, your {longer.name} {longer.epochs} × {seconds[plain.name]:.1f} = {times[1]:.0f} s."
+        )
+    if len(set(seeds)) < len(seeds) or len(set(seeds_of_longer)) < len(seeds_of_longer):
+        raise Wrong("A seed stands there twice for one arm: the same run twice says nothing new.")
+    if set(seeds) != set(seeds_of_longer):
+        raise Wrong("The arms have different seeds, so they cannot be compared seed by seed.")
+    if len(seeds) < 5:
+        raise Wrong(f"{len(seeds)} seeds are few for an interval; five or more were wanted.")
+    if plan["score"] != _JUDGED_BY[nest.task]:
+        raise Wrong(f'"score" must be {_JUDGED_BY[nest.task]!r} for {nest.task}, as in Chapter 09.')
+    _judge_rule(plan["ahead"], len(seeds))
+    return True
+
+
+def _arms(listed: object, nest: Recipe) -> tuple[tuple[Recipe, list[int]], tuple[Recipe, list[int]]]:
+    """Sort the runs into the longer arm and the nest, each a recipe and its seeds."""
+    if not isinstance(listed, list | tuple) or not all(
+        isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], Recipe) and type(one[1]) is int
+        for one in listed
+    ):
+        raise Wrong('"runs" must be a list of pairs, each a Recipe and a seed (a whole number).')
+    arms: list[tuple[Recipe, list[int]]] = []
+    for what, seed in listed:
+        seeds = next((seeds for known, seeds in arms if known == what), None)
+        if seeds is None:
+            arms.append((what, seeds := []))
+        seeds.append(seed)
+    if nest not in [what for what, _ in arms]:
+        raise Wrong(f"One arm must be {nest.name}, just as it is: it is what the other is to be held against.")
+    if len(arms) != 2:
+        names = ", ".join(what.name for what, _ in arms)
+        raise Wrong(f"Two arms were wanted, there {'is' if len(arms) == 1 else 'are'} {len(arms)}: {names}.")
+    return tuple(sorted(arms, key=lambda arm: arm[0] == nest))
+
+
+def _judge_rule(ahead: object, count: int) -> None:
+    """Try the rule on differences whose answer is known."""
+    if not callable(ahead):
+        raise Wrong('"ahead" must be a function of the list of differences.')
+    limit = float(student.ppf(0.975, count - 1))
+    for size, share, said in (
+        *((size, share, True) for size in (0.1, 0.001) for share in (3.0, 1.02)),
+        *((size, share, False) for size in (0.1, 0.001) for share in (0.98, 0.5, -0.5, -3.0)),
+    ):
+        steps = torch.randn(count, dtype=torch.float64).exp()  # lopsided, so that the median is not the mean
+        steps = (steps - steps.mean()) / steps.std()
+        half = limit / math.sqrt(count)
+        differences = (size * (steps + share * half)).tolist()
+        given = ahead(list(differences))
+        if type(given).__name__ not in ("bool", "bool_"):
+            raise Wrong(f'"ahead" must answer True or False, it gave {type(given).__name__}.')
+        if bool(given) != said:
+            shown = ", ".join(f"{one:+.4f}" for one in differences)
+            raise Wrong(
+                f'For the differences {shown} your "ahead" says {bool(given)}. Their mean is'
+                f" {size * share * half:+.4f}, half the 95 % interval (Student's t, {count} seeds) {size * half:.4f}:"
+                f" it should say {said}."
+            )
+
+
+EXERCISES = (
+    Exercise(
+        "10.1",
+        "scores_of_nothing",
+        _check_scores_of_nothing,
+        (
+            "Void pixels count for nothing: look at the others only.",
+            "The IoU of the pavement: of all pixels that are pavement, or are called so, how many are both?",
+            "The IoU of the crack is easy: nothing was found. And how is the mean related to the accuracy?",
+        ),
+    ),
+    Exercise(
+        "10.2",
+        "paired",
+        _check_paired,
+        (
+            "Begin with the differences, one for each seed; then forget the two arms.",
+            "The spread of n numbers divides by n − 1, since their mean was taken from the same numbers.",
+            "The mean of n numbers moves less than one of them: by the square root of n.",
+        ),
+    ),
+    Exercise(
+        "10.3",
+        "winner",
+        _check_winner,
+        (
+            "Two halves with two tasks: the first one chooses, the second one judges.",
+            "Take the mean over the first half of the columns, and the row where it is largest.",
+            "The place must be a whole number of Python: .item() makes one.",
+        ),
+    ),
+    Exercise(
+        "10.4",
+        "holm",
+        _check_holm,
+        (
+            "Go from the smallest p upwards, and count how many are still to come.",
+            "The smallest of n is held against level / n, the next one against level / (n − 1), and so on.",
+            "At the first that is larger than its limit all the rest fall, whatever they are. Then put the answers"
+            " back into the order in which the p came.",
+        ),
+    ),
+    Exercise(
+        "10.5",
+        "fair_f1",
+        _check_fair_f1,
+        (
+            "Two steps: a threshold from the first pair, and a score from the second.",
+            "F1 is twice the hits, divided by the pixels that were called crack and those that are.",
+            "Write F1 as a function of a threshold, and let `max` go over the 99 of them with that function as key.",
+        ),
+    ),
+    Exercise(
+        "10.6",
+        "plan",
+        _check_plan,
+        (
+            "`dataclasses.replace(plain, ...)` gives a recipe that differs in what you name, and in nothing else.",
+            "The time of an arm is its epochs times the seconds of one epoch; solve for the epochs, and round.",
+            "The rule is the one of Exercise 10.2: the mean, less half its interval, must lie above 0. Student's factor"
+            " depends on how many differences there are; `studies.interval` knows it up to 10.",
+        ),
+    ),
+)

@@ -1,0 +1,270 @@
+"""Checks and hints of Chapter 09: the sizes, numbers and names in an RSU, its forward pass, a stable loss, max F."""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chapters_code import blocks, losses, metrics, strided, u2net
+from chapters_code.exercises.checking import Call, Exercise, compare
+
+__all__ = ["EXERCISES"]
+
+
+def _whole(low: int, high: int) -> int:
+    """Draw a whole number from `low` up to, not including, `high`."""
+    return int(torch.randint(low, high, ()))
+
+
+def _sizes(height: int, rows: int, columns: int) -> tuple[tuple[int, int], ...]:
+    """Pool a map that has a size and no numbers, as an RSU does."""
+    x = torch.empty(1, rows, columns, device="meta")
+    sizes = [(rows, columns)]
+    for _ in range(height - 2):
+        x = functional.max_pool2d(x, 2, stride=2, ceil_mode=True)
+        sizes.append(tuple(x.shape[-2:]))
+    return (*sizes, sizes[-1])
+
+
+def _convolutions(height: int, in_channels: int, mid_channels: int, out_channels: int) -> list[tuple[int, int, int]]:
+    """List each convolution of an RSU: channels in and out, and how deep its map lies, 0 for the size of the input."""
+    down = [(out_channels if depth == 0 else mid_channels, mid_channels, depth) for depth in range(height - 1)]
+    bottom = [(mid_channels, mid_channels, height - 2)]
+    up = [(2 * mid_channels, out_channels if depth == 0 else mid_channels, depth) for depth in range(height - 1)]
+    return [(in_channels, out_channels, 0), *down, *bottom, *up]
+
+
+def _check_map_sizes(answer: Callable) -> None:
+    calls = [Call.of(*one) for one in product((2, 3, 4, 7), (1, 5, 33), (1, 8, 47))]
+    calls += [Call.of(_whole(2, 9), _whole(1, 700), _whole(1, 700)) for _ in range(6)]
+    compare(answer, _sizes, calls)
+
+
+def _check_parameters(answer: Callable) -> None:
+    def trusted(height: int, in_channels: int, mid_channels: int, out_channels: int) -> int:
+        count = 0
+        for given, wanted, _ in _convolutions(height, in_channels, mid_channels, out_channels):
+            count += nn.Conv2d(given, wanted, 3, device="meta").weight.numel() + wanted  # weights and biases
+            count += 2 * wanted  # the normalisation scales and shifts each channel
+        return count
+
+    channels = ((1, 1, 1), (1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 16, 64), (64, 32, 128), (1024, 128, 256))
+    calls = [Call.of(height, *one) for height, one in product((2, 3, 4, 7), channels)]
+    calls += [Call.of(_whole(2, 12), _whole(1, 99), _whole(1, 99), _whole(1, 99)) for _ in range(6)]
+    compare(answer, trusted, calls, closed=(blocks.conv_norm_relu,))
+
+
+def _check_highest(answer: Callable) -> None:
+    def trusted(rows: int, columns: int, least: int) -> int:
+        height = 2
+        while min(_sizes(height + 1, rows, columns)[-1]) >= least:
+            height += 1
+        return height
+
+    sides = (2, 3, 4, 5, 9, 20, 33, 288, 320)
+    calls = [Call.of(*one) for one in product(sides, sides, (2, 3, 5)) if min(one[:2]) >= one[2]]
+    calls += [Call.of(_whole(30, 900), _whole(30, 900), _whole(2, 30)) for _ in range(8)]
+    compare(answer, trusted, calls)
+
+
+def _check_multiply_adds(answer: Callable) -> None:
+    def trusted(height: int, channels: tuple[int, int, int], rows: int, columns: int) -> int:
+        sizes = _sizes(height, rows, columns)
+        return sum(
+            sizes[depth][0] * sizes[depth][1] * nn.Conv2d(given, wanted, 3, device="meta").weight.numel()
+            for given, wanted, depth in _convolutions(height, *channels)
+        )
+
+    sizes = ((1, 1), (4, 6), (5, 3), (16, 24), (33, 47))
+    some = ((1, 1, 1), (1, 2, 3), (3, 16, 64))
+    calls = [Call.of(height, one, *size) for height, one, size in product((2, 3, 4, 7), some, sizes)]
+    drawn = ((_whole(2, 9), (_whole(1, 50), _whole(1, 50), _whole(1, 50))) for _ in range(6))
+    calls += [Call.of(*one, _whole(1, 300), _whole(1, 300)) for one in drawn]
+    compare(answer, trusted, calls, closed=(strided.cost, blocks.conv_norm_relu))
+
+
+def _settled_rsu(*settings: int) -> u2net.RSU:
+    """An RSU in evaluation mode whose normalisations do something, so that none can be left out."""
+    rsu = u2net.RSU(*settings).eval()
+    for module in rsu.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.bias, 0.1, 0.5)
+    return rsu
+
+
+def _check_rsu_forward(answer: Callable) -> None:
+    def trusted(rsu: u2net.RSU, x: Tensor) -> Tensor:
+        return rsu(x)
+
+    shapes = ((1, 1, 4, 6), (1, 1, 5, 3), (2, 1, 9, 14))
+    calls = [
+        Call.of(_settled_rsu(height, 1, 2, 3), torch.randn(*shape)) for shape, height in product(shapes, (2, 3, 5))
+    ]
+    with torch.no_grad():
+        compare(answer, trusted, calls, closed=(u2net.RSU.forward,), autograd=False)
+
+
+def _check_stable_bce(answer: Callable) -> None:
+    def trusted(logits: Tensor, target: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(logits, target.to(logits))
+
+    def pair(logits: Tensor) -> Call:
+        return Call.of(logits, torch.randint(0, 2, logits.shape))
+
+    # Also 0, where |z| has no slope but the loss has.  Each large one with both answers, the right and the wrong one.
+    calls = [
+        Call.of(torch.tensor([z]), torch.tensor([truth]))
+        for z, truth in product((0.0, 1.0, -2.0, 20.0, -20.0, 200.0, -200.0), (0, 1))
+    ]
+    calls += [pair(size * torch.randn(2, 3, 5)) for size in (1.0, 30.0)] + [pair(torch.randn(2, 1, 4, 3).double())]
+    closed = (losses.binary_cross_entropy, losses.focal)
+    compare(answer, trusted, calls, gradients=True, without=("binary_cross_entropy", "soft_margin"), closed=closed)
+
+
+def _check_official_name(answer: Callable) -> None:
+    def trusted(name: str) -> str:
+        part, *number, place, value = name.split(".")
+        block = {
+            "first": "rebnconvin",
+            "down": f"rebnconv{int(number[0]) + 1 if number else ''}",
+            "up": f"rebnconv{int(number[0]) + 1 if number else ''}d",
+        }[part]
+        return f"{block}.{ {'0': 'conv_s1', '1': 'bn_s1'}[place] }.{value}"
+
+    names = u2net.RSU(12, 1, 1, 1).state_dict()
+    calls = [Call.of(name) for name in sorted(names, key=len)]
+    compare(answer, trusted, calls, closed=(u2net._official,))
+
+
+def _check_max_f(answer: Callable) -> None:
+    def trusted(prediction: Tensor, target: Tensor) -> Tensor:
+        best = torch.zeros((), dtype=torch.float64)
+        for threshold in prediction.flatten():
+            chosen = prediction >= threshold
+            hits = (chosen & (target == 1)).sum().double()
+            precision, recall = hits / chosen.sum(), hits / target.sum()
+            if hits > 0:
+                best = torch.maximum(best, 1.3 * precision * recall / (0.3 * precision + recall))
+        return best
+
+    def drawn(*shape: int) -> Call:
+        """Few values, so that many pixels tie; one pixel at least is object."""
+        target = torch.randint(0, 2, shape)
+        target[0, 0] = 1
+        return Call.of(torch.randint(0, 5, shape).double() / 4, target)
+
+    def written(prediction: list, target: list) -> Call:
+        return Call.of(torch.tensor([prediction], dtype=torch.float64), torch.tensor([target]))
+
+    calls = [
+        written([0.5], [1]),
+        written([0.0], [1]),
+        written([0.5, 0.5], [1, 0]),
+        written([0.5, 0.5], [0, 1]),
+        written([0.9, 0.8], [0, 1]),
+        written([0.1, 0.2, 0.9], [1, 1, 0]),
+        written([0.3, 0.3 + 1e-9, 0.3 + 2e-9], [0, 1, 1]),
+        written([0.9, 0.6, 0.3, 0.2, 0.1], [1, 0, 1, 0, 1]),
+    ]
+    calls += [drawn(*shape) for shape in ((2, 3), (4, 3), (6, 9))]
+    compare(answer, trusted, calls, closed=(metrics.max_f_measure, metrics.SaliencyScores.update))
+
+
+EXERCISES = (
+    Exercise(
+        "9.1",
+        "map_sizes",
+        _check_map_sizes,
+        (
+            "Between how many of the `height` convolutions on the way down is there a pooling? Not before the first,"
+            " and not before the last.",
+            "So there are `height` − 2 halvings, and a side that is odd is rounded up.",
+            "Begin a list with the size of the input. Add a size for each halving, and the last one twice.",
+        ),
+    ),
+    Exercise(
+        "9.2",
+        "parameters",
+        _check_parameters,
+        (
+            "A convolution of 3 × 3 from a to b channels has 9ab weights and b biases; the normalisation behind it has"
+            " 2b numbers more.",
+            "Write down the channels of all 2 · height convolutions, one below the other: the first one, down, bottom,"
+            " up. Those on the way up take two maps.",
+            "Only three of them have to do with other channels than mid: the first one and the two at the top. The rest"
+            " comes in pairs, height − 2 of them, and the bottom once.",
+        ),
+    ),
+    Exercise(
+        "9.3",
+        "highest",
+        _check_highest,
+        (
+            "Try heights, beginning with 2. When is it too much?",
+            "A height of 2 halves nothing. Each one more halves once more, and rounds up.",
+            "Only the shorter side matters. Halve it for as long as what is left is not below `least`.",
+        ),
+    ),
+    Exercise(
+        "9.4",
+        "multiply_adds",
+        _check_multiply_adds,
+        (
+            "A convolution of 3 × 3 from a to b channels does 9ab multiply-adds for each pixel that comes out.",
+            "It is the sum of Exercise 9.2 without biases and norms, each term times the area of its map.",
+            "The sizes are those of Exercise 9.1. Convolution `depth` on the way down and on the way up share a size;"
+            " the bottom has that of the one above it.",
+        ),
+    ),
+    Exercise(
+        "9.5",
+        "rsu_forward",
+        _check_rsu_forward,
+        (
+            "Follow the cells of the chapter: rsu.first, rsu.down[0], halve, rsu.down[1], and so on. Keep each map.",
+            "Do not halve before the last block on the way down: it is the bottom, and it stays at the size above.",
+            "On the way up take the blocks in reverse. What came from below is resized to the kept map, the kept map"
+            " comes second in the concatenation, and the first map is added at the end.",
+        ),
+    ),
+    Exercise(
+        "9.6",
+        "stable_bce",
+        _check_stable_bce,
+        (
+            "With p = 1 / (1 + exp(−z)), write −log p and −log(1 − p) with z instead of p.",
+            "They are log(1 + exp(−z)) and log(1 + exp(z)) = z + log(1 + exp(−z)). One of the two overflows; which, and"
+            " when?",
+            "log(1 + exp(z)) is the logarithm of a sum of two exponentials, of z and of 0, and torch.logaddexp can add"
+            " such without overflow. What has to be taken away where the truth is 1?",
+        ),
+    ),
+    Exercise(
+        "9.7",
+        "official_name",
+        _check_official_name,
+        (
+            "str.split cuts the name at its dots. What does each piece become?",
+            "The pieces `first`, `down` and `up` decide the word; ours count from 0, theirs from 1; and `up` has a d"
+            " behind the number.",
+            "The next piece is 0 for the convolution, conv_s1, and 1 for the normalisation, bn_s1. Beware of doing it"
+            " by str.replace: down.0.0 holds two zeros.",
+        ),
+    ),
+    Exercise(
+        "9.8",
+        "max_f",
+        _check_max_f,
+        (
+            "A threshold matters only when a pixel passes it: the values of the map are all the thresholds there are.",
+            "Loop over them (torch.unique). For each, count the chosen pixels and the right ones among them; both"
+            " precision and recall follow.",
+            "If nothing chosen is right, F is 0 and not 0 / 0. Do not go through sorted *pixels*: equal ones pass"
+            " together or not at all.",
+        ),
+    ),
+)
