@@ -104,7 +104,7 @@ class RSUBuilder(MovingFigure):
 
     @property
     def convolutions(self) -> list[Convolution]:
-        """List the convolutions of the RSU in the order they run: the first, the way down, the way up."""
+        """The convolutions of the RSU in the order they run, first F₁, then the way down, then the way up."""
         found = []
 
         def note(layer: nn.Conv2d, inputs: tuple, out: torch.Tensor) -> None:
@@ -119,7 +119,7 @@ class RSUBuilder(MovingFigure):
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many numbers each block learns: "rsu", "plain" and "residual"."""
+        """How many numbers each block learns, under the names "rsu", "plain" and "residual"."""
         return {name: counted.parameters for name, counted in self._costs().items()}
 
     @property

@@ -87,7 +87,7 @@ class Threshold(MovingFigure):
 
     @property
     def truth(self) -> Tensor:
-        """The target, (H, W) int64: 0, 1, and 255 where nothing counts."""
+        """The target, (H, W) int64, with 255 where nothing counts."""
         return _read(self.target)
 
     @property
