@@ -53,6 +53,8 @@ __all__ = [
 
 # A picture is surrounded by more picture until the field fits; one that does not fit into this has gone astray.
 _LARGEST_SIDE = 4096
+# What is halved eight times, or strided as much in all, repeats after so many pixels.
+_LONGEST_PERIOD = 256
 
 
 class Field(NamedTuple):
@@ -696,11 +698,16 @@ def _any(masks: Sequence[Tensor | None]) -> Tensor:
 
 
 def _numbers_of_an_unlimited_picture(
-    record: Callable[[tuple[int, int]], _Tape], size: tuple[int, int], pixel: tuple[int, int], reduced: int
+    record: Callable[[tuple[int, int]], _Tape],
+    size: tuple[int, int],
+    pixel: tuple[int, int],
+    reduced: int,
+    period: int = 32,
 ) -> tuple | None:
     """Surround the picture by more picture, until no border cuts the field; None if the module always uses all."""
-    # Sides that can be halved five times, so that doubling leads back to each size on the way.
-    block = [-(-side // 32) * 32 for side in size]
+    # Sides that can be halved five times, or more for a longer period, so that doubling leads back to each size on
+    # the way.
+    block = [-(-side // period) * period for side in size]
     try:
         once, twice = (record((times * block[0], times * block[1])).out_size for times in (1, 2))
     except ValueError:
@@ -718,9 +725,14 @@ def _numbers_of_an_unlimited_picture(
             return None  # the more picture there is, the more it takes into one number
         if not marks.cut():
             # Two neighbouring blocks: where the one begins to look, and where the other does.
-            near = tape.walk(first, count)
-            far = tape.walk((first[0] + count[0], first[1] + count[1]), count)
+            near, far = (tape.walk((first[0] + k * count[0], first[1] + k * count[1]), count) for k in (0, 1))
             if not (near.cut() or far.cut()):
+                moved = tuple(far.box()[0][i] - near.box()[0][i] for i in (0, 1))
+                if moved != tuple(block) and period < _LONGEST_PERIOD:
+                    before = tape.walk((first[0] - count[0], first[1] - count[1]), count)
+                    if moved != tuple(near.box()[0][i] - before.box()[0][i] for i in (0, 1)):
+                        # The way down is longer than a block: it moves on now more, now less.
+                        return _numbers_of_an_unlimited_picture(record, size, pixel, reduced, 2 * period)
                 stride = _step(near.box()[0], far.box()[0], count)
                 return marks.size(), stride, tuple(round(near.box()[0][i] - first[i] * stride[i]) for i in (0, 1))
         margin *= 2

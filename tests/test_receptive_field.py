@@ -601,3 +601,22 @@ def test_on_a_map_smaller_than_its_blocks_a_layer_still_moves_on(size, levels):
     assert field.size == (reach, reach)
     assert field.stride == (1, 1)  # from block to block, `block` output pixels and as many of the picture
     assert field.start == (-2 * block, -2 * block)
+
+
+class DownAndBack(nn.Module):
+    """Halved so many times, and enlarged to the size of the picture."""
+
+    def __init__(self, halvings):
+        super().__init__()
+        self.pools = nn.Sequential(*(nn.MaxPool2d(2, ceil_mode=True) for _ in range(halvings)))
+
+    def forward(self, x):
+        return nn.functional.interpolate(self.pools(x), size=x.shape[-2:])
+
+
+@pytest.mark.parametrize(("size", "halvings"), [((20, 20), 6), ((9, 70), 6), ((33, 20), 7)])
+def test_a_way_down_that_is_longer_than_the_picture_still_moves_on(size, halvings):
+    """So it is in an RSU of height 8, which halves six times: its stride was 0 on a small map."""
+    field = receptive_field(DownAndBack(halvings), size, pixel=(0, 0))
+    block = 2**halvings
+    assert (field.size, field.stride, field.start) == ((block, block), (1, 1), (0, 0))
