@@ -57,12 +57,7 @@ class RSU(nn.Module):
     ) -> None:
         super().__init__()
         check_whole("height", height, 2)
-        for name, value in {
-            "in_channels": in_channels,
-            "mid_channels": mid_channels,
-            "out_channels": out_channels,
-        }.items():
-            check_whole(name, value, 1)
+        check_whole("mid_channels", mid_channels, 1)  # the channels outside are checked by the first convolution
         self.dilated = dilated
         # Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
         rates = [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]

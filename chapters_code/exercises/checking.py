@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["STUB", "Asked", "Call", "Exercise", "Wrong", "compare", "smallest_first"]
+__all__ = ["STUB", "Asked", "Call", "Exercise", "Wrong", "compare", "smallest_first", "whole"]
 
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
@@ -74,6 +74,11 @@ class Asked:
 
     def __call__(self, *arguments: object) -> object:
         return self._ask(self._answer(*arguments), *arguments)
+
+
+def whole(low: int, high: int) -> int:
+    """Draw a whole number from `low` up to, not including, `high`."""
+    return int(torch.randint(low, high, ()))
 
 
 def smallest_first(calls: Iterable[Call]) -> list[Call]:

@@ -7,17 +7,12 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
 from chapters_code.recipes import RECIPES, Recipe, recipe
 
 __all__ = ["EXERCISES"]
 
 _JUDGED_BY = {"saliency": "global_max_f", "cracks": "ods_f1@2px"}  # in Chapter 09
-
-
-def _whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
-    return int(torch.randint(low, high, ()))
 
 
 def _mask(*shape: int, void: bool = True) -> Tensor:
@@ -149,7 +144,7 @@ def _check_fair_f1(answer: Callable) -> None:
 def _check_plan(answer: Callable) -> None:
     calls = []
     for nest, plain in (("u2netp", "unet-saliency"), ("u2netp-cracks", "unet-cracks")):
-        seconds = {nest: _whole(200, 600) / 10, plain: _whole(100, 200) / 10}
+        seconds = {nest: whole(200, 600) / 10, plain: whole(100, 200) / 10}
         calls.append(Call.of(recipe(nest, "colab"), recipe(plain, "colab"), seconds))
     compare(Asked(answer, _judge_plan), lambda nest, plain, seconds: True, calls)
 

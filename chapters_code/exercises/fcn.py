@@ -10,16 +10,11 @@ from torch.nn import functional
 
 from chapters_code import losses
 from chapters_code.data.pictures import VOID
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, whole
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.transposed import bilinear_kernel
 
 __all__ = ["EXERCISES"]
-
-
-def _whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
-    return int(torch.randint(low, high, ()))
 
 
 def _masks(*shape: int, classes: int = 3, void: float = 0.2) -> Tensor:
@@ -34,7 +29,7 @@ def _check_small_map(answer: Callable) -> None:
             height, width = (height + 1) // 2, (width + 1) // 2
         return height, width
 
-    sides = (1, 31, 32, 33, 63, 65, 320, 481, _whole(2, 2000), _whole(2, 2000))
+    sides = (1, 31, 32, 33, 63, 65, 320, 481, whole(2, 2000), whole(2, 2000))
     compare(answer, trusted, [Call.of(*one) for one in product(sides, sides)])
 
 
@@ -132,7 +127,7 @@ def _check_tile_starts(answer: Callable) -> None:
     calls = []
     for align, tile, overlap in ((1, 3, 1), (1, 5, 4), (2, 4, 2), (2, 8, 3), (32, 96, 32), (32, 576, 530), (8, 64, 1)):
         sizes = (1, tile - 1, tile, tile + 1, tile + align, 2 * tile, 2 * tile + align - 1, 3 * tile + 1)
-        calls += [Call.of(size, tile, overlap, align) for size in (*sizes, _whole(tile, 5 * tile))]
+        calls += [Call.of(size, tile, overlap, align) for size in (*sizes, whole(tile, 5 * tile))]
     compare(answer, trusted, calls)
 
 

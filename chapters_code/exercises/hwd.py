@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import hwd, wavelets
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, whole
 from chapters_code.fast import wavelets as fast
 
 __all__ = ["EXERCISES"]
@@ -16,11 +16,6 @@ __all__ = ["EXERCISES"]
 # What an answer that builds a part of the transform may not call.
 _SPLITS = (wavelets.haar_dwt2, wavelets.dwt2, wavelets.wavedec2, fast.haar_dwt2, fast.haar_split)
 _JOINS = (wavelets.haar_idwt2, wavelets.idwt2, wavelets.waverec2, fast.haar_idwt2, fast.haar_join)
-
-
-def _whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
-    return int(torch.randint(low, high, ()))
 
 
 def _digits(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -59,7 +54,7 @@ def _check_how_many(answer: Callable) -> None:
 
     sides = (1, 2, 3, 8, 12, 33, 47)
     calls = [Call.of(*one) for one in product(sides, sides, (1, 2, 3))]
-    calls += [Call.of(_whole(50, 2000), _whole(50, 2000), _whole(1, 7)) for _ in range(6)]
+    calls += [Call.of(whole(50, 2000), whole(50, 2000), whole(1, 7)) for _ in range(6)]
     compare(answer, trusted, calls)
 
 

@@ -8,14 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import blocks, losses, metrics, strided, u2net
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, whole
 
 __all__ = ["EXERCISES"]
-
-
-def _whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
-    return int(torch.randint(low, high, ()))
 
 
 def _sizes(height: int, rows: int, columns: int) -> tuple[tuple[int, int], ...]:
@@ -38,7 +33,7 @@ def _convolutions(height: int, in_channels: int, mid_channels: int, out_channels
 
 def _check_map_sizes(answer: Callable) -> None:
     calls = [Call.of(*one) for one in product((2, 3, 4, 7), (1, 5, 33), (1, 8, 47))]
-    calls += [Call.of(_whole(2, 9), _whole(1, 700), _whole(1, 700)) for _ in range(6)]
+    calls += [Call.of(whole(2, 9), whole(1, 700), whole(1, 700)) for _ in range(6)]
     compare(answer, _sizes, calls)
 
 
@@ -52,7 +47,7 @@ def _check_parameters(answer: Callable) -> None:
 
     channels = ((1, 1, 1), (1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 16, 64), (64, 32, 128), (1024, 128, 256))
     calls = [Call.of(height, *one) for height, one in product((2, 3, 4, 7), channels)]
-    calls += [Call.of(_whole(2, 12), _whole(1, 99), _whole(1, 99), _whole(1, 99)) for _ in range(6)]
+    calls += [Call.of(whole(2, 12), whole(1, 99), whole(1, 99), whole(1, 99)) for _ in range(6)]
     compare(answer, trusted, calls, closed=(blocks.conv_norm_relu,))
 
 
@@ -65,7 +60,7 @@ def _check_highest(answer: Callable) -> None:
 
     sides = (2, 3, 4, 5, 9, 20, 33, 288, 320)
     calls = [Call.of(*one) for one in product(sides, sides, (2, 3, 5)) if min(one[:2]) >= one[2]]
-    calls += [Call.of(_whole(30, 900), _whole(30, 900), _whole(2, 30)) for _ in range(8)]
+    calls += [Call.of(whole(30, 900), whole(30, 900), whole(2, 30)) for _ in range(8)]
     compare(answer, trusted, calls)
 
 
@@ -80,8 +75,8 @@ def _check_multiply_adds(answer: Callable) -> None:
     sizes = ((1, 1), (4, 6), (5, 3), (16, 24), (33, 47))
     some = ((1, 1, 1), (1, 2, 3), (3, 16, 64))
     calls = [Call.of(height, one, *size) for height, one, size in product((2, 3, 4, 7), some, sizes)]
-    drawn = ((_whole(2, 9), (_whole(1, 50), _whole(1, 50), _whole(1, 50))) for _ in range(6))
-    calls += [Call.of(*one, _whole(1, 300), _whole(1, 300)) for one in drawn]
+    drawn = ((whole(2, 9), (whole(1, 50), whole(1, 50), whole(1, 50))) for _ in range(6))
+    calls += [Call.of(*one, whole(1, 300), whole(1, 300)) for one in drawn]
     compare(answer, trusted, calls, closed=(strided.cost, blocks.conv_norm_relu))
 
 

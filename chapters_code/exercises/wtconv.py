@@ -9,16 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import wtconv
-from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
 from chapters_code.fast import wtconv as fast
 from chapters_code.wtconv import WTConv2d
 
 __all__ = ["EXERCISES"]
-
-
-def _whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
-    return int(torch.randint(low, high, ()))
 
 
 def _drawn(layer: nn.Module) -> nn.Module:
@@ -51,7 +46,7 @@ def _check_seen_from(answer: Callable) -> None:
         return first, last
 
     small = product((0, 1, 2, 3, 7, 8, 40), (1, 3, 5), (1, 2, 3))
-    larger = [(_whole(100, 5000), 2 * _whole(1, 6) + 1, _whole(4, 7)) for _ in range(10)]
+    larger = [(whole(100, 5000), 2 * whole(1, 6) + 1, whole(4, 7)) for _ in range(10)]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
@@ -63,7 +58,7 @@ def _check_parameters(answer: Callable) -> None:
         return sum(one.numel() for one in layer.parameters()), channels * (side**2 + bias)
 
     small = product((1, 2, 3), (1, 3, 5), (1, 2, 3), (False, True))
-    larger = [(_whole(20, 300), 2 * _whole(1, 6) + 1, _whole(1, 6), bias) for bias in (False, True) * 4]
+    larger = [(whole(20, 300), 2 * whole(1, 6) + 1, whole(1, 6), bias) for bias in (False, True) * 4]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
@@ -159,7 +154,7 @@ def _check_settings_of(answer: Callable) -> None:
             (3, 5, True, 1, "db1"),
             (4, 3, False, 2, "db1"),
             (2, 7, True, 3, "db2"),
-            (_whole(5, 30), 2 * _whole(2, 6) + 1, False, _whole(4, 12), "db1"),
+            (whole(5, 30), 2 * whole(2, 6) + 1, False, whole(4, 12), "db1"),
         ],
         ("", "features.1.conv."),
     ):
