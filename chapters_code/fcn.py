@@ -8,13 +8,19 @@ answer.  Leave the mean out, and every cell of the small map can answer for its 
 h and w are H/32 and W/32, rounded up.  The enlarged map reaches over the picture's far sides, and what lies beyond them
 is cut off; so every size works.
 
-Source: Long, Shelhamer and Darrell (2015), "Fully convolutional networks for semantic segmentation", the network that
-they call FCN-32s; with ResNet-18 in place of VGG-16, as in "Dive into Deep Learning" (Zhang et al., 2023), but without
-a bias in the layer that enlarges: the 1 × 1 convolution before it has one.
+That is FCN-32s: one answer for each 32 × 32 pixels.  FCN-16s and FCN-8s let finer maps of the same features speak, too:
+double the scores, add those of the map that is twice as fine, and go on.
+
+Source: Long, Shelhamer and Darrell (2015), "Fully convolutional networks for semantic segmentation"; with ResNet-18 in
+place of VGG-16, as in "Dive into Deep Learning" (Zhang et al., 2023), but without a bias in the layers that enlarge:
+the 1 × 1 convolutions before them have one.  Differs from the paper in that the skips are trained with the rest from
+the first step, and not after it.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pooch
 from torch import Tensor, nn
@@ -24,7 +30,7 @@ from chapters_code.checks import check_whole
 from chapters_code.data.weights import imagenet, read_weights
 from chapters_code.transposed import UPSAMPLERS
 
-__all__ = ["BACKBONES", "FCN", "STRIDE", "resnet_features"]
+__all__ = ["BACKBONES", "FCN", "STRIDE", "Backbone", "resnet_features"]
 
 STRIDE = 32  # by how much the backbones shrink a picture
 
@@ -41,6 +47,8 @@ class FCN(nn.Module):
         upsample: How the small map is enlarged, a name in `transposed.UPSAMPLERS`: "dense", K · K kernels that start
             bilinear and learn, as in "Dive into Deep Learning"; "depthwise", K of them; "fixed", bilinear for ever, as
             the paper has its last layer.
+        stride: Pixels to a cell of the finest map that is scored: 32, 16 or 8, as in the paper's FCN-32s, FCN-16s and
+            FCN-8s.  The scores of the finer maps start at 0, so that all three begin with what the coarsest says.
 
     Shape:
         (N, 3, H, W), normalised as for ImageNet, gives logits (N, K, H, W), for H and W from 1 on.  In training the
@@ -58,6 +66,7 @@ class FCN(nn.Module):
         backbone: str = "resnet18",
         weights: str | Path | None = None,
         upsample: str = "dense",
+        stride: int = STRIDE,
     ) -> None:
         super().__init__()
         check_whole("num_classes", num_classes, 1)
@@ -67,7 +76,9 @@ class FCN(nn.Module):
             raise ValueError(f"upsample must be one of {', '.join(UPSAMPLERS)}, got {upsample!r}")
         if weights is not None and not isinstance(weights, str | Path):
             raise ValueError(f'weights must be None, "imagenet" or the path of a file, got {weights!r}')
-        make, channels = BACKBONES[backbone]
+        if stride not in (STRIDE, *SKIPS):
+            raise ValueError(f"stride must be one of {STRIDE}, {', '.join(map(str, SKIPS))}, got {stride!r}")
+        make, channels, finer = BACKBONES[backbone]
         self.features = make()
         self.started_from: str | None = None  # for the record of a training run: which file, and its hash
         if weights is not None:
@@ -77,11 +88,28 @@ class FCN(nn.Module):
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         nn.init.xavier_uniform_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
-        self.upsample = UPSAMPLERS[upsample](num_classes, STRIDE)
+        # From the coarsest on: which part of the features gives the finer map, its scores, and what doubles the others.
+        self.taps = tuple(finer[one][0] for one in SKIPS if one >= stride)
+        self.skips = nn.ModuleList(nn.Conv2d(finer[one][1], num_classes, 1) for one in SKIPS if one >= stride)
+        for skip in self.skips:
+            nn.init.zeros_(skip.weight)
+            nn.init.zeros_(skip.bias)
+        self.doublings = nn.ModuleList(UPSAMPLERS[upsample](num_classes, 2) for _ in self.skips)
+        self.upsample = UPSAMPLERS[upsample](num_classes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        return self.upsample(self.classifier(self.features(x)))[..., :height, :width]
+        finer = {}
+        for name, part in self.features.named_children():
+            x = part(x)
+            if name in self.taps:
+                finer[name] = x
+        scores = self.classifier(x)
+        for tap, skip, double in zip(self.taps, self.skips, self.doublings, strict=True):
+            beside = skip(finer[tap])
+            # A side that was rounded up on the way down is one cell too long when it is doubled.
+            scores = double(scores)[..., : beside.shape[-2], : beside.shape[-1]] + beside
+        return self.upsample(scores)[..., :height, :width]
 
 
 def resnet_features() -> nn.Sequential:
@@ -97,8 +125,19 @@ def _mobilenet_features() -> nn.Sequential:
     return models.mobilenet_v2(weights=None).features
 
 
-# The features of a classifier, and how many maps they give.
-BACKBONES = {"resnet18": (resnet_features, 512), "mobilenet_v2": (_mobilenet_features, 1280)}
+class Backbone(NamedTuple):
+    """A classifier's features, and where its finer maps are to be had."""
+
+    make: Callable[[], nn.Sequential]
+    channels: int  # of the last map, of stride 32
+    finer: dict[int, tuple[str, int]]  # stride -> the last part that has it, and its channels
+
+
+SKIPS = (16, 8)  # the strides of the finer maps, from the coarsest on
+BACKBONES = {
+    "resnet18": Backbone(resnet_features, 512, {16: ("layer3", 256), 8: ("layer2", 128)}),
+    "mobilenet_v2": Backbone(_mobilenet_features, 1280, {16: ("13", 96), 8: ("6", 32)}),
+}
 
 
 def _load(features: nn.Module, path: Path, backbone: str) -> None:

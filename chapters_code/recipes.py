@@ -230,6 +230,12 @@ def _fcn_on_little_data(name: str, **network_settings: Any) -> dict[str, Any]:
 
 
 _FCN_MOBILENET = _fcn_on_little_data("fcn-mobilenet", backbone="mobilenet_v2", weights="imagenet")
+# The paper's main result, by the same settings: does it help that finer maps speak, too?  Held against fcn-mobilenet,
+# seeds 0 to 2, by `global_mean_iou`: ahead if the 95 % interval of the differences, seed by seed, does not hold 0.
+#
+# Expected, before the first run: ahead by less than 0.03, as in the paper (62.7 against 59.4 %).  Most of what FCN-32s
+# gets wrong on so few photographs is *what* a thing is, not where it ends, and finer maps know less of what.
+_FCN_8S = _fcn_on_little_data("fcn-8s-mobilenet", backbone="mobilenet_v2", weights="imagenet", stride=8)
 # The same settings for the source's network, which begins with nothing.
 _FCN_SCRATCH = _fcn_on_little_data("fcn-scratch", backbone="resnet18", weights=None)
 
@@ -325,6 +331,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         _UNET,
         _FCN,
         _FCN_MOBILENET,
+        _FCN_8S,
         _FCN_SCRATCH,
         _U2NET,
         _U2NETP,

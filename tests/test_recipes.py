@@ -124,7 +124,7 @@ def test_cracks_are_trained_as_in_the_comparison_of_chapter_07(name):
 @pytest.mark.parametrize(
     ("name", "tier", "said"),
     [
-        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, fcn-mobilenet, fcn-scratch, u2net, u2netp, "),
+        ("segnet", "smoke", "no recipe 'segnet'; there are: unet, fcn, fcn-mobilenet, fcn-8s-mobilenet, fcn-scratch, "),
         ("unet", "huge", "no tier 'huge'; there are: smoke, colab, full"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_folder_is_read_as_the_recipe_says(book_data, name, tier, counts):
 
 def test_every_tier_of_every_recipe_is_there():
     assert {name: tuple(sizes) for name, sizes in RECIPES.items()} == dict.fromkeys(
-        ("unet", "fcn", "fcn-mobilenet", "fcn-scratch", "u2net")
+        ("unet", "fcn", "fcn-mobilenet", "fcn-8s-mobilenet", "fcn-scratch", "u2net")
         + ("u2netp", "unet-saliency", "u2netp-cracks", "unet-cracks"),
         TIERS,
     )
