@@ -7,11 +7,12 @@ whole map, and mixes what they say.  Nothing shrinks: each branch gives a map of
                     ├─ 3 × 3 at each of the rates ──┤
                     └─ mean of the map ── 1 × 1 ────┘
 
-The order of the branches is torchvision's; the article puts the mean first.  Left out: rates that differ between
-height and width, kernels other than 3 × 3, and the depthwise separable branches of DeepLabv3+.
+The order of the branches is torchvision's; the article puts the mean first, and `ArticleASPP` keeps its order.  Left
+out: rates that differ between height and width, kernels other than 3 × 3, and the depthwise separable branches of
+DeepLabv3+.
 
 Sources: Chen et al. (2017), "Rethinking Atrous Convolution for Semantic Image Segmentation"; `norm="batch"` equals
-`torchvision.models.segmentation.deeplabv3.ASPP`.
+`torchvision.models.segmentation.deeplabv3.ASPP`, `norm=None` equals the article's layer.
 """
 
 import math
@@ -20,11 +21,21 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from chapters_code.checks import check_whole
 from chapters_code.shapes import Size, pair
 
-__all__ = ["ASPP", "LinearForm", "ValidTaps", "from_torchvision", "linear_form", "valid_taps"]
+__all__ = [
+    "ASPP",
+    "ArticleASPP",
+    "LinearForm",
+    "ValidTaps",
+    "from_article",
+    "from_torchvision",
+    "linear_form",
+    "valid_taps",
+]
 
 
 class ASPP(nn.Module):
@@ -79,6 +90,69 @@ class ASPP(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rates={self.rates}"
+
+
+class ArticleASPP(nn.Module):
+    """The source article's ASPP: five branches, the mean first, and no normalisation.
+
+    It is there to be compared with: `ASPP(in_channels, depth)` is the same function, given the weights by
+    `from_article`, and takes other rates, too.
+
+    Args:
+        in_channels: Channels of the feature map.
+        depth: Channels of each branch, and of the output.
+
+    Shape:
+        (N, in_channels, H, W) of floating point gives (N, depth, H, W), for H and W from 1 on.
+
+    Raises:
+        RuntimeError: When called: PyTorch's own answer to an input of another rank or of other channels.
+
+    Example:
+        >>> ArticleASPP(8, 4)(torch.zeros(1, 8, 10, 15)).shape
+        torch.Size([1, 4, 10, 15])
+    """
+
+    def __init__(self, in_channels: int = 512, depth: int = 256) -> None:
+        super().__init__()
+        self.image = nn.Conv2d(in_channels, depth, 1)
+        self.point = nn.Conv2d(in_channels, depth, 1)
+        self.rate6 = nn.Conv2d(in_channels, depth, 3, padding=6, dilation=6)
+        self.rate12 = nn.Conv2d(in_channels, depth, 3, padding=12, dilation=12)
+        self.rate18 = nn.Conv2d(in_channels, depth, 3, padding=18, dilation=18)
+        self.join = nn.Conv2d(5 * depth, depth, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.image(functional.adaptive_avg_pool2d(x, 1))
+        mean = functional.interpolate(mean, size=x.shape[2:], mode="bilinear")
+        branches = [mean, self.point(x), self.rate6(x), self.rate12(x), self.rate18(x)]
+        return self.join(torch.cat(branches, dim=1))
+
+
+def from_article(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of `ArticleASPP` to those of `ASPP`, and bring its projection into our order.
+
+    Args:
+        state_dict: What `state_dict()` of an `ArticleASPP` gives.
+
+    Returns:
+        The weights under our names, for `load_state_dict` of an `ASPP` of the same channels with rates 6, 12, 18.
+
+    Raises:
+        ValueError: The weights are not those of the article's layer.
+    """
+    names = {"image": "pooled.0", "point": "pointwise.0", "join": "project.0"}
+    names |= {f"rate{rate}": f"dilated.{i}.0" for i, rate in enumerate((6, 12, 18))}
+    if set(state_dict) != {f"{name}.{kind}" for name in names for kind in ("weight", "bias")}:
+        some = ", ".join(list(state_dict)[:3]) or "nothing"
+        raise ValueError(
+            f"these are not the weights of the article's ASPP, which are a weight and a bias for each of"
+            f" {', '.join(names)}; got {some}: take state_dict() of an ArticleASPP"
+        )
+    renamed = {_renamed(name, names): tensor for name, tensor in state_dict.items()}
+    # The mean comes first there and last here, so the projection's first `depth` inputs go to the end.
+    weight = renamed["project.0.weight"]
+    return renamed | {"project.0.weight": weight.roll(-len(weight), dims=1)}
 
 
 def from_torchvision(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,24 +4,43 @@ One file holds the network, the optimiser, the schedule, the state of every rand
 the finished epochs.  It is written beside its place and then moved there in one step, so a run that is killed leaves
 either the new checkpoint or the old one, never half of one.  It is read without running any code that may be in it.
 
-    state  --save-->  checkpoint.pt  --load-->  the same state          checkpoint.pt  --weights-->  for load_state_dict
+    state  --save-->  checkpoint.pt  --load-->  the same state
+    checkpoint.pt  --load_network-->  the trained network, and what is needed to ask it about a photograph
 """
 
+import dataclasses
+import hashlib
 import pickle
 import random
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chapters_code.files import written_whole
+from chapters_code.recipes import Recipe, build_network
 
-__all__ = ["load", "random_state", "save", "set_random_state", "weights"]
+__all__ = ["Trained", "load", "load_network", "random_state", "save", "set_random_state", "weights"]
 
-_FORMAT = "keep-the-crack checkpoint 1"
+_FORMAT = "keep-the-crack checkpoint 2"
+
+
+class Trained(NamedTuple):
+    """A trained network, and all that is needed to ask it about a photograph.
+
+    The network may be exchanged for any function of a batch of pictures, such as one that picks a map of several:
+    `trained._replace(network=lambda x: trained.network(x)[3])`.
+    """
+
+    network: Callable  # in evaluation mode, on the CPU
+    recipe: Recipe  # how it was trained: its task, and whether it sees pictures at one size
+    classes: tuple[str, ...]  # the name of each class
+    name: str  # that of the run, as in its record
+    digest: str  # the SHA-256 of the weights, 64 hexadecimal digits
 
 
 def save(path: str | Path, state: dict[str, Any]) -> None:
@@ -46,14 +65,37 @@ def load(path: str | Path) -> dict[str, Any]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path} is not a whole checkpoint ({reason}): it breaks off, or something else wrote it;"
-            " take an earlier one, or train anew without --resume"
+            " take an earlier one, or train anew"
         ) from None
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ValueError(
-            f"{path} was not written by this book's training (it is no {_FORMAT!r}): for weights alone use"
-            " load_state_dict, and train anew without --resume"
+            f"{path} was not written by this version of the book's training (it is no {_FORMAT!r}): for weights alone"
+            " use load_state_dict; else train anew"
         )
     return state
+
+
+def load_network(path: str | Path) -> Trained:
+    """Build the network that a checkpoint is of, by its own recipe, and give it the weights.
+
+    Raises:
+        OSError: There is no such file, or it may not be read.
+        ValueError: The file is no whole checkpoint of this book's training, or its network is not in this version.
+    """
+    state = load(path)
+    try:
+        recipe = Recipe(**{name: _as_given(value) for name, value in state["recipe"].items()})
+        # The weights that it started from are not looked for: it gets those that it ended with.
+        start = {"weights": None} if "weights" in recipe.network_settings else {}
+        network = build_network(dataclasses.replace(recipe, network_settings=recipe.network_settings | start))
+        network.load_state_dict(state["model"])
+        classes, name = tuple(state["classes"]), state["name"]
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path} does not fit this version of the book ({type(error).__name__}: {reason}): train anew"
+        ) from None
+    return Trained(network.eval(), recipe, classes, name, _digest(state["model"]))
 
 
 def weights(path: str | Path) -> dict[str, Tensor]:
@@ -80,3 +122,17 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _as_given(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that a recipe has."""
+    return tuple(map(_as_given, value)) if isinstance(value, list) else value
+
+
+def _digest(state: dict[str, Tensor]) -> str:
+    """Hash the weights, name by name, whatever file or device they are in."""
+    found = hashlib.sha256()
+    for name, value in state.items():
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -10,14 +10,12 @@ scored beside answers that need no training.
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from chapters_code.data.loading import Normalise
-from chapters_code.data.pairs import Segmentation
+from chapters_code.data.pairs import Segmentation, check_pairs
 from chapters_code.metrics import ConfusionMatrix, CrackScores, SaliencyScores
-from chapters_code.outputs import logits
-from chapters_code.predict import device_of, evaluation_mode
+from chapters_code.outputs import ask, device_of, evaluation_mode, need_function
 
 __all__ = ["MAIN_SCORES", "TASKS", "baselines", "evaluate", "new_metric"]
 
@@ -43,7 +41,7 @@ def new_metric(task: str, dataset: Segmentation) -> ConfusionMatrix | CrackScore
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module,
+    model: Callable,
     dataset: Segmentation,
     task: str,
     *,
@@ -53,7 +51,8 @@ def evaluate(
     """Score a network on whole pictures, one after the other.
 
     Args:
-        model: Takes normalised pictures (1, 3, H, W), gives logits (1, K, H, W); K = 1 unless `task` is "classes".
+        model: A network, or any function, that takes normalised pictures (1, 3, H, W), where its weights are, and gives
+            logits (1, K, H, W); K = 1 unless `task` is "classes".  Of several outputs, `outputs.logits` chooses.
         dataset: Pairs without a transform.
         task: "classes", "cracks" or "saliency".
         resize: The network sees every picture at this size (H, W); its logits are resized back, and scored at the
@@ -65,9 +64,12 @@ def evaluate(
         The metric, fed with all pairs.
 
     Raises:
-        ValueError: The logits have another number of channels than the task needs.
+        ValueError: The model cannot be called or `dataset` is no data set of the book's; the logits have another number
+            of channels than the task needs.
         FloatingPointError: They hold NaN.
     """
+    need_function(model)
+    check_pairs(dataset, "what evaluate scores")
     metric = new_metric(task, dataset)
     channels = len(dataset.classes) if task == "classes" else 1
     normalise = Normalise()
@@ -75,9 +77,7 @@ def evaluate(
         for index in range(len(dataset)) if indices is None else indices:
             image, mask = dataset[index]
             pictures = normalise(image[None].to(device_of(model, image)))
-            if resize is not None:
-                pictures = functional.interpolate(pictures, resize, mode="bilinear", antialias=True)
-            maps = logits(model(pictures)).float()
+            maps = ask(model, pictures, resize).float()
             if maps.shape[1] != channels:
                 raise ValueError(
                     f"for {task} a network gives logits (N, {channels}, H, W), this one gave {tuple(maps.shape)}"
@@ -86,8 +86,6 @@ def evaluate(
                 raise FloatingPointError(
                     f"the network answers {dataset.ids[index]} with NaN: its training went wrong before this"
                 )
-            if resize is not None:
-                maps = functional.interpolate(maps, mask.shape, mode="bilinear")
             # Counted on the CPU, where 64-bit whole numbers and fractions exist on every machine.
             answer = maps.argmax(1) if task == "classes" else maps.sigmoid()[:, 0]
             metric.update(answer.cpu(), mask[None])

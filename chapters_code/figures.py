@@ -6,6 +6,7 @@ cannot see the plot.
 
 import html
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import ipywidgets
@@ -15,15 +16,18 @@ from IPython.display import display
 from IPython.utils.capture import RichOutput, capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from chapters_code import overlay
 from chapters_code.data.pictures import decode_picture
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
+from chapters_code.predict import Answer
 from chapters_code.runs import Record
 from chapters_code.studies import interval
 
-__all__ = ["curves", "explore", "intervals", "learning_curves", "pictures"]
+__all__ = ["answers", "curves", "explore", "intervals", "learning_curves", "pictures"]
 
 # Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
 _WHOLE = (torch.uint8, torch.bool, torch.int64)
@@ -77,6 +81,61 @@ def pictures(
         for empty in axes[len(panels) :]:
             empty.axis("off")
     show(figure, alt)
+
+
+def answers(rows: dict[str, Answer], alt: str | None = None, *, truths: dict[str, Tensor] | None = None) -> None:
+    """Show what a network says about photographs: the photograph, the answer, and both in one, with a legend.
+
+    Args:
+        rows: Title -> what `predict.segment` gave; each gets a row.
+        alt: What the rows show, in a sentence; by default the classes that were found, with their shares.
+        truths: Title -> the mask, class numbers (H, W), for those rows that have one; it gets a column of its own.
+
+    Raises:
+        ValueError: There is nothing to show, or a truth has no row.
+    """
+    truths = truths or {}
+    if not rows or not truths.keys() <= rows.keys():
+        raise ValueError(f"each truth needs an answer of the same title; got {list(rows)} and {list(truths)}")
+    # One colour for a class in all rows; what fills most pixels is named first.
+    together: Counter[str] = Counter()
+    for name, answer in rows.items():
+        for labels in (answer.labels, truths.get(name, answer.labels)):
+            together.update(overlay.shares(labels, answer.classes))
+    backgrounds = {answer.classes[0] for answer in rows.values()}
+    shown = [name for name, _ in together.most_common() if name not in backgrounds]
+    colours = overlay.palette(shown)
+    columns = 3 + bool(truths)
+    side = 7.6 / columns
+    heights = [side * min(answer.image.shape[-2] / answer.image.shape[-1], 1.6) for answer in rows.values()]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, sum(heights) + 0.3 * len(rows) + 0.35 * math.ceil(len(shown) / 5)))
+        grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+        for line, (title, answer) in zip(grid, rows.items(), strict=True):
+            flat = overlay.flat(answer.labels, answer.classes, colours)
+            panels = {title: answer.image, "answer": flat}
+            panels["both"] = overlay.overlay(answer.image, answer.labels, answer.classes, colours)
+            if title in truths:
+                panels["truth"] = overlay.flat(truths[title], answer.classes, colours)
+            for axes, (name, picture) in zip(line, panels.items(), strict=False):
+                axes.imshow(picture.permute(1, 2, 0).numpy())
+                axes.set(title=name, xticks=[], yticks=[])
+                axes.spines[:].set_visible(True)
+            for empty in line[len(panels) :]:
+                empty.axis("off")
+        if shown:
+            patches = [Patch(facecolor=colours[name], edgecolor=INK, label=name) for name in shown]
+            figure.legend(handles=patches, loc="outside lower center", ncols=min(5, len(shown)), frameon=False)
+    show(figure, alt or _in_words(rows))
+
+
+def _in_words(rows: dict[str, Answer]) -> str:
+    """Say what was found in each photograph, for those who cannot see it."""
+    said = (
+        f"{title}: " + ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items())
+        for title, answer in rows.items()
+    )
+    return "A photograph, the network's answer, and both in one. " + "; ".join(said) + "."
 
 
 def curves(

@@ -7,8 +7,9 @@ in a form that neither overflows nor loses digits.
     binary_cross_entropy, dice, focal            logits (N, 1, H, W) or (N, H, W), 1 = crack or salient
     deep_supervision                             several such maps, one of these losses
 
-The target is int64 (N, H, W); pixels of value `ignore_index` count for nothing and get no gradient.  If no pixel
-counts, a loss is 0, not NaN.  All is computed in float32 at least, whatever autocast has made of the logits.
+The target is int64 (N, H, W), on the device of the logits; pixels of value `ignore_index` count for nothing and get no
+gradient.  If no pixel counts, a loss is 0, not NaN.  All is computed in float32 at least, whatever autocast has made of
+the logits.
 
 Sources: Lin et al. (2017) for focal loss; Milletari, Navab and Ahmadi (2016) for Dice, here with the probabilities
 themselves in the denominator, not their squares; Lee et al. (2015) for deep supervision.
@@ -36,7 +37,7 @@ def cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255) -> Te
         with gradients 0 where that is NaN: if no pixel counts.
 
     Raises:
-        ValueError: Shapes, dtypes or values are not as above, or the batch is empty.
+        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
 
     Example:
         >>> cross_entropy(torch.zeros(1, 4, 2, 3), torch.zeros(1, 2, 3, dtype=torch.int64))  # log 4: a blind guess
@@ -69,7 +70,7 @@ def binary_cross_entropy(
         `torch.nn.functional.binary_cross_entropy_with_logits` over the pixels that count.
 
     Raises:
-        ValueError: Shapes, dtypes or values are not as above, or the batch is empty.
+        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
     """
     if pos_weight is not None and not 0 < pos_weight < float("inf"):
         raise ValueError(f"pos_weight must be a number above 0, got {pos_weight!r}")
@@ -97,7 +98,7 @@ def dice(logits: Tensor, target: Tensor, ignore_index: int = 255, smooth: float 
         out of the mean.
 
     Raises:
-        ValueError: Shapes, dtypes or values are not as above, or the batch is empty.
+        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
     """
     if not 0 < smooth < float("inf"):
         raise ValueError(f"smooth must be a number of pixels above 0, got {smooth!r}; 0 would divide 0 by 0")
@@ -126,7 +127,7 @@ def focal(
         none.  Equals `torchvision.ops.sigmoid_focal_loss(..., reduction="mean")` over those pixels.
 
     Raises:
-        ValueError: Shapes, dtypes or values are not as above, or the batch is empty.
+        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
     """
     if not 0 <= gamma < float("inf"):
         raise ValueError(f"gamma must be a number >= 0, got {gamma!r}")
@@ -223,6 +224,10 @@ def _check(logits: Tensor, target: Tensor, ignore_index: int, classes: int) -> N
         raise ValueError(
             f"target must have shape (N, H, W) = {expected} to fit logits {tuple(logits.shape)}, with at least one"
             f" pixel, got {tuple(target.shape)}"
+        )
+    if target.device != logits.device:
+        raise ValueError(
+            f"logits are on {logits.device} and the target on {target.device}; target.to(logits.device) moves it"
         )
     # Looked at here, since a GPU answers a wrong class number by killing the whole process's CUDA context.
     illegal = ((target < 0) | (target >= classes)) & (target != ignore_index)

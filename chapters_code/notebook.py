@@ -11,11 +11,13 @@ import ast
 import base64
 import inspect
 import io
+import os
 import random
 import sys
 import textwrap
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -23,21 +25,12 @@ import torch
 from IPython.display import display
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "INK", "PAPER", "STYLE", "device", "seed", "show", "show_source", "versions"]
+from chapters_code.colours import COLOURS
+from chapters_code.outputs import device
+
+__all__ = ["COLOURS", "INK", "PAPER", "STYLE", "device", "run_folder", "seed", "show", "show_source", "versions"]
 
 PAPER, INK = "#fbfaf6", "#2b2b2b"
-# Okabe and Ito (2008): eight colours that stay apart for colour-blind readers, in the order a plot takes them.  The
-# first four stand out from the paper by 3 : 1 or more; the light ones are for areas and thick lines.
-COLOURS = {
-    "blue": "#0072b2",
-    "vermillion": "#d55e00",
-    "green": "#009e73",
-    "black": "#000000",
-    "purple": "#cc79a7",
-    "orange": "#e69f00",
-    "sky": "#56b4e9",
-    "yellow": "#f0e442",
-}
 STYLE = {
     "axes.edgecolor": INK,
     "axes.facecolor": PAPER,
@@ -67,13 +60,19 @@ def seed(number: int) -> None:
     torch.manual_seed(number)
 
 
-def device() -> torch.device:
-    """Choose where to compute: a CUDA GPU if there is one, else Apple's GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+def run_folder(name: str) -> Path:
+    """Say where a notebook keeps a training run, so that it can go on after an interruption.
+
+    That is the folder `name` in the one that the environment variable BOOK_RUNS names; else, on Colab with a mounted
+    Drive, in `keep-the-crack/runs` there, since all else on Colab is lost when its machine is; else in `runs`, beside
+    the notebook.
+
+    Args:
+        name: Of the run, such as "fcn"; another name, another run.
+    """
+    drive = Path("/content/drive/MyDrive")
+    here = drive / "keep-the-crack" / "runs" if drive.is_dir() else Path("runs")
+    return Path(os.environ.get("BOOK_RUNS") or here).expanduser() / name
 
 
 def versions() -> None:

@@ -1,208 +1,257 @@
-"""Predict a picture of any size, tile by tile (Chapters 06 and 09).
+"""From a checkpoint to photographs: what a trained network sees in them (Chapters 06, 07 and 09).
 
-A large picture does not fit on the GPU.  So it is cut into tiles that overlap, each tile goes through the network by
-itself, and the maps are laid side by side again; where tiles overlap, their logits are averaged.
+    segment("street.jpg", "runs/fcn/checkpoint.pt").overlay          uint8 (3, H, W)
+    python -m chapters_code.predict street.jpg --checkpoint runs/fcn/checkpoint.pt --out answers
 
-    image (N, C, H, W)  --tiles (b, C, h, w)-->  model  --logits (b, K, h, w)-->  logits of the whole (N, K, H, W)
-
-Is the result the one of the whole picture?  Near an inner edge a tile sees padding where the picture goes on, so there
-it is not.  But let each output pixel depend on nothing farther than r pixels away.  Then, away from its inner edges by
-r or more, a tile sees all that matters, and its numbers *are* those of the whole picture.  `margin=r` uses only these,
-and the whole map is exact, up to the rounding of sums: at the picture's own border a tile ends where the picture ends,
-and is padded as the whole is.  Two things must hold:
-
-* The network is the same everywhere.  One that halves the picture, in all by a factor s, treats even and odd places
-  differently; it does the same for tiles that start at multiples of s, which is what `align=s` is for.
-* It looks at neighbourhoods only.  Pooling over the whole picture (ASPP's image branch, squeeze-and-excite, instance
-  norm) sees another picture in each tile; so does resizing to a given size, where sides are not multiples of s.
-
-Where they do not hold, no margin helps, and overlap only hides the seams.
+`predict_tiled`, which both are built on, is in `tiles` and can be had from here, too.
 """
 
-import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from PIL import Image
+from torch import Tensor
 
-from chapters_code.outputs import logits
+from chapters_code import overlay
+from chapters_code.checkpoints import Trained, load_network
+from chapters_code.data.loading import Normalise
+from chapters_code.data.pictures import read_picture, write_mask, write_picture
+from chapters_code.outputs import ask, device, device_of, evaluation_mode, need_function
 from chapters_code.shapes import Size, pair
+from chapters_code.tiles import predict_tiled, strips
 
-__all__ = ["device_of", "evaluation_mode", "predict_tiled"]
+__all__ = ["Answer", "main", "predict_tiled", "segment"]
+
+ALIGN = 32  # the total stride of the book's networks: the deepest halve five times
+TILE = 1024  # pixels: some hundred megabytes for the book's networks
 
 
-def predict_tiled(
-    model: nn.Module,
-    image: Tensor,
-    tile: Size,
-    overlap: Size,
+@dataclass(frozen=True)
+class Answer:
+    """What a network says about a photograph."""
+
+    image: Tensor  # the photograph, uint8 (3, H, W), upright
+    labels: Tensor  # class numbers, int64 (H, W), rows of `classes`
+    # float32 (H, W), 0 to 1: that a pixel is class 1; of several classes, that it is the likeliest.  None if not kept.
+    probability: Tensor | None
+    classes: tuple[str, ...]
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The classes that were found, each with its share of the pixels, 0 to 1, the largest first."""
+        return overlay.shares(self.labels, self.classes)
+
+    @cached_property
+    def overlay(self) -> Tensor:
+        """The answer laid over the photograph, uint8 (3, H, W); see the module `overlay`."""
+        return overlay.overlay(self.image, self.labels, self.classes)
+
+
+def segment(
+    photo: str | Path | Tensor,
+    checkpoint: str | Path | Trained,
     *,
-    window: str = "mean",
-    margin: Size = 0,
-    align: Size = 1,
-    batch_size: int = 1,
+    tile: Size | None = None,
+    overlap: Size | None = None,
+    threshold: float | None = None,
     progress: bool = False,
-) -> Tensor:
-    """Give a network's logits for a whole picture, with only one batch of tiles on the device at a time.
+) -> Answer:
+    """Ask a trained network what is in a photograph, of any size.
 
-    Tiles start at 0 and move on by tile − overlap, rounded down to a multiple of `align`.  The last one of each row and
-    column ends at the picture's border; it starts on a multiple of `align`, too, and so may be larger by up to
-    align − 1 pixels.  A side no longer than the tile is not cut.
-
-    The model runs in evaluation mode and without gradients; afterwards each of its parts is in the mode it was in.
+    The photograph is prepared as in the network's training, and goes through it in tiles that are joined by Hann's
+    bell.  Of the logits only a row of tiles is ever held.  A network that was trained on pictures of one size (a recipe
+    with `resize`, as U²-Net's) sees the whole photograph at that size instead.
 
     Args:
-        model: Takes (b, C, h, w) and gives maps of the same h and w; of several outputs, `outputs.logits` chooses.
-        image: Floating point, (N, C, H, W) or (C, H, W), prepared as in training, on any device.
-        tile: Side of a tile in pixels, or (rows, columns); a multiple of `align`.
-        overlap: Pixels that neighbours share at least, or (rows, columns).
-        window: How tiles that overlap are averaged. "mean": all alike; "hann": by Hann's bell, so that a tile counts
-            most at its middle and fades to its edges, and no seam is seen.
-        margin: Pixels at a tile's inner edges that are not used, or (rows, columns); at most half of `overlap`.
-        align: Tiles start at multiples of this, or (rows, columns): the network's total stride.
-        batch_size: Tiles that go through the model at once.
+        photo: A file that Pillow reads, turned upright as its EXIF note says; or a picture, uint8 (3, H, W).
+        checkpoint: What `train` left behind, `checkpoint.pt`; or, to read it once for many photographs, what
+            `checkpoints.load_network` made of it.  The network computes on this machine's GPU if it has one; a loaded
+            one stays where it is.
+        tile: Side of a tile in pixels, or (rows, columns), multiples of 32; 1024 by default.
+        overlap: Pixels that neighbours share, or (rows, columns); a quarter of a tile by default.
+        threshold: For a yes-or-no question (cracks, salient things): the probability from which a pixel counts, 0.5 by
+            default.  For classes: pixels whose class is less probable than this stay background; by default each gets
+            its most probable class.
         progress: Show a bar that counts tiles.
 
-    Returns:
-        (N, K, H, W), or (K, H, W) for a picture without N, on the CPU; float64 where the model gives that, else
-        float32.  Memory beside it is bounded by the tile.  With a margin of at least the receptive field's radius it
-        equals `logits(model(image))`, on the conditions that this module's head names.
+    Raises:
+        OSError: A file is missing or may not be read.
+        ValueError: A file is no picture or no checkpoint, a setting is not legal, or the network's maps do not fit.
+
+    Example:
+        segment("street.jpg", "runs/fcn/checkpoint.pt").shares  -->  {"background": 0.71, "car": 0.22, "person": 0.07}
+    """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be a probability, 0 to 1, got {threshold!r}")
+    trained = checkpoint
+    if not isinstance(checkpoint, Trained):
+        trained = load_network(checkpoint)
+        trained.network.to(device())
+    image = photo if isinstance(photo, Tensor) else read_picture(photo)
+    if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3 or not image.numel():
+        raise ValueError(
+            f"a photograph is uint8 (3, H, W), 0 to 255, got {image.dtype} {tuple(image.shape)}: it is normalised here,"
+            " so give the bytes"
+        )
+    need_function(trained.network)
+    labels, probability = torch.empty(image.shape[-2:], dtype=torch.int64), torch.empty(image.shape[-2:])
+    for rows, maps in _logits_of(image, trained, tile, overlap, progress):
+        labels[rows], probability[rows] = _decided(maps[0], trained, threshold)
+    return Answer(image, labels, probability, trained.classes)
+
+
+def _logits_of(
+    image: Tensor, trained: Trained, tile: Size | None, overlap: Size | None, progress: bool
+) -> Iterator[tuple[slice, Tensor]]:
+    """Give the logits of a photograph, uint8 (3, H, W), strip by strip as `strips` does."""
+    normalise, resize = Normalise(), trained.recipe.resize
+    if resize is not None:
+        if tile is not None or overlap is not None:
+            raise ValueError(
+                f"this network was trained on whole pictures of {resize[0]} × {resize[1]} pixels, and sees the"
+                " photograph like that: leave tile and overlap out"
+            )
+        with evaluation_mode(trained.network), torch.inference_mode():
+            pictures = normalise(image[None].to(device_of(trained.network, image)))
+            yield slice(0, image.shape[1]), ask(trained.network, pictures, resize).float().cpu()
+        return
+    tile = pair(TILE if tile is None else tile, "tile")
+    overlap = tuple(side // 4 for side in tile) if overlap is None else pair(overlap, "overlap", least=0)
+
+    # Bytes are cut, and each tile is normalised by itself: as floats the photograph would take four times the memory.
+    def network(cut: Tensor) -> Tensor:
+        return trained.network(normalise(cut.to(home)))
+
+    home = device_of(trained.network, image)
+    with evaluation_mode(trained.network):
+        yield from strips(network, image[None], tile, overlap, (0, 0), (ALIGN, ALIGN), "hann", 1, progress)
+
+
+def _decided(maps: Tensor, trained: Trained, threshold: float | None) -> tuple[Tensor, Tensor]:
+    """Make class numbers and probabilities, both (rows, W), of logits (K, rows, W)."""
+    many = trained.recipe.task == "classes"
+    if len(maps) != (len(trained.classes) if many else 1):
+        raise ValueError(
+            f"the network gives {len(maps)} maps, but a network for {trained.recipe.task}, {len(trained.classes)}"
+            f" classes, gives {len(trained.classes) if many else 1}: is the checkpoint of another network?"
+        )
+    if maps.isnan().any():
+        raise ValueError("the network answers with NaN: its training went wrong, take an earlier checkpoint")
+    if not many:
+        probability = maps[0].sigmoid()
+        return (probability >= (0.5 if threshold is None else threshold)).long(), probability
+    probability, labels = maps.softmax(0).max(0)
+    return labels * (probability >= (threshold or 0)), probability
+
+
+# ---- the command line --------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ask a trained network about photographs from the shell; `--help` says how.  Return the exit status."""
+    asked = _parser().parse_args(arguments)
+    try:
+        photos = _photographs(asked.photos)
+        trained = load_network(asked.checkpoint)
+        trained.network.to(device())
+        asked.out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        return _failed(f"{asked.out} is a file, and the answers need a folder: name another one")
+    except (ValueError, OSError) as error:
+        return _failed(str(error))
+    settings = {"tile": asked.tile, "overlap": asked.overlap, "threshold": asked.threshold}
+    print(f"{trained.name}: {len(photos)} photograph{'s' * (len(photos) != 1)}, answers in {asked.out}")
+    bad = []
+    for photo in photos:
+        try:
+            print(f"{photo.name}: {_answered(photo, trained, asked.out, **settings)}", flush=True)
+        except (ValueError, OSError, MemoryError) as error:
+            # One bad file does not stop the others.
+            bad.append(photo)
+            print(f"{photo.name}: NOT DONE. {error}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            return _failed("stopped; what is written is whole", 130)
+    if bad:
+        return _failed(f"{len(bad)} of {len(photos)} not done: {', '.join(map(str, bad))}")
+    return 0
+
+
+def _answered(photo: Path, trained: Trained, out: Path, **settings: object) -> str:
+    """Write the label map and the overlay of a photograph, and say in words what was found."""
+    labels, laid_over = (out / f"{photo.stem}-{kind}.png" for kind in ("labels", "overlay"))
+    for path in (labels, laid_over):
+        if path.exists():
+            raise FileExistsError(f"{path} exists already: name another folder, or move it away")
+    answer = segment(photo, trained, progress=sys.stderr.isatty(), **settings)
+    write_picture(laid_over, answer.overlay)
+    write_mask(labels, answer.labels)
+    height, width = answer.labels.shape
+    found = ", ".join(f"{name} {share:.1%}" for name, share in answer.shares.items())
+    return f"{height} × {width} pixels; {found}"
+
+
+def _photographs(named: Sequence[Path]) -> list[Path]:
+    """List the files that were named, and the pictures in the folders that were named.
 
     Raises:
-        ValueError: The picture has another rank or dtype, no pixels, NaN or infinite values; a setting is not legal;
-            the model's maps have another size than its input.
+        FileNotFoundError: There is no such file or folder, or a folder holds no picture.
     """
-    if image.dim() not in (3, 4) or not image.is_floating_point() or not image.numel():
-        raise ValueError(
-            "image must be floating point, (N, C, H, W) or (C, H, W), with pixels; got"
-            f" {image.dtype} {tuple(image.shape)}"
-        )
-    if not all(extreme.isfinite() for extreme in image.aminmax()):  # a mask of it all would cost memory
-        raise ValueError("image holds NaN or infinite values, which would spread over the map: mend it first")
-    if window not in ("mean", "hann"):
-        raise ValueError(f"window must be mean or hann, got {window!r}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    endings = Image.registered_extensions()
+    found = []
+    for path in named:
+        if path.is_dir():
+            inside = [one for one in sorted(path.iterdir()) if one.suffix.lower() in endings and one.is_file()]
+            inside = [one for one in inside if not one.name.startswith(".")]
+            if not inside:
+                raise FileNotFoundError(f"the folder {path} holds no picture: name one that does, or the files")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"there is no file or folder {path}")
+    return found
 
-    pictures = image if image.dim() == 4 else image[None]
-    settings = zip(
-        pictures.shape[-2:],
-        pair(tile, "tile"),
-        pair(overlap, "overlap", least=0),
-        pair(margin, "margin", least=0),
-        pair(align, "align"),
-        strict=True,
+
+def _failed(message: str, status: int = 1) -> int:
+    print(f"{_parser().prog}: {message}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m chapters_code.predict",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Ask a trained network what is in photographs of any size.",
+        epilog="""for each photograph, NAME.jpg, it writes two pictures of the same size:
+  NAME-labels.png    class numbers, a palette PNG: 0 is the background
+  NAME-overlay.png   the answer over the photograph, to look at
+
+a photograph that cannot be read or answered is named at the end, and the exit status is 1""",
     )
-    rows, columns = (_spans(*setting, window) for setting in settings)
-    tiles = list(itertools.product(range(len(pictures)), rows, columns))
-    device = device_of(model, pictures)
-
-    whole = None  # made when the first maps say how many channels there are, and of which dtype
-    with evaluation_mode(model), tqdm(total=len(tiles), unit="tile", disable=not progress) as bar:
-        for batch in _batches(tiles, batch_size):
-            cut = torch.stack([pictures[n, :, row.read, column.read] for n, row, column in batch])
-            maps = _run(model, cut.to(device))
-            if whole is None:
-                whole = maps.new_zeros(len(pictures), maps.shape[1], *pictures.shape[-2:])
-            for one, (n, row, column) in zip(maps, batch, strict=True):
-                weight = torch.outer(row.weight, column.weight).to(maps.dtype)
-                whole[n, :, row.write, column.write] += weight * one[:, row.used, column.used]
-            bar.update(len(batch))
-    return whole if image.dim() == 4 else whole[0]
-
-
-def device_of(model: nn.Module, otherwise: Tensor) -> torch.device:
-    """Say where a model computes; one without a weight computes where `otherwise` is."""
-    return next(itertools.chain(model.parameters(), model.buffers()), otherwise).device
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="files that Pillow reads, or folders of them"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="FILE", help="checkpoint.pt of a run of chapters_code.train"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the answers")
+    parser.add_argument("--tile", type=int, metavar="N", help=f"side of a tile, a multiple of 32 (default: {TILE})")
+    parser.add_argument(
+        "--overlap", type=int, metavar="N", help="pixels that tiles share (default: a quarter of a tile)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="0 to 1: from which probability on a pixel counts (default: 0.5; with classes the most probable one)",
+    )
+    return parser
 
 
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Switch a model to evaluation, within; afterwards each of its parts is in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        # Not model.train(): a layer that was frozen in evaluation mode would be thawed.
-        for module, training in modes:
-            module.training = training
-
-
-class _Span(NamedTuple):
-    """One tile along one side of the picture."""
-
-    read: slice  # what the model sees, in pixels of the picture
-    write: slice  # what is kept of it: `read` without the margins
-    weight: Tensor  # float64, of the pixels in `write`; over all spans the weights of a pixel add up to 1
-
-    @property
-    def used(self) -> slice:
-        """`write`, counted from the tile's own first pixel."""
-        return slice(self.write.start - self.read.start, self.write.stop - self.read.start)
-
-
-def _spans(size: int, tile: int, overlap: int, margin: int, align: int, window: str) -> list[_Span]:
-    """Cut one side of `size` pixels into tiles; the arguments are those of `predict_tiled`, for this side."""
-    if tile % align:
-        raise ValueError(f"tile must be a multiple of align, got tile {tile}, align {align}")
-    if overlap >= tile:
-        raise ValueError(f"overlap must be smaller than tile, got overlap {overlap}, tile {tile}")
-    if 2 * margin > overlap:
-        raise ValueError(
-            f"margin must be at most half of overlap, or gaps remain; got margin {margin}, overlap {overlap}:"
-            f" take overlap {2 * margin} or more"
-        )
-    step = (tile - overlap) // align * align
-    if not step:
-        raise ValueError(
-            f"tile − overlap must be at least align, got {tile} − {overlap} and align {align}:"
-            " take a larger tile or a smaller overlap"
-        )
-    last = max(size - tile, 0) // align * align
-    reads = [slice(start, start + tile) for start in range(0, last, step)] + [slice(last, size)]
-    writes = [
-        slice(read.start + (margin if read.start else 0), read.stop - (margin if read.stop < size else 0))
-        for read in reads
-    ]
-    weights = [_window(write.stop - write.start, window) for write in writes]
-    # A tile's weight is its row's times its column's, so each side can be made to add up to 1 by itself.
-    total = torch.zeros(size, dtype=torch.float64)
-    for write, weight in zip(writes, weights, strict=True):
-        total[write] += weight
-    return [
-        _Span(read, write, weight / total[write]) for read, write, weight in zip(reads, writes, weights, strict=True)
-    ]
-
-
-def _window(length: int, window: str) -> Tensor:
-    if window == "mean":
-        return torch.ones(length, dtype=torch.float64)
-    # Hann's bell, taken at the middle of each pixel: at the pixels' edges it would be 0 first and last.
-    return torch.sin(torch.pi * (torch.arange(length, dtype=torch.float64) + 0.5) / length) ** 2
-
-
-def _batches(tiles: list[tuple[int, _Span, _Span]], batch_size: int) -> Iterator[list[tuple[int, _Span, _Span]]]:
-    """Give the tiles in batches of equal size: the last ones of a row or column may be larger than the others."""
-
-    def size(tile: tuple[int, _Span, _Span]) -> tuple[int, int]:
-        return tuple(span.read.stop - span.read.start for span in tile[1:])
-
-    for _, alike in itertools.groupby(sorted(tiles, key=size), key=size):
-        while batch := list(itertools.islice(alike, batch_size)):
-            yield batch
-
-
-def _run(model: nn.Module, cut: Tensor) -> Tensor:
-    """Give the logits of one batch of tiles on the CPU, float64 or float32."""
-    with torch.inference_mode():
-        maps = logits(model(cut))
-        if maps.dim() != 4 or len(maps) != len(cut) or maps.shape[-2:] != cut.shape[-2:]:
-            raise ValueError(
-                f"the model must give maps (N, K, H, W) of its input's N, H and W, got {tuple(maps.shape)} for an input"
-                f" {tuple(cut.shape)}: let it resize or crop its output"
-            )
-        return maps.to("cpu", torch.float64 if maps.dtype == torch.float64 else torch.float32)
+if __name__ == "__main__":
+    sys.exit(main())

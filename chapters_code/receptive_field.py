@@ -39,7 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from chapters_code.checks import check_size, check_whole
-from chapters_code.outputs import logits
+from chapters_code.outputs import device_of, logits
 
 __all__ = [
     "RULES",
@@ -152,7 +152,8 @@ def effective_receptive_field(
 
     Args:
         module: A network that gives maps (N, C', H', W'); of several, the first, or the entry "out".
-        inputs: Pictures, (N, C, H, W), floating point: random ones for the network by itself, photographs for its use.
+        inputs: Pictures, (N, C, H, W), floating point, on any device: random ones for the network by itself,
+            photographs for its use.
         pixel: Row and column of the output pixel; None means the central one.
         channel: The output's channel, such as a class; None means the sum of all.
 
@@ -169,7 +170,7 @@ def effective_receptive_field(
     network = copy.deepcopy(module).eval().requires_grad_(False)
     x = inputs.detach().clone().requires_grad_()
     with torch.enable_grad():
-        maps = logits(network(x))
+        maps = logits(network(x.to(device_of(network, x))))
         if maps.dim() != 4:
             raise ValueError(f"the module must give maps (N, C, H, W), got {tuple(maps.shape)}")
         row, column = _pixel(pixel, maps.shape[-2:])
@@ -204,8 +205,9 @@ def effective_radius(shares: Tensor, share: float = 0.9545) -> float:
         raise ValueError("shares must be (H, W), without NaN or negative numbers, and not all zero")
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, got {share}")
-    weights = shares.double() / shares.sum(dtype=torch.float64)
-    rows, columns = (torch.arange(side, dtype=torch.float64, device=shares.device) for side in shares.shape)
+    shares = shares.detach().cpu().double()  # not every device has float64
+    weights = shares / shares.sum()
+    rows, columns = (torch.arange(side, dtype=torch.float64) for side in shares.shape)
     row, column = (weights.sum(1) * rows).sum(), (weights.sum(0) * columns).sum()
     distance = torch.hypot(rows[:, None] - row, columns[None, :] - column).flatten()
     near_to_far = distance.argsort()

@@ -30,18 +30,21 @@ from torch import nn
 from chapters_code.checks import check_size, check_whole
 from chapters_code.data import (
     CrackSegmentation,
+    Pairs,
     SaliencySegmentation,
     SyntheticCracks,
     SyntheticSaliency,
     SyntheticVOC,
     VOCSegmentation,
+    own_sets,
 )
 from chapters_code.data.loading import Preloaded
+from chapters_code.data.own import NoPictures
 from chapters_code.data.pairs import Segmentation
 from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.losses import LOSSES
 
-__all__ = ["RECIPES", "TIERS", "Recipe", "build_network", "datasets", "recipe", "ready"]
+__all__ = ["RECIPES", "TIERS", "Recipe", "adapted", "build_network", "datasets", "ready", "recipe"]
 
 TIERS = ("smoke", "colab", "full")
 # The words that a recipe may use.
@@ -70,7 +73,7 @@ class Recipe:
     network: str  # module and class in chapters_code, "unet.UNet"
     network_settings: dict[str, Any] = field(default_factory=dict)
     task: str  # how it is scored: "classes", "cracks" or "saliency"
-    data: str  # "voc2012", "crack/DeepCrack", ..., or "synthetic/cracks", ...
+    data: str  # "voc2012", "crack/DeepCrack", ..., or "synthetic/cracks", ..., or "own/NAME"
     train_split: str = "train"
     validation_split: str = "test"
     crop: tuple[int, int]
@@ -106,6 +109,12 @@ class Recipe:
         check_size(self.crop, name="crop")
         if self.resize is not None:
             check_size(self.resize, name="resize")
+            if any(side > whole for side, whole in zip(self.crop, self.resize, strict=True)):
+                raise ValueError(
+                    f"crop must fit into resize, the size to which every picture is brought first, got a crop of"
+                    f" {self.crop[0]} x {self.crop[1]} and {self.resize[0]} x {self.resize[1]}: what lies outside would"
+                    " be void"
+                )
         for name in ("batch_size", "epochs", "validate_every"):
             check_whole(name, getattr(self, name), 1)
         for name, may_be_zero in {
@@ -398,28 +407,58 @@ _DRAWN = {
 _DRAWN_TRAIN, _DRAWN_VALIDATION = 32, 8
 
 
-def datasets(recipe: Recipe, root: str | Path | None = None) -> tuple[Segmentation, Segmentation]:
-    """Open the training and validation pictures of a recipe.
+def datasets(
+    recipe: Recipe, root: str | Path | None = None, say: Callable[[str], None] = print
+) -> tuple[Segmentation, Segmentation]:
+    """Open the training and validation pictures of a recipe, or those of one's own.
 
     Args:
         recipe: Says which set and which splits.
-        root: A folder laid out like BOOK_DATA.  None looks for the set as the data page says: BOOK_DATA, an earlier
-            download, a download.  Drawn sets need no folder.
+        root: A folder laid out like BOOK_DATA, with the recipe's set in it; or one with pictures of one's own, as
+            `data.own.own_sets` takes it, and then train by `adapted(recipe, train_set)`.  None looks for the set as
+            the data page says: BOOK_DATA, an earlier download, a download; drawn sets need no folder.
+        say: Gets what was found in a folder of one's own, line by line.
 
     Raises:
-        ValueError: The recipe names an unknown set, or a set that is drawn together with a folder.
-        FileNotFoundError: The set is not in `root`.
+        ValueError: The recipe names an unknown set, or pictures of one's own do not fit together.
+        FileNotFoundError: `root` holds neither the set nor pictures of one's own.
     """
-    if recipe.data in _DRAWN:
-        if root is not None:
-            raise ValueError(
-                f"tier {recipe.tier} of {recipe.name} draws its own pictures and reads no folder, got {str(root)!r}:"
-                " leave the folder out, or take another tier"
+    if root is not None and not Path(root, recipe.data).is_dir():
+        try:
+            # Cracks and salient things are a question of yes or no; for classes the masks tell.
+            return own_sets(root, numbers=None if recipe.task == "classes" else False, say=say)
+        except NoPictures as error:
+            lacking = (
+                f"the tier {recipe.tier} of {recipe.name} draws its pictures, or trains on yours: leave the folder out,"
+                " take another tier, or name a folder with your own"
+                if recipe.data in _DRAWN
+                else f"{Path(root, recipe.data)} is not there, which the recipe {recipe.name} trains on"
             )
+            raise FileNotFoundError(f"{lacking}. As pictures of your own: {error}") from error
+    if recipe.data in _DRAWN:
         draw, size = _DRAWN[recipe.data]
         # Kept in memory: they would be drawn anew in every epoch.
         return Preloaded(draw(_DRAWN_TRAIN, size=size, seed=0)), Preloaded(draw(_DRAWN_VALIDATION, size=size, seed=1))
     return tuple(_opened(recipe.data, split, root) for split in (recipe.train_split, recipe.validation_split))
+
+
+def adapted(recipe: Recipe, train_set: Segmentation) -> Recipe:
+    """Return a recipe as it is for pictures of one's own: with their name, and a network for their classes.
+
+    Args:
+        recipe: Any of the book's, for the task that the masks are drawn for.
+        train_set: What `datasets` or `own_sets` returned.  For the book's own sets the recipe stays as it is.
+    """
+    if not isinstance(train_set, Pairs):
+        return recipe
+    count = {"num_classes": len(train_set.classes)} if recipe.task == "classes" else {}
+    return dataclasses.replace(
+        recipe,
+        data=f"own/{train_set.name}",
+        train_split="train",
+        validation_split="val",
+        network_settings=recipe.network_settings | count,
+    )
 
 
 def _opened(name: str, split: str, root: str | Path | None) -> Segmentation:
@@ -431,4 +470,7 @@ def _opened(name: str, split: str, root: str | Path | None) -> Segmentation:
         return CrackSegmentation(member, split, root=folder)
     if kind == "sod":
         return SaliencySegmentation(member, split, root=folder)
-    raise ValueError(f"there is no data set {name!r}; a recipe names voc2012, crack/..., sod/... or synthetic/...")
+    raise ValueError(
+        f"there is no data set {name!r}; a recipe names voc2012, crack/..., sod/... or synthetic/..., and for own/..."
+        " the folder of the pictures has to be named"
+    )

@@ -26,6 +26,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_size, check_whole
+from chapters_code.outputs import device_of
 from chapters_code.shapes import Size, conv_size, pair
 
 __all__ = [
@@ -380,7 +381,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
 
     Args:
         layer: A layer, or a function of one picture or batch.
-        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
+        x: Pictures, (N, C, H, W) or (C, H, W), floating point, on any device.
         pixels: How far it moves.
 
     Returns:
@@ -402,6 +403,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
     check_fractions(x)
     if not x.numel() or x.isnan().any():
         raise ValueError("x must hold pictures without NaN, for a change of what is no number cannot be measured")
+    x = x.to(device_of(layer, x))
     outs = layer(x[..., :-pixels]), layer(x[..., pixels:])
     still, moved = (out - out.mean(dim=(-2, -1), keepdim=True) for out in outs)
     contrast = still.square().sum() + moved.square().sum()

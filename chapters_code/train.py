@@ -5,6 +5,7 @@ text stays the same.  From a shell:
 
     python -m chapters_code.train unet --tier smoke --out runs/first
     python -m chapters_code.train unet --tier colab --data DIR --out runs/cracks --resume
+    python -m chapters_code.train unet --tier colab --data MY_PICTURES --out runs/mine --batch-size 4 --epochs 20
     torchrun --nproc_per_node 2 -m chapters_code.train unet --tier full --out runs/two-gpus
 
 Several processes share each batch, and every step has the gradient that one process would have had.  Two exceptions:
@@ -14,6 +15,7 @@ on pictures with void, which is weighed by pixels here and by pictures there.
 
 import argparse
 import ctypes
+import dataclasses
 import datetime
 import json
 import math
@@ -21,7 +23,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,19 +33,20 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import GradientAccumulationPlugin, broadcast, gather_object, set_seed
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from chapters_code import checkpoints, runs
 from chapters_code.data.loading import Normalise, loader
-from chapters_code.data.pairs import Segmentation
+from chapters_code.data.pairs import Segmentation, check_pairs
 from chapters_code.data.transforms import training_transform
 from chapters_code.evaluate import MAIN_SCORES, baselines, evaluate
 from chapters_code.files import written_whole
 from chapters_code.losses import LOSSES, counted, deep_supervision
-from chapters_code.outputs import logits
-from chapters_code.recipes import RECIPES, TIERS, Recipe, build_network, datasets, ready, recipe
+from chapters_code.outputs import device_of, logits
+from chapters_code.recipes import RECIPES, TIERS, Recipe, adapted, build_network, datasets, ready, recipe
 
 __all__ = ["fit", "main"]
 
@@ -78,7 +82,9 @@ def fit(
     Args:
         model: Takes normalised pictures (N, 3, H, W), gives logits (N, K, H, W); or
             several such maps, of which each is trained (deep supervision) and the
-            first is scored.
+            first is scored.  It is trained itself, not a copy, on the fastest device
+            there is, and comes back to the one it came from, also if the run fails
+            or is stopped: then with the weights of its last step.
         recipe: All settings.
         train_set: Pairs without a transform; the recipe's crops and flips are made here.
         validation_set: Pairs without a transform, scored as whole pictures.
@@ -109,51 +115,43 @@ def fit(
     _need_a_batch(batches, train_set, recipe)
     steps = recipe.epochs * len(batches)
 
-    model = _laid_out(model, accelerator)
-    optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), **_settings(recipe))
-    model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
-    # The schedule stays with us: Accelerate would turn it on by one step per process.
-    shrink = _SCHEDULES[recipe.schedule]
-    schedule = LambdaLR(optimizer.optimizer, lambda step: shrink(step / steps))
-    normalise = Normalise()
+    with _borrowed(model, accelerator) as model:
+        optimizer = _optimizer(model, recipe)
+        model, optimizer, batches = accelerator.prepare(model, optimizer, batches)
+        # The schedule stays with us: Accelerate would turn it on once per process.
+        shrink = _SCHEDULES[recipe.schedule]
+        schedule = LambdaLR(optimizer.optimizer, lambda step: shrink(step / steps))
+        normalise = Normalise()
 
-    run = _Run(Path(out), recipe, train_set, validation_set, seed, accelerator, progress)
-    run.begin(resume, model=model, optimizer=optimizer, schedule=schedule)
-    # A resumed run has a history already, and begins behind it.
-    for epoch in range(len(run.history), recipe.epochs):
-        model.train()
-        batches.set_epoch(epoch)
-        losses = []
-        bar = run.bar(batches, epoch)
-        for indices, images, masks in bar:
-            # Bytes become what networks and losses take: float32 and int64.
-            images, masks = normalise(images), normalise.masks(masks)
-            with run.autocast():
-                outputs = model(images)
-            loss = _loss(outputs, masks, recipe)
-
-            # With several processes: the parts of the batch may count different
-            # numbers of pixels, so each mean weighs as much as its pixels.
-            pixels = counted(masks).to(loss)  # a number of the loss's kind, there
-            sums = torch.stack([loss.detach() * pixels, pixels])
-            total, everywhere = accelerator.reduce(sums, reduction="sum")
-            everywhere = everywhere.clamp(min=1)  # void alone has loss 0
-            losses.append((total / everywhere).item())
-
-            # Accelerate takes the mean of the processes' gradients; times their
-            # number, it is the sum.
-            share = pixels / everywhere * accelerator.num_processes
-            accelerator.backward(loss * share)
-            limit = recipe.clip or math.inf
-            length = accelerator.clip_grad_norm_(model.parameters(), limit)
-            if not math.isfinite(losses[-1] + length):
-                run.stop(accelerator.gather(indices), losses[-1], length)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            bar.set_postfix(loss=f"{losses[-1]:.3f}", **run.headline)
-        run.finish_epoch(losses)
-    return run.finish()
+        sets = train_set, validation_set
+        run = _Run(Path(out), recipe, *sets, seed, accelerator, progress)
+        run.begin(resume, model=model, optimizer=optimizer, schedule=schedule)
+        # A resumed run has a history already, and begins behind it.
+        for epoch in range(len(run.history), recipe.epochs):
+            model.train()
+            batches.set_epoch(epoch)
+            losses = []
+            bar = run.bar(batches, epoch)
+            for indices, images, masks in bar:
+                # Bytes become what networks and losses take: float32 and int64.
+                images, masks = normalise(images), normalise.masks(masks)
+                with run.autocast():
+                    outputs = model(images)
+                loss = _loss(outputs, masks, recipe)
+                # Several processes share a batch; a part weighs as much as its pixels.
+                overall, share = _by_pixels(loss, masks, accelerator)
+                losses.append(overall)
+                accelerator.backward(loss * share)
+                limit = recipe.clip or math.inf
+                length = accelerator.clip_grad_norm_(model.parameters(), limit)
+                if not math.isfinite(losses[-1] + length):
+                    run.stop(accelerator.gather(indices), losses[-1], length)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                bar.set_postfix(loss=f"{losses[-1]:.3f}", **run.headline)
+            run.finish_epoch(losses)
+        return run.finish()
 
 
 class _Run:
@@ -193,6 +191,13 @@ class _Run:
     def autocast(self) -> torch.autocast:
         """Compute convolutions in 16 bits, if the recipe says so and the hardware can."""
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @property
+    def name(self) -> str:
+        """What the run is called; a name that a run of the book's own would have, no other run gets."""
+        own = "-own" * (self.recipe not in RECIPES.get(self.recipe.name, {}).values())
+        drawn = "-twin" * self.train_set.origin.startswith("synthetic twin")
+        return f"{self.recipe.name}-{self.recipe.tier}{own}-seed{self.seed}{drawn}"
 
     @property
     def headline(self) -> dict[str, str]:
@@ -262,6 +267,8 @@ class _Run:
         if self.speaks:
             state = {name: part.state_dict() for name, part in self.parts.items()}
             state |= {"identity": self.identity, "history": self.history, "commits": self.commits, "random": random}
+            # For whoever wants the network alone, see `checkpoints.load_network`.
+            state |= {"name": self.name, "recipe": self.recipe.plain(), "classes": list(self.train_set.classes)}
             checkpoints.save(self.out / CHECKPOINT, state)
 
     def _scores(self) -> dict[str, float | None]:
@@ -287,12 +294,9 @@ class _Run:
         recipe, accelerator = self.recipe, self.accelerator
         found = baselines(self.validation_set, recipe.task)
         weights = getattr(self.parts["model"], "started_from", None)  # of others, if it began with some
-        # A name that a run of the book's own would have, no other run gets.
-        own = "-own" * (recipe not in RECIPES.get(recipe.name, {}).values())
-        drawn = "-twin" * self.train_set.origin.startswith("synthetic twin")
         return {
             "format": 1,
-            "name": f"{recipe.name}-{recipe.tier}{own}-seed{self.seed}{drawn}",
+            "name": self.name,
             "recipe": recipe.plain(),
             "recipe_digest": recipe.digest(),
             "network": {
@@ -339,11 +343,26 @@ def _accelerator(seed: int) -> Accelerator:
     return accelerator
 
 
-def _laid_out(model: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Lay the weights out as convolutions like them; on several GPUs, normalise over the batches of all."""
+@contextmanager
+def _borrowed(model: nn.Module, accelerator: Accelerator) -> Iterator[nn.Module]:
+    """Take a network to train it, within; afterwards it is back where it came from, whatever has happened.
+
+    Its weights are laid out as convolutions like them (channels_last), and stay so.  On several GPUs its layers of
+    batch normalisation are exchanged for such that see the batches of all; afterwards it has its own again, with what
+    the others have learnt.
+    """
+    home, own = device_of(model, torch.empty(0)), {}
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        own = {name: part for name, part in model.named_modules() if isinstance(part, _BatchNorm)}
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    return model.to(memory_format=torch.channels_last)
+    try:
+        yield model.to(memory_format=torch.channels_last)
+    finally:
+        model.to(home)
+        for name, part in own.items():
+            shared = model.get_submodule(name)
+            part.load_state_dict(shared.state_dict())
+            model.set_submodule(name, part.train(shared.training))
 
 
 def _large_enough(train_set: Segmentation, recipe: Recipe) -> Segmentation:
@@ -353,6 +372,7 @@ def _large_enough(train_set: Segmentation, recipe: Recipe) -> Segmentation:
 
 def _need_plain(*sets: Segmentation) -> None:
     for pictures in sets:
+        check_pairs(pictures, "what fit trains and validates on")
         if pictures.transform is not None:
             raise ValueError(
                 f"fit crops and flips by the recipe and scores whole pictures, but {pictures.origin!r} comes with the"
@@ -376,10 +396,24 @@ def _loss(outputs: Tensor | Sequence[Tensor] | dict[str, Tensor], masks: Tensor,
     return loss(logits(outputs), masks)
 
 
-def _settings(recipe: Recipe) -> dict[str, float]:
-    """Give what the recipe's optimizer is made with."""
+def _by_pixels(loss: Tensor, masks: Tensor, accelerator: Accelerator) -> tuple[float, Tensor]:
+    """Return the loss of the whole batch, and the number that makes of this part's gradient its share of the whole.
+
+    The parts of a batch may count different numbers of pixels, so each mean weighs as much as its pixels.
+    """
+    pixels = counted(masks).to(loss)  # a number of the loss's kind, there
+    sums = torch.stack([loss.detach() * pixels, pixels])
+    total, everywhere = accelerator.reduce(sums, reduction="sum")
+    everywhere = everywhere.clamp(min=1)  # void alone has loss 0
+    # Accelerate takes the mean of the processes' gradients; times their number, it is the sum.
+    return (total / everywhere).item(), pixels / everywhere * accelerator.num_processes
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Make the recipe's optimizer with its settings."""
     settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    return settings | ({"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {})
+    settings |= {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}
+    return _OPTIMIZERS[recipe.optimizer](model.parameters(), **settings)
 
 
 def _precision(recipe: Recipe, device: torch.device) -> str:
@@ -427,9 +461,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
     say = print if first else lambda *words: None
     try:
-        plan = recipe(asked.recipe, asked.tier)
+        plan = _changed(recipe(asked.recipe, asked.tier), asked)
+        train_set, validation_set = datasets(plan, asked.data, say)
+        plan = _filled(adapted(plan, train_set), train_set, say)
+        _tell_of_large(plan, validation_set, say)
         model = build_network(plan, asked.seed)
-        train_set, validation_set = datasets(plan, asked.data)
         say(f"{plan.name}, tier {plan.tier}: {len(train_set)} training and {len(validation_set)} validation pictures")
         say(f"from {train_set.origin}")
         if asked.resume and not (asked.out / CHECKPOINT).exists():
@@ -444,12 +480,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\nStopped. The same command with --resume goes on after the last full epoch.", file=sys.stderr)
         return 130
     say(f"{_time(record['seconds'])}; the record is {asked.out / RECORD}")
-    say(f"scored on {record['data']['validation']['count']} other pictures from {validation_set.origin}:")
+    count = record["data"]["validation"]["count"]
+    say(f"scored on {count} other picture{'s' * (count != 1)} from {validation_set.origin}:")
     for name in MAIN_SCORES[plan.task]:
         score = record["scores"][name]
         others = ", ".join(f"{who} {runs.written(found.get(name))}" for who, found in record["baselines"].items())
         say(f"  {name:24} {runs.written(score)}   ({others})")
     return 0
+
+
+def _changed(plan: Recipe, asked: argparse.Namespace) -> Recipe:
+    """Return the recipe with the settings that were given on the command line."""
+    given = {name: getattr(asked, name) for name in ("batch_size", "epochs", "crop", "learning_rate")}
+    return dataclasses.replace(plan, **{name: value for name, value in given.items() if value is not None})
+
+
+def _filled(plan: Recipe, train_set: Segmentation, say: Callable[[str], None]) -> Recipe:
+    """Return the recipe with a batch that the pictures fill; each process needs as many of them as every other."""
+    count, processes = len(_large_enough(train_set, plan)), int(os.environ.get("WORLD_SIZE", "1"))
+    if count >= plan.batch_size or count < processes:
+        return plan
+    smaller = count - count % processes
+    say(f"{count} training pictures do not fill a batch of {plan.batch_size}: batches of {smaller} are taken")
+    return dataclasses.replace(plan, batch_size=smaller)
+
+
+def _tell_of_large(plan: Recipe, validation_set: Segmentation, say: Callable[[str], None]) -> None:
+    """Say that pictures of one's own, straight from a camera, may take more memory than there is."""
+    if plan.resize is None and plan.data.startswith("own/"):
+        largest = max(math.prod(validation_set.size_of(index)) for index in range(len(validation_set)))
+        if largest > 4_000_000:
+            say(
+                f"pictures of {largest / 1e6:.0f} million pixels are scored whole, which takes gigabytes of memory: if"
+                " that is too much, make pictures and masks smaller"
+            )
 
 
 def _time(seconds: float) -> str:
@@ -468,6 +532,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a network of the book by one of its recipes.",
         epilog=f"""the first one to try:
   python -m chapters_code.train unet --out runs/first
+
+on pictures of your own, with masks of 0 and 255:
+  python -m chapters_code.train unet --tier colab --data MY_PICTURES --out runs/mine
 
 recipes:
 {recipes}
@@ -492,8 +559,9 @@ several processes, on GPUs or CPUs:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder with the data sets, laid out as the book's page on data says; without it: BOOK_DATA, an earlier"
-        " download, a download, and if all that fails a drawn twin",
+        help="folder with the data sets, laid out as the book's page on data says; or a folder of your own pictures:"
+        " images/NAME.jpg and masks/NAME.png; without it: BOOK_DATA, an earlier download, a download, and if all that"
+        " fails a drawn twin",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for checkpoint and record")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
@@ -504,6 +572,11 @@ several processes, on GPUs or CPUs:
         metavar="N",
         help="fixes the first weights, the order and the crops: another number, another run (default: 0)",
     )
+    settings = parser.add_argument_group("in place of the recipe's own settings (the record is then called -own)")
+    settings.add_argument("--batch-size", type=_whole, metavar="N", help="pictures in one step, over all processes")
+    settings.add_argument("--epochs", type=_whole, metavar="N", help="how often every picture is seen")
+    settings.add_argument("--crop", type=_size, metavar="SIZE", help="the window: 256, or height x width: 240x320")
+    settings.add_argument("--learning-rate", type=float, metavar="RATE", help="such as 1e-3")
     return parser
 
 
@@ -511,6 +584,13 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"a whole number from 0 to 2^63 - 1 is wanted, got {text!r}")
     return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = [_whole(side) for side in text.lower().replace("×", "x").split("x")]
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"a size is one number, or two as in 240x320 (height x width), got {text!r}")
+    return sides[0], sides[-1]
 
 
 def _keep_memory() -> None:

@@ -1,4 +1,4 @@
-"""ASPP against torchvision's and against itself multiplied out; taps counted by formula and by convolution."""
+"""ASPP against torchvision's, the article's and itself multiplied out; taps counted by formula and by convolution."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 from torchvision.models.segmentation import deeplabv3
 
-from chapters_code.aspp import ASPP, from_torchvision, linear_form, valid_taps
+from chapters_code.aspp import ASPP, ArticleASPP, from_article, from_torchvision, linear_form, valid_taps
 
 RATES = [(6, 12, 18), (1,), (3, 2), (1, 2, 4, 8, 16)]
 # FACTS C-3: mean valid taps at rates 6, 12, 18, 24; share of the positions with the centre alone.
@@ -146,6 +146,60 @@ def test_the_deprecated_function_of_the_article_gave_the_same():
         new = functional.interpolate(x, size=(9, 11), mode="bilinear", align_corners=False)
 
     assert torch.equal(old, new)
+
+
+# ---- the article's layer ------------------------------------------------------------------------
+
+
+def test_without_normalisation_it_is_the_article_s():
+    """Values and gradients, by the map and by every weight; the map is large enough for the taps of all rates."""
+    theirs, ours = ArticleASPP(5, 3).double(), ASPP(5, 3).double()
+    ours.load_state_dict(from_article(theirs.state_dict()))
+    x = torch.randn(2, 5, 19, 25, dtype=torch.float64)
+    pull = torch.randn(2, 3, 19, 25, dtype=torch.float64)
+    outputs, inputs = [], []
+    for layer in (theirs, ours):
+        inputs.append(x.clone().requires_grad_())
+        outputs.append(layer(inputs[-1]))
+        outputs[-1].backward(pull)
+
+    assert_close(outputs[1], outputs[0])
+    assert_close(inputs[1].grad, inputs[0].grad)
+    gradients = from_article({name: one.grad for name, one in theirs.named_parameters()})
+    assert {name for name, _ in ours.named_parameters()} == set(gradients)
+    for name, one in ours.named_parameters():
+        assert_close(one.grad, gradients[name])
+
+
+def test_the_article_lays_the_mean_first_and_then_the_rates():
+    """By hand: one bright pixel in a corner, weights of 1, no bias, and a projection that shows one branch."""
+    x = torch.zeros(1, 1, 19, 22)
+    x[0, 0, 0, 0] = 19 * 22
+    layer = ArticleASPP(1, 1)
+    for one in layer.parameters():
+        nn.init.ones_(one) if one.dim() > 1 else nn.init.zeros_(one)
+    seen = []
+    for branch in range(5):
+        layer.join.weight.data = torch.eye(5)[branch].reshape(1, 5, 1, 1)
+        seen.append(layer(x)[0, 0])
+
+    assert_close(seen[0], torch.ones(19, 22))
+    for bright, rate in zip(seen[1:], (0, 6, 12, 18), strict=True):
+        places = {(i, j) for i in (0, rate) for j in (0, rate)}
+        assert set(map(tuple, bright.nonzero().tolist())) == places
+
+
+def test_the_article_s_layer_goes_from_512_to_256():
+    with torch.device("meta"):
+        layer = ArticleASPP()
+        assert layer(torch.empty(1, 512, 10, 15)).shape == (1, 256, 10, 15)
+    assert sum(one.numel() for one in layer.parameters()) == 4_130_304
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 6), (1, 4, 4, 6), (1, 5, 4, 6, 3)])
+def test_the_article_s_layer_refuses_as_pytorch_does(shape):
+    with pytest.raises(RuntimeError):
+        ArticleASPP(5, 3)(torch.zeros(shape))
 
 
 # ---- by hand ------------------------------------------------------------------------------------
@@ -451,6 +505,20 @@ def test_weights_of_something_else_are_refused(weights):
 def test_a_part_of_torchvision_s_weights_is_refused():
     with pytest.raises(ValueError, match="not the weights of torchvision's ASPP"):
         from_torchvision({"convs.0.0.weight": torch.zeros(4, 3, 1, 1)})
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {},
+        ASPP(3, 4).state_dict(),
+        {name: one for name, one in ArticleASPP(3, 4).state_dict().items() if name != "join.bias"},
+        ArticleASPP(3, 4).state_dict() | {"rate24.weight": torch.zeros(4, 3, 3, 3)},
+    ],
+)
+def test_what_are_not_the_article_s_weights_is_refused(weights):
+    with pytest.raises(ValueError, match=r"not the weights of the article's ASPP.*image, point, .* of an ArticleASPP"):
+        from_article(weights)
 
 
 def test_only_an_aspp_has_a_linear_form():

@@ -1,5 +1,7 @@
 """Checkpoints: what is written comes back, a broken file is refused by name, and nothing in a file is run."""
 
+import dataclasses
+import json
 import os
 import random
 
@@ -10,6 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from chapters_code import checkpoints
+from chapters_code.recipes import build_network, recipe
 
 
 @pytest.fixture
@@ -73,7 +76,9 @@ def test_a_folder_is_not_called_damaged(tmp_path):
 
 def test_a_file_of_somebody_else_is_refused_by_name(path):
     torch.save(nn.Conv2d(3, 4, 3).state_dict(), path)
-    with pytest.raises(ValueError, match="checkpoint.pt was not written by this book's training.*load_state_dict"):
+    with pytest.raises(
+        ValueError, match="checkpoint.pt was not written by this version of the book's training.*load_state_dict"
+    ):
         checkpoints.load(path)
 
 
@@ -94,7 +99,7 @@ class Trap:
 
 
 def test_code_in_a_file_is_not_run(path, tmp_path):
-    torch.save({"format": "keep-the-crack checkpoint 1", "model": Trap(str(tmp_path / "sprung"))}, path)
+    torch.save({"format": "keep-the-crack checkpoint 2", "model": Trap(str(tmp_path / "sprung"))}, path)
 
     with pytest.raises(ValueError, match="checkpoint.pt is not a whole checkpoint"):
         checkpoints.load(path)
@@ -118,3 +123,73 @@ def test_a_save_that_fails_leaves_the_old_checkpoint_and_no_rest(path, monkeypat
 
     assert_close(checkpoints.weights(path), {"a": torch.ones(2)})
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+# ---- from a checkpoint to its network --------------------------------------------------------------
+
+
+def finished(network: nn.Module, plan, **more) -> dict:
+    """What a run leaves behind, as far as `load_network` reads it."""
+    classes = ["pavement", "crack"]
+    return {"model": network.state_dict(), "recipe": plan.plain(), "classes": classes, "name": "first"} | more
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn-8s-mobilenet", "u2net"])
+def test_the_network_is_built_by_the_recipe_of_its_checkpoint(path, name):
+    """Without looking for the weights that it started from: nothing here could download them."""
+    plan = recipe(name, "smoke")
+    network = build_network(plan, seed=3)
+    if name == "fcn-8s-mobilenet":
+        plan = dataclasses.replace(plan, network_settings=plan.network_settings | {"weights": "imagenet"})
+    checkpoints.save(path, finished(network, plan))
+
+    trained = checkpoints.load_network(path)
+
+    assert (trained.recipe, trained.classes, trained.name) == (plan_as_read(plan), ("pavement", "crack"), "first")
+    assert not any(module.training for module in trained.network.modules())
+    assert_close(trained.network.state_dict(), network.state_dict(), rtol=0, atol=0)
+
+
+def plan_as_read(plan):
+    """Lists come back where a setting of the network was a tuple."""
+    return dataclasses.replace(plan, network_settings=json.loads(json.dumps(plan.network_settings)))
+
+
+def test_the_digest_is_that_of_the_weights(path):
+    """Equal however they lie in memory; another one for another number, name, dtype or shape."""
+    plan = recipe("unet", "smoke")
+    network = build_network(plan)
+
+    def digest(module: nn.Module) -> str:
+        checkpoints.save(path, finished(module, plan))
+        return checkpoints.load_network(path).digest
+
+    first = digest(network)
+    assert len(first) == 64 and digest(network.to(memory_format=torch.channels_last)) == first
+    with torch.no_grad():
+        network.head.bias += 1e-6
+    assert digest(network) != first
+    ones = {"a": torch.ones(2, 3)}
+    others = ({"b": torch.ones(2, 3)}, {"a": torch.ones(3, 2)}, {"a": torch.ones(2, 3, dtype=torch.int32)})
+    assert len({checkpoints._digest(state) for state in (ones, *others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda state: state.pop("classes"), "KeyError: 'classes'"),
+        (lambda state: state.pop("recipe"), "KeyError: 'recipe'"),
+        (lambda state: state["model"].pop("head.bias"), "RuntimeError: .*Missing key.*head.bias"),
+        (lambda state: state["recipe"].update(crop=[8, 9, 10]), "crop must be"),
+        (lambda state: state["recipe"].update(speed=3), "TypeError: .*'speed'"),
+        (lambda state: state["recipe"].update(network="unet.VNet"), "AttributeError: .*VNet"),
+        (lambda state: state["recipe"].update(network="vnet.VNet"), "not in this version of the book"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_this_book_is_refused_by_name(path, spoil, said):
+    plan = recipe("unet", "smoke")
+    state = finished(build_network(plan), plan)
+    spoil(state)
+    checkpoints.save(path, state)
+    with pytest.raises(ValueError, match=said):
+        checkpoints.load_network(path)

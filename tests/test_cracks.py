@@ -112,12 +112,19 @@ def test_a_mask_without_a_crack_is_fine(tmp_path):
     assert CrackSegmentation(root=root)[0].mask.unique().tolist() == [0]
 
 
-@pytest.mark.parametrize("value", [1, 2, 127, 254])
+@pytest.mark.parametrize("value", [2, 127, 254])
 def test_any_value_but_0_and_255_is_refused_by_name(tmp_path, value):
-    """1 above all: a mask of class numbers is no mask of 0 and 255, and is not taken for one."""
     root = written(tmp_path / "test", {"a": 90})
     Image.new("L", (6, 4), value).save(root / "test" / "masks" / "a.png")
     with pytest.raises(ValueError, match=rf"a\.png: 24 of 24 .*class, {value}; known are 0, 255\."):
+        CrackSegmentation("CFD", "test", root)[0]
+
+
+def test_a_mask_of_0_and_1_is_refused_by_name_and_with_its_cure(tmp_path):
+    """A mask of class numbers is no mask of 0 and 255, and is not taken for one."""
+    root = written(tmp_path / "test", {"a": 90})
+    Image.new("L", (6, 4), 1).save(root / "test" / "masks" / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: a mask of 0 and 255 was expected, .* 0 and 1 .*multiply by 255"):
         CrackSegmentation("CFD", "test", root)[0]
 
 
@@ -131,6 +138,20 @@ def test_any_value_but_0_and_255_is_refused_by_name(tmp_path, value):
 def test_what_there_is_not_is_refused(tmp_path, name, split, message):
     with pytest.raises(ValueError, match=message):
         CrackSegmentation(name, split, tmp_path)
+
+
+def test_a_picture_of_ones_own_under_another_ending_is_pointed_at(tmp_path):
+    """It was called missing, though it lies there; and to unpack it again would not have helped."""
+    root = written(tmp_path / "train", {"DSC_1": 90, "DSC_2": 80})
+    for name in ("DSC_1", "DSC_2"):
+        (root / "train" / "images" / f"{name}.jpg").rename(root / "train" / "images" / f"{name}.JPG")
+    with pytest.raises(FileNotFoundError, match=r"DSC_1\.jpg is missing \(2 of 2 .*there is DSC_1\.JPG.* data\.Pairs"):
+        CrackSegmentation("DeepCrack", "train", root)
+    for name in ("DSC_1", "DSC_2"):
+        (root / "train" / "masks" / f"{name}.png").rename(root / "train" / "masks" / f"{name}.bmp")
+    with pytest.raises(ValueError, match=r"has no picture .*there is DSC_1\.JPG.* data\.Pairs") as fault:
+        CrackSegmentation("DeepCrack", "train", root)
+    assert "unpack" not in str(fault.value)
 
 
 def test_half_a_pair_and_an_empty_folder_are_named(tmp_path):

@@ -181,3 +181,14 @@ def test_the_middle_is_a_baseline_for_what_photographers_put_there():
     found = baselines(dataset, "saliency")
     assert found["the middle"]["global_max_f"] > 0.8
     assert found["all background"]["per_image_mae"] == pytest.approx(mask.double().mean().item())
+
+
+def test_any_function_may_be_scored_and_what_is_none_or_no_data_set_is_refused():
+    """A lambda that picks one map; weights in place of a network; a part of a set as torch cuts it."""
+    network, dataset = nn.Conv2d(3, 2, 1).eval(), Made()
+    one = evaluate(network, dataset, "classes").scores()
+    assert evaluate(lambda x: (network(x), x), dataset, "classes").scores() == one
+    with pytest.raises(ValueError, match="model must be a network or a function.*got OrderedDict"):
+        evaluate(network.state_dict(), dataset, "classes")
+    with pytest.raises(ValueError, match=r"what evaluate scores must be .* got .*Subset: .*subset\(indices\)"):
+        evaluate(network, torch.utils.data.Subset(dataset, [0]), "classes")

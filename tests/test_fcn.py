@@ -16,6 +16,7 @@ from torchvision import models
 
 from chapters_code.data.loading import Normalise
 from chapters_code.data.weights import NoWeights
+from chapters_code.exercises.solutions.fcn import step
 from chapters_code.fcn import BACKBONES, FCN, STRIDE, resnet_features
 from chapters_code.losses import cross_entropy
 from chapters_code.metrics import ConfusionMatrix
@@ -485,6 +486,25 @@ def test_one_step_is_d2ls_step(d2l, batch):
     for (name, value), expected in zip(ours.state_dict().items(), found, strict=True):
         assert_close(value, expected, rtol=1e-9, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}")
         assert not value.equal(before[name]), name
+
+
+def test_the_step_of_exercise_6_10_is_d2ls_step(d2l):
+    """On a small network, with a rate 4 times theirs for 4 pictures; twice, so that no gradient may be left over."""
+    torch.manual_seed(6)
+    first = nn.Conv2d(3, 4, 3, padding=1, bias=False)  # batch normalisation would take a bias away
+    ours = nn.Sequential(first, nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1)).double()
+    theirs = copy.deepcopy(ours)
+    trainer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    for seed in (7, 8):
+        before = copy.deepcopy(ours.state_dict())
+        images, masks = picture(4, 3, 8, 12, seed=seed), torch.randint(0, 6, (4, 8, 12))
+
+        loss_sum, _ = d2l.train_batch_ch13(theirs, images, masks, source_loss, trainer, [torch.device("cpu")])
+
+        assert_close(step(ours, images, masks, 0.4), loss_sum.detach() / 4)
+        for name, value in theirs.state_dict().items():
+            assert_close(ours.state_dict()[name], value, msg=lambda text, name=name: f"{name}: {text}")
+            assert not value.equal(before[name]), name
 
 
 def test_void_is_background_to_d2l_and_nothing_to_us(batch):

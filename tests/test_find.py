@@ -227,10 +227,10 @@ def test_a_later_run_asks_again_and_the_real_set_replaces_the_twin(mirror, twins
     assert find("sod/ECSSD").origin.startswith("ECSSD, downloaded")
 
 
-@pytest.mark.parametrize("by", ["argument", "variable"])
+@pytest.mark.parametrize("by", ["argument", "1", "true", "YES", "on"])
 def test_without_leave_the_network_is_not_asked(no_network, twins, monkeypatch, by):
-    if by == "variable":
-        monkeypatch.setenv("BOOK_OFFLINE", "1")
+    if by != "argument":
+        monkeypatch.setenv("BOOK_OFFLINE", by)
 
     with pytest.warns(TwinWarning, match="Nothing may be downloaded"):
         found = find("voc2012", **({"download": False} if by == "argument" else {}))
@@ -238,11 +238,18 @@ def test_without_leave_the_network_is_not_asked(no_network, twins, monkeypatch, 
     assert found.origin == "synthetic twin of PASCAL VOC 2012, segmentation"
 
 
-@pytest.mark.parametrize("value", ["", "0"])
+@pytest.mark.parametrize("value", ["", "0", "false", "No", "off"])
 def test_book_offline_can_be_switched_off(mirror, monkeypatch, value):
     monkeypatch.setenv("BOOK_OFFLINE", value)
 
     assert "downloaded" in find("sod/DUTS").origin
+
+
+@pytest.mark.parametrize("value", ["2", "maybe", " "])
+def test_a_word_that_is_neither_yes_nor_no_is_refused(no_network, monkeypatch, value):
+    monkeypatch.setenv("BOOK_OFFLINE", value)
+    with pytest.raises(ValueError, match=f"BOOK_OFFLINE must be 1 .* or 0, got '{value}'"):
+        find("sod/DUTS")
 
 
 # ---- wrong data -----------------------------------------------------------------------------------

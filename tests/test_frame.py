@@ -452,7 +452,8 @@ def test_the_page_on_training_runs_from_top_to_bottom(tmp_path):
     answer = run(sys.executable, "-W", "error", "-c", code, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "crack.png").stat().st_size > 1000
-    assert answer.stdout.startswith("unet-smoke-own-seed0 0.")
+    shares, score = answer.stdout.splitlines()
+    assert shares.startswith("{'pavement': 0.") and score.startswith("unet-smoke-own-seed0 0.")
 
 
 def test_the_readme_s_commands_exist():

@@ -11,15 +11,16 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "chapters_code"
 LAYERS = {
-    "below": {"checks", "files", "outputs"},
+    "below": {"checks", "colours", "files", "outputs"},
     "ground": {"shapes", "receptive_field", "metrics", "losses", "notebook", "data"},
-    "operators": {"pooling", "strided", "dilated", "wavelets"},
+    "operators": {"pooling", "strided", "dilated", "wavelets", "tiles", "overlay"},
     "operators on operators": {"transposed", "fast"},
     "blocks": {"aspp", "blocks", "hwd", "wtconv"},
     "networks": {"unet", "fcn", "u2net", "downsample"},
-    "running": {"recipes", "predict", "checkpoints", "runs", "studies"},
-    "scoring": {"evaluate"},
-    "training": {"train"},
+    "running": {"recipes", "runs", "studies"},
+    "checkpoints": {"checkpoints"},
+    "scoring": {"evaluate", "predict"},
+    "training": {"train", "records"},
     "teaching": {"figures", "widgets", "exercises"},
 }
 HEIGHT = {unit: height for height, units in enumerate(LAYERS.values()) for unit in units}

@@ -21,6 +21,7 @@ from traitlets.config import Config
 
 from chapters_code import figures, notebook, pooling, shapes
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, seed, show, show_source
+from chapters_code.predict import Answer
 
 ALT = "Two roads side by side; the crack is missing on the right one."
 
@@ -509,3 +510,57 @@ def test_explore_works_with_the_installed_ipywidgets(explored):
     explored.upload.value = ({**upload_of(own_picture(), 8)[0], "last_modified": datetime.now(timezone.utc)},)
 
     assert explored.calls[-1][0].shape == (3, 4, 9)
+
+
+# ---- where runs are kept -------------------------------------------------------------------------
+
+
+def test_a_run_is_kept_where_the_reader_says_else_in_a_mounted_drive_else_here(monkeypatch, tmp_path):
+    monkeypatch.delenv("BOOK_RUNS", raising=False)
+    mounted: list[bool] = [False]
+    is_dir = notebook.Path.is_dir
+    monkeypatch.setattr(notebook.Path, "is_dir", lambda path: mounted[0] if "MyDrive" in path.parts else is_dir(path))
+    assert notebook.run_folder("fcn").as_posix() == "runs/fcn"
+    mounted[0] = True
+    assert notebook.run_folder("fcn").as_posix() == "/content/drive/MyDrive/keep-the-crack/runs/fcn"
+    monkeypatch.setenv("BOOK_RUNS", str(tmp_path))
+    assert notebook.run_folder("fcn") == tmp_path / "fcn"
+
+
+# ---- what a network says about photographs -------------------------------------------------------
+
+
+def an_answer(height: int = 30, width: int = 40) -> Answer:
+    labels = torch.zeros(height, width, dtype=torch.int64)
+    labels[5:20, 5:20], labels[22:, 30:] = 2, 1
+    return Answer(torch.zeros(3, height, width, dtype=torch.uint8), labels, None, ("background", "cup", "spoon"))
+
+
+def panels_of(figure) -> list[tuple[str, torch.Tensor]]:
+    return [(axes.get_title(), axes.images[0].get_array()) for axes in figure.axes if axes.images]
+
+
+def test_an_answer_is_shown_with_its_photograph_both_in_one_and_the_truth(drawn):
+    """One colour for a class in all panels and in the legend; the class of most pixels comes first."""
+    answer = an_answer()
+    figures.answers({"a table": answer, "again": answer}, truths={"a table": answer.labels})
+    ((figure, alt),) = drawn
+
+    shown = panels_of(figure)
+    assert [title for title, _ in shown] == ["a table", "answer", "both", "truth", "again", "answer", "both"]
+    assert np.array_equal(shown[1][1], shown[3][1]) and np.array_equal(shown[2][1], shown[6][1])
+    legend = figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["spoon", "cup"]
+    first = np.round(np.array(legend.get_patches()[0].get_facecolor()[:3]) * 255)
+    assert np.array_equal(first, shown[1][1][10, 10])
+    assert alt.startswith("A photograph, the network's answer, and both in one. a table: background 7")
+    assert "spoon 19%" in alt and "cup 7%" in alt
+
+
+def test_an_answer_without_things_has_no_legend_and_a_truth_without_an_answer_is_refused(drawn):
+    answer = an_answer()
+    figures.answers({"empty": answer.__class__(answer.image, answer.labels * 0, None, answer.classes)}, alt="Nothing.")
+    assert not drawn[0][0].legends and drawn[0][1] == "Nothing."
+    for rows, truths in (({}, None), ({"a": answer}, {"b": answer.labels})):
+        with pytest.raises(ValueError, match="each truth needs an answer of the same title"):
+            figures.answers(rows, truths=truths)

@@ -13,6 +13,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import by_hand
 import notebooks
 from chapters_code import exercises
 
@@ -157,6 +158,16 @@ def import_faults(notebook) -> list[str]:
     return faults
 
 
+def hand_faults(notebook) -> list[str]:
+    """A trained network is not called by hand, but handed to one that brings the picture to its device."""
+    reader = by_hand.Reader()
+    return [
+        f"{name(cell)} calls a trained network by hand, {call}: leave it to predict_tiled, segment or evaluate"
+        for cell in code(notebook)
+        for call in reader.calls_by_hand(TransformerManager().transform_cell(cell.source))
+    ]
+
+
 def checks(cell) -> Iterator[tuple[str, int]]:
     """The exercises that a cell checks, and with how many answers."""
     for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
@@ -186,6 +197,7 @@ RULES = [
     figure_faults,
     warning_faults,
     import_faults,
+    hand_faults,
 ]
 
 # --- the book keeps them --------------------------------------------------------------------------
@@ -310,3 +322,65 @@ def test_a_good_chapter_has_no_fault():
 )
 def test_a_planted_fault_is_found(rule, fault, said):
     assert any(said in line for line in rule(fault)), rule(fault)
+
+
+FIT = "network = FCN()\nrecord = fit(network, plan, learnt, unseen, out)"
+ANSWER = "def answer(net, x):\n    return net.eval()(x)"
+TRAINED = "def trained(net):\n    with folder() as out:\n        return fit(net, plan, learnt, unseen, out)"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["network = FCN()\nnetwork(x)", FIT],  # before it was trained
+        ["%timeit -n 1 -r 1 network(x)", FIT],
+        [FIT, "network = FCN()", "network(x)"],  # another one
+        [FIT, "twin = FCN()\ntwin(x)"],
+        ["a, b = FCN(), FCN()\nfit(a)", "b(x)"],
+        ["a = FCN()\nbefore = deepcopy(a)\nfit(a)\nbefore(x)"],
+        ["for seed in range(3):\n    a = FCN(seed)\n    a(x)\n    fit(a)"],
+        [ANSWER, FIT, "answer(FCN(), x)"],
+        [TRAINED, "a, b = FCN(), FCN()\ntrained(a)", "b(x)"],
+        [FIT, "maps = predict_tiled(network.eval(), x, 64, 0)", "maps.argmax(1)\nevaluate(network, unseen, 'classes')"],
+        [FIT, "evaluate(lambda x: network(x)[1], unseen, 'saliency')"],  # evaluate brings the picture
+        ["loaded = load_network(path)", "segment(x, loaded._replace(network=lambda x: loaded.network(x)[1]))"],
+        ["class OneOf(nn.Module):\n    def forward(self, x):\n        return self.inner(x)", FIT, "OneOf(network, 1)"],
+        [FIT, "sum(one.numel() for one in network.parameters())\nnetwork.load_state_dict(state).to('cpu')"],
+        [FIT, "weights = network.merge.weight.flatten().sum(0)"],
+        ["def twice(function, x):\n    return function(function(x))", FIT, "twice(torch.relu, x)"],
+    ],
+)
+def test_networks_that_are_not_trained_or_not_called_by_hand_pass(cells):
+    assert hand_faults(chapter(*map(cell, cells))) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([FIT, "y = network(x)"], "network(x)"),
+        ([FIT, "x = 1", "with torch.inference_mode():\n    y = network(x)[0].argmax(0)"], "network(x)"),
+        ([FIT, "maps = network.eval()(Normalise()(image[None]))"], "network.eval()(Normalise()"),
+        ([FIT, "network.forward(x)"], "network.forward(x)"),
+        ([FIT, "network.features(x)"], "network.features(x)"),
+        (["loaded = load_network(path)", "loaded.network(x)"], "loaded.network(x)"),
+        ([FIT, "def answer(picture):\n    return network(picture)"], "network(picture)"),
+        (["def answer(picture):\n    return network(picture)", FIT, "answer(photo)"], "network(picture)"),
+        ([ANSWER, FIT, "answer(network, photo)"], "net.eval()(x)"),
+        ([ANSWER, FIT, "def shown(net):\n    return answer(net, x)", "shown(net=network)"], "net.eval()(x)"),
+        ([TRAINED, "a = FCN()\ntrained(a)", "a(x)"], "a(x)"),
+        (["a, b = FCN(), FCN()\nfit(Alone(b))", "b(x)"], "b(x)"),
+        (["fit(model=(network := FCN()), recipe=plan)", "network(x)"], "network(x)"),
+        (["a = FCN()\nfor epoch in range(2):\n    a(x)\n    train.fit(a)"], "a(x)"),
+        ([FIT, "fused = network.fuse()", "fused(x)"], "fused(x)"),
+        ([FIT, "same = network", "same(x)"], "same(x)"),
+        ([FIT, "copied = copy.deepcopy(network)\ncopied(x)"], "copied(x)"),
+        ([FIT, "both = {'new': FCN()}\nboth['old'] = network", "both['old'](x)"], "both['old'](x)"),
+        ([FIT, "both = {'a': FCN(), 'b': network}", "for name, one in both.items():\n    one(x)"], "one(x)"),
+        ([FIT, "[one(x) for one in (network, FCN())]"], "one(x)"),
+        ([FIT, "first = lambda x: network(x)[0]\nfirst(x)"], "network(x)"),
+        ([FIT, "explore(lambda picture: pictures({'a': network(picture)}), photo)"], "network(picture)"),
+    ],
+)
+def test_a_trained_network_that_is_called_by_hand_is_found(cells, said):
+    (fault,) = hand_faults(chapter(*map(cell, cells)))
+    assert said in fault

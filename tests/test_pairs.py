@@ -13,13 +13,14 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torchvision import tv_tensors
+from torch.utils.data import ConcatDataset, DataLoader, random_split
+from torchvision import transforms, tv_tensors
 from torchvision.transforms import v2
 
 from chapters_code.data.cracks import CrackSegmentation
+from chapters_code.data.loading import Preloaded, loader
 from chapters_code.data.pairs import FilePairs, Pair, Segmentation, Subset, ids_in_folders, ids_in_list, locate
-from chapters_code.data.pictures import read_head, read_picture, turn_upright
+from chapters_code.data.pictures import decode_picture, read_head, read_picture, turn_upright
 
 
 class Signs(FilePairs):
@@ -95,6 +96,17 @@ def test_a_set_is_counted_from_both_ends_and_ends_there():
             dataset[index]
 
 
+@pytest.mark.parametrize("index", [slice(0, 2), [0, 1], (0, 1), 1.5, "p", None, torch.tensor([0, 1])])
+def test_several_pairs_at_once_are_a_subset(index):
+    with pytest.raises(ValueError, match=r"one pair by a whole number, .*several are dataset\.subset"):
+        Numbers("pqr", "thin air")[index]
+
+
+@pytest.mark.parametrize("index", [np.int64(1), torch.tensor(1), np.uint8(1)])
+def test_whole_numbers_of_other_kinds_count_pairs_too(index):
+    assert Numbers("pqr", "thin air")[index].mask[0, 0] == 1
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_a_picture_in_other_colours_becomes_red_green_and_blue(tmp_path, mode):
     written(tmp_path, image=scene()[0].convert(mode))
@@ -145,6 +157,18 @@ def test_a_list_gives_its_lines_in_order(tmp_path):
     assert ids_in_list(tmp_path / "train.txt") == ("2008_000002", "2007_000001", "2009_000003")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_mark_that_windows_puts_before_a_list_is_no_part_of_the_first_name(tmp_path, encoding):
+    (tmp_path / "train.txt").write_bytes("2007_000032\r\nStraße\r\n".encode(encoding))
+    assert ids_in_list(tmp_path / "train.txt") == ("2007_000032", "Straße")
+
+
+def test_a_list_in_another_alphabet_is_named(tmp_path):
+    (tmp_path / "train.txt").write_bytes("Straße".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"train\.txt is no text in UTF-8 .*save it anew"):
+        ids_in_list(tmp_path / "train.txt")
+
+
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_an_empty_list_is_named(tmp_path, content):
     (tmp_path / "train.txt").write_text(content)
@@ -172,6 +196,30 @@ def test_folders_are_listed_in_the_order_of_the_names_and_half_pairs_too(tmp_pat
         (images / rubbish).touch()
 
     assert ids_in_folders(images, masks) == ("a", "a-2", "b", "c", "d")
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("images", "JPG"), ("images", "jpeg"), ("masks", "bmp")])
+def test_a_file_that_is_there_under_another_ending_is_pointed_at(tmp_path, kind, ending):
+    """Whoever has pictures of their own would look in vain for something to unpack."""
+    written(tmp_path)
+    (file,) = (tmp_path / kind).iterdir()
+    file.rename(file.with_suffix(f".{ending}"))
+    (tmp_path / kind / "a.txt").touch()
+    with pytest.raises(FileNotFoundError, match=rf"is missing .*: there is a\.{ending}, and .*data\.Pairs") as fault:
+        signs(tmp_path)
+    assert "unpack" not in str(fault.value)
+
+
+def test_files_may_have_names_of_their_own(tmp_path):
+    written(tmp_path)
+    (tmp_path / "images" / "a.jpg").rename(tmp_path / "photo.JPEG")
+    (tmp_path / "masks" / "a.png").rename(tmp_path / "drawn.PNG")
+    dataset = Signs(["a"], tmp_path, tmp_path, "made here", names=[("photo.JPEG", "drawn.PNG")])
+    assert dataset.files(0) == (tmp_path / "photo.JPEG", tmp_path / "drawn.PNG")
+    assert dataset[0].mask.unique().tolist() == [0, 1, 255]
+    assert dataset.size_of(0) == (24, 40)
+    with pytest.raises(FileNotFoundError, match=r"other\.PNG is missing \(1 of 1"):
+        Signs(["a"], tmp_path, tmp_path, "made here", names=[("photo.JPEG", "other.PNG")])
 
 
 def test_empty_folders_are_named(tmp_path):
@@ -311,6 +359,15 @@ def test_where_the_size_does_not_tell_the_reader_is_asked(tmp_path, orientation,
         signs(tmp_path)[0]
 
 
+def test_a_resolution_over_zero_beside_the_note_does_no_harm():
+    """A camera's own slip, 72/0 dots per inch; Pillow 11.0 divided by it where it turned the picture."""
+    turn, resolution = b"\x12\1\3\0\1\0\0\0\6\0\0\0", b"\x1a\1\5\0\1\0\0\0\x26\0\0\0"
+    note = b"Exif\0\0II*\0\x08\0\0\0\2\0" + turn + resolution + b"\0\0\0\0H\0\0\0\0\0\0\0"
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "JPEG", exif=note)
+    assert decode_picture(file.getvalue()).shape == (3, 8, 6)
+
+
 def test_an_upright_square_asks_nobody(tmp_path):
     picture, mask = scene(32, 32)
     written(tmp_path, image=picture, mask=mask, exif=exif(1))
@@ -417,6 +474,50 @@ def test_a_function_of_ones_own_is_a_transform(tmp_path):
     written(tmp_path)
     dataset = Signs(["a"], tmp_path / "images", tmp_path / "masks", "made here", kinds)
     assert dataset[0].image.shape == (3, 24, 40)
+
+
+def for_pictures_alone(image):
+    return image
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        transforms.ToTensor(),
+        transforms.Compose([transforms.Resize(8)]),
+        transforms.RandomCrop(8),
+        for_pictures_alone,
+        v2.Compose([transforms.ToTensor()]),
+        lambda image, mask: image,
+        lambda image, mask: None,
+        lambda image, mask: (image, mask, mask),
+        lambda image, mask: (image, mask.tolist()),
+    ],
+)
+@pytest.mark.parametrize("entrance", ["set", "loader"])
+def test_a_transform_for_pictures_alone_is_refused_with_what_is_wanted(transform, entrance):
+    dataset = Numbers("pqr", "thin air", transform if entrance == "set" else None)
+    with pytest.raises(
+        ValueError, match=r"(?s)a transform gets image and mask.*returns both.*torchvision\.transforms\.v2"
+    ):
+        dataset[0] if entrance == "set" else next(iter(loader(dataset, 1, transform)))
+
+
+def test_what_fails_within_a_transform_keeps_its_own_words():
+    def broken(image, mask):
+        return image + "a", mask
+
+    with pytest.raises(ValueError, match="unsupported operand") as fault:
+        Numbers("pqr", "thin air", broken)[0]
+    assert isinstance(fault.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize(
+    "join", [lambda whole: random_split(whole, [2, 1])[0], lambda whole: ConcatDataset([whole] * 2)]
+)
+def test_parts_of_other_kinds_are_refused_with_the_books_own(join):
+    with pytest.raises(ValueError, match=r"got torch\.utils\.data\.dataset\.\w+: .*dataset\.subset\(indices\)"):
+        Preloaded(join(Numbers("pqr", "thin air")))
 
 
 def test_worker_processes_give_the_same_batches(tmp_path):

@@ -312,9 +312,21 @@ def test_a_black_and_white_picture_uses_the_whole_range():
     assert decode_picture(encoded(Image.new("1", (4, 3), 1))).unique().tolist() == [255]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-def test_more_than_8_bits_are_refused(tmp_path, dtype):
-    """Pillow would cut 0..65535 off at 255: almost all white, and nobody is told."""
+def test_sixteen_bits_of_grey_become_eight(tmp_path):
+    """The upper ones, as Pillow takes them of 16-bit colours; turned upright as any other picture."""
+    grey = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    lying = Image.Exif()
+    lying[0x0112] = 6
+    Image.fromarray(grey * 257).save(tmp_path / "deep.png", exif=lying)
+
+    found = read_picture(tmp_path / "deep.png")
+    assert found.shape == (3, 3, 2)
+    assert all(torch.equal(one, torch.from_numpy(grey.T[:, ::-1].astype(np.uint8))) for one in found)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_numbers_without_a_white_are_refused(tmp_path, dtype):
+    """Pillow would cut them off at 255: almost all white, and nobody is told."""
     Image.fromarray((np.arange(12).reshape(3, 4) * 5000).astype(dtype)).save(tmp_path / "deep.tiff")
 
     with pytest.raises(ValueError, match=r"deep.tiff: .* more than 8 bits .*mode [IF].* save it with 8 bits"):

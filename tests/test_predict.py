@@ -1,347 +1,303 @@
-"""Prediction by tiles: exact inside the margin, every pixel covered, and never more than a tile in the model."""
+"""From a checkpoint to photographs: the network's own answer, any file, any size; and what a user sees who errs."""
 
-import itertools
+import dataclasses
+import re
+import warnings
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from skimage import data as photographs
 from torch import nn
-from torch.nn import functional
 from torch.testing import assert_close
 
-from chapters_code import predict
-from chapters_code.outputs import logits
-from chapters_code.predict import predict_tiled
+from chapters_code import checkpoints, predict
+from chapters_code.checkpoints import load_network
+from chapters_code.data import SyntheticCracks, SyntheticVOC
+from chapters_code.data.loading import Normalise
+from chapters_code.data.pictures import VOID, read_mask, read_picture
+from chapters_code.evaluate import evaluate
+from chapters_code.predict import main, segment
+from chapters_code.recipes import build_network, recipe
+from chapters_code.tiles import predict_tiled, strips
+from chapters_code.train import fit
 
 
-class Cropped(nn.Module):
-    """Halve twice, double twice, and crop to the input's size: local, whatever the size.  Total stride 4.
-
-    By hand, column 4a + 1 depends on columns 4a − 14 to 4a + 12, so the radius is 15; no other column reaches farther.
-    The last layer adds one row.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 4, 3, padding=1),
-            nn.Tanh(),
-            nn.Conv2d(4, 4, 3, stride=2, padding=1),
-            nn.MaxPool2d(2, ceil_mode=True),
-            nn.Conv2d(4, 4, 3, padding=2, dilation=2),
-            nn.Tanh(),
-            nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1),
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(4, 2, (3, 1), padding=(1, 0)),
-        )
-
-    def forward(self, x):
-        return self.layers(x)[..., : x.shape[-2], : x.shape[-1]]
+def trained_on(task: str, out, **settings):
+    """Train a small network for a step or two, as a reader would, and return its checkpoint."""
+    plan = recipe("unet", "smoke")
+    classes = 21 if task == "classes" else 1
+    plan = dataclasses.replace(
+        plan,
+        task=task,
+        losses=("cross_entropy",) if task == "classes" else plan.losses,
+        network_settings={"num_classes": classes, "widths": (4, 8)},
+        epochs=1,
+        crop=(32, 48),
+        **settings,
+    )
+    some = SyntheticVOC(8, size=(48, 64), seed=0) if task == "classes" else SyntheticCracks(8, size=(48, 64), seed=0)
+    fit(build_network(plan), plan, some, some.subset([0]), out, progress=False)
+    # After a step it says the same everywhere, and a test could not tell one answer from another.
+    state = checkpoints.load(out / "checkpoint.pt")
+    state["model"]["head.weight"].normal_(std=5, generator=torch.Generator().manual_seed(1))
+    state.pop("format")
+    checkpoints.save(out / "checkpoint.pt", state)
+    return out / "checkpoint.pt"
 
 
-class Recorder(nn.Module):
-    """Give back the first channel, and remember the shape of each input and the mode it was run in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen, self.modes = [], []
-
-    def forward(self, x):
-        self.seen.append(tuple(x.shape))
-        self.modes.append((self.training, torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
-        return x[:, :1]
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return trained_on("classes", tmp_path_factory.mktemp("classes"))
 
 
-class Numbered(nn.Module):
-    """Give map k the value k everywhere, so that the result shows which tiles made a pixel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def forward(self, x):
-        self.calls += len(x)
-        return torch.arange(self.calls - len(x), self.calls, dtype=x.dtype).reshape(-1, 1, 1, 1).expand_as(x[:, :1])
+@pytest.fixture(scope="module")
+def cracks(tmp_path_factory):
+    return trained_on("cracks", tmp_path_factory.mktemp("cracks"))
 
 
-def picture(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64).to(dtype)
+def photo(height: int = 70, width: int = 101) -> torch.Tensor:
+    return torch.from_numpy(photographs.coffee()[:height, :width]).permute(2, 0, 1)
 
 
-def seeded(module) -> nn.Module:
-    torch.manual_seed(3)
-    return module().double().eval()
+def logits(trained, image: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return trained.network(Normalise()(image[None]))[0]
 
 
-def stack() -> nn.Module:
-    """Three convolutions of stride 1; radius 1 + 2 + 1 = 4 in rows and 0 + 2 + 1 = 3 in columns."""
-    return nn.Sequential(
-        nn.Conv2d(3, 4, (3, 1), padding=(1, 0)),
-        nn.ReLU(),
-        nn.Conv2d(4, 4, 3, padding=2, dilation=2),
-        nn.ReLU(),
-        nn.Conv2d(4, 2, 3, padding=1),
+# ---- the answer ----------------------------------------------------------------------------------
+
+
+def test_the_answer_is_that_of_the_network(checkpoint):
+    trained, image = load_network(checkpoint), photo()
+    answer = segment(image, checkpoint)
+    expected = logits(trained, image)
+
+    assert len(answer.shares) >= 2
+    assert torch.equal(answer.labels, expected.argmax(0))
+    assert_close(answer.probability, expected.softmax(0).amax(0))
+    assert torch.equal(answer.image, image)
+    assert answer.classes == SyntheticVOC.classes and answer.labels.dtype == torch.int64
+    assert answer.overlay.shape == image.shape
+
+
+def test_a_yes_or_no_question_is_decided_at_the_threshold(cracks):
+    trained, image = load_network(cracks), photo()
+    probability = logits(trained, image)[0].sigmoid()
+    middle = probability.median().item()
+
+    assert_close(segment(image, trained).probability, probability)
+    for asked, threshold in ((None, 0.5), (middle, middle), (0.0, 0.0), (1.0, 1.0)):
+        assert torch.equal(segment(image, trained, threshold=asked).labels, (probability >= threshold).long())
+
+
+def test_a_class_that_is_less_probable_than_the_threshold_stays_background(checkpoint):
+    trained, image = load_network(checkpoint), photo()
+    free = segment(image, trained)
+    middle = free.probability.median().item()
+    sure = segment(image, trained, threshold=middle)
+
+    assert torch.equal(sure.labels, free.labels.where(free.probability >= middle, 0))
+    assert segment(image, trained, threshold=1.0).labels.unique().tolist() == [0]
+    assert torch.equal(segment(image, trained, threshold=0.0).labels, free.labels)
+
+
+def test_a_larger_photograph_goes_through_in_tiles(checkpoint):
+    trained, image = load_network(checkpoint), photo(150, 201)
+    answer = segment(image, trained, tile=(64, 96), overlap=32)
+    expected = predict_tiled(
+        trained.network, Normalise()(image[None])[0].clone(), (64, 96), 32, window="hann", align=32
     )
 
-
-def whole(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        return model(image)
-
-
-# ---- the theorem: inside the margin, tiles are the whole picture ---------------------------------
-
-
-@pytest.mark.parametrize("window", ["mean", "hann"])
-@pytest.mark.parametrize("size", [(31, 45), (16, 53), (40, 17), (17, 16)])
-@pytest.mark.parametrize("tile", [(16, 17), 13])
-def test_tiles_equal_the_whole_picture_with_the_receptive_fields_radius_as_margin(tile, size, window):
-    model, image = seeded(stack), picture(2, 3, *size)
-    ours = predict_tiled(model, image, tile, (9, 6), margin=(4, 3), window=window)
-    assert_close(ours, whole(model, image), rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize("margin", [(3, 3), (4, 2)])
-def test_a_margin_one_pixel_short_is_not_enough(margin):
-    model, image = seeded(stack), picture(1, 3, 31, 45)
-    ours = predict_tiled(model, image, 16, 8, margin=margin)
-    assert (ours - whole(model, image)).abs().max() > 1e-4
-
-
-@pytest.mark.parametrize("size", [(64, 96), (67, 97), (49, 120), (33, 50), (32, 35)])
-def test_a_network_that_halves_and_doubles_is_exact_on_aligned_tiles(size):
-    """Odd sizes, too: the last tile starts on the grid, and is padded at the picture's border as the whole is."""
-    model, image = seeded(Cropped), picture(1, 3, *size)
-    ours = predict_tiled(model, image, (40, 36), (32, 30), margin=(16, 15), align=4)
-    assert_close(ours, whole(model, image), rtol=0, atol=1e-13)
-
-
-def test_off_the_grid_the_same_network_differs():
-    model, image = seeded(Cropped), picture(1, 3, 67, 97)
-    ours = predict_tiled(model, image, (41, 37), (32, 30), margin=(16, 15))
-    assert (ours - whole(model, image)).abs().max() > 1e-2
-
-
-def test_without_a_margin_only_the_neighbourhood_of_inner_edges_differs():
-    model, image = seeded(stack), picture(1, 3, 20, 40)
-    differs = (predict_tiled(model, image, (20, 20), 0) - whole(model, image)).abs().amax((0, 1, 2)) > 1e-9
-    assert differs.nonzero().flatten().tolist() == [17, 18, 19, 20, 21, 22]  # 3 columns each side of the seam
-
-
-# ---- averages, by hand ---------------------------------------------------------------------------
-
-
-def test_overlaps_are_averaged():
-    """Tiles at 0, 3 and, moved back, 4: columns 0 to 2 are tile 0 alone, column 3 is tiles 0 and 1, and so on."""
-    ours = predict_tiled(Numbered(), torch.zeros(1, 1, 8), (1, 4), (0, 1))
-    assert_close(ours, torch.tensor([[[0, 0, 0, 0.5, 1.5, 1.5, 1.5, 2]]]))
-
-
-def test_a_margin_takes_the_edges_out_of_the_average():
-    """Tiles 0 to 5, 3 to 8 and 4 to 9, each without a pixel at its inner edges: 0 to 4, 4 to 7 and 5 to 9."""
-    ours = predict_tiled(Numbered(), torch.zeros(1, 1, 10), (1, 6), (0, 3), margin=(0, 1))
-    assert_close(ours, torch.tensor([[[0, 0, 0, 0, 0.5, 1.5, 1.5, 1.5, 2, 2]]]))
-
-
-def test_hann_weighs_by_the_bell():
-    """Two tiles of 4 share 2 columns: bell sin²(π/8), sin²(3π/8), sin²(3π/8), sin²(π/8); the squares add up to 1."""
-    ours = predict_tiled(Numbered(), torch.zeros(1, 1, 6, dtype=torch.float64), (1, 4), (0, 2), window="hann")
-    low = torch.sin(torch.tensor(torch.pi / 8, dtype=torch.float64)) ** 2
-    assert_close(ours[0, 0], torch.stack([0 * low, 0 * low, low, 1 - low, 1 + 0 * low, 1 + 0 * low]))
-
-
-def test_rows_and_columns_weigh_together():
-    """Where four tiles meet, each has a quarter; tiles are counted row by row."""
-    ours = predict_tiled(Numbered(), torch.zeros(1, 3, 3), 2, 1)[0]
-    assert_close(ours, torch.tensor([[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]))
-
-
-# ---- laws ----------------------------------------------------------------------------------------
-
-GRID = [
-    (size, tile, overlap, margin, align)
-    for size, tile, overlap, align in itertools.product((1, 7, 16, 17, 33, 50), (4, 8, 12), (0, 1, 3, 7), (1, 2, 4))
-    for margin in {0, overlap // 2}
-    if overlap < tile and tile - overlap >= align
-]
-
-
-@pytest.mark.parametrize("window", ["mean", "hann"])
-def test_every_pixel_is_covered_with_weights_that_add_up_to_one(window):
-    for size, tile, overlap, margin, align in GRID:
-        spans = predict._spans(size, tile, overlap, margin, align, window)
-        total = torch.zeros(size, dtype=torch.float64)
-        for span in spans:
-            assert (span.weight > 0).all()
-            total[span.write] += span.weight
-        assert_close(total, torch.ones(size, dtype=torch.float64))
-
-
-def test_tiles_start_on_the_grid_overlap_enough_and_end_at_the_border():
-    for size, tile, overlap, margin, align in GRID:
-        reads = [span.read for span in predict._spans(size, tile, overlap, margin, align, "mean")]
-        lengths = [read.stop - read.start for read in reads]
-        assert (reads[0].start, reads[-1].stop) == (0, size)
-        assert all(read.start % align == 0 for read in reads)
-        assert all(length == tile for length in lengths[:-1])
-        assert lengths[-1] == size if size <= tile else tile <= lengths[-1] < tile + align
-        assert all(before.stop - after.start >= overlap for before, after in itertools.pairwise(reads))
-        assert all(before.start < after.start for before, after in itertools.pairwise(reads))
-
-
-@pytest.mark.parametrize("window", ["mean", "hann"])
-@pytest.mark.parametrize("size", [(1, 1), (5, 5), (5, 6), (6, 5), (23, 40), (24, 41)])
-def test_a_model_of_single_pixels_gives_the_whole_picture_at_any_size(size, window):
-    image = picture(2, 3, *size, dtype=torch.float32)
-    assert_close(predict_tiled(Recorder(), image, 5, 2, window=window), image[:, :1])
-
-
-@pytest.mark.parametrize("batch_size", [2, 3, 1000])
-def test_the_batch_size_does_not_matter(batch_size):
-    model, image = seeded(Cropped), picture(2, 3, 50, 43)
-    one = predict_tiled(model, image, 16, 5, align=4, window="hann")
-    assert_close(predict_tiled(model, image, 16, 5, align=4, window="hann", batch_size=batch_size), one)
-
-
-def test_a_picture_not_larger_than_the_tile_is_predicted_whole():
-    model, image = Recorder(), picture(1, 3, 20, 31)
-    assert torch.equal(predict_tiled(model, image, (20, 32), 4), image[:, :1])
-    assert model.seen == [(1, 3, 20, 31)]
-
-
-def test_the_model_never_sees_more_than_a_batch_of_tiles():
-    model = Recorder()
-    predict_tiled(model, picture(2, 3, 203, 149), (32, 40), 8, align=8, batch_size=3)
-    assert max(number for number, *_ in model.seen) == 3
-    assert max(height for _, _, height, _ in model.seen) < 32 + 8
-    assert max(width for *_, width in model.seen) < 40 + 8
-    assert sum(number for number, *_ in model.seen) == 2 * 8 * 5  # steps of 24 and 32, on a grid of 8
-    # By threes: 2 · 7 · 4 tiles of 32 × 40, 2 · 4 of 35 × 40 in the last row, 2 · 7 of 32 × 45 in the last column, 2 of
-    # 35 × 45 in the corner.
-    assert len(model.seen) == 19 + 3 + 5 + 1
-
-
-# ---- what comes in and goes out ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(3, 9, 14), (1, 3, 9, 14), (2, 3, 9, 14)])
-def test_the_shape_is_that_of_the_picture(shape):
-    assert predict_tiled(nn.Conv2d(3, 7, 1), torch.zeros(shape), 6, 2).shape == (*shape[:-3], 7, 9, 14)
-
-
-@pytest.mark.parametrize(
-    ("came", "out"),
-    [(torch.float64, torch.float64), (torch.float32, torch.float32), (torch.bfloat16, torch.float32)],
-)
-def test_sums_are_float32_or_better(came, out):
-    image = picture(1, 9, 14).to(came)
-    ours = predict_tiled(Recorder(), image, 6, 2)
-    assert ours.dtype == out
-    assert_close(ours, image.to(out))
-
-
-def test_the_result_is_an_ordinary_tensor_and_no_gradient_is_computed():
-    model, image = nn.Conv2d(1, 1, 1), torch.zeros(1, 9, 14, requires_grad=True)
-    ours = predict_tiled(model, image, 6, 2)
-    assert not ours.requires_grad and not ours.is_inference()
-    ours += 1  # an inference tensor would refuse to take part in training
-    assert (ours * nn.Parameter(torch.ones(()))).requires_grad
-
-
-def test_the_model_runs_in_evaluation_mode_and_gets_its_modes_back():
-    recorder = Recorder()
-    model = nn.Sequential(recorder, nn.BatchNorm2d(1), nn.Dropout(0.5)).train()
-    model[1].eval()  # frozen, as in fine-tuning
-    before = model[1].running_mean.clone()
-    predict_tiled(model, picture(1, 9, 14, dtype=torch.float32), 6, 2)
-    assert set(recorder.modes) == {(False, True, False)}
-    assert [module.training for module in model.modules()] == [True, True, False, True]
-    assert torch.equal(model[1].running_mean, before)
-
-
-def test_the_modes_come_back_after_an_error_too():
-    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Dropout()).train()
-    with pytest.raises(ValueError, match="the model must give maps"):
-        predict_tiled(model, torch.zeros(1, 9, 14), 6, 2)
-    assert all(module.training for module in model.modules())
-
-
-@pytest.mark.parametrize("kind", [tuple, list])
-def test_of_several_outputs_the_first_counts(kind):
-    class Several(nn.Module):
-        def forward(self, x):
-            return kind([x * 2, x, functional.avg_pool2d(x, 2)])
-
-    image = picture(1, 9, 14)
-    assert_close(predict_tiled(Several(), image, 6, 2), image * 2)
-
-
-def test_of_a_dictionary_out_counts():
-    class Named(nn.Module):
-        def forward(self, x):
-            return {"aux": x, "out": x * 2}
-
-    image = picture(1, 9, 14)
-    assert_close(predict_tiled(Named(), image, 6, 2), image * 2)
-
-
-@pytest.mark.parametrize(
-    ("output", "said"),
-    [({"aux": torch.zeros(1)}, r"a dict with \['aux'\]"), ((), "got tuple"), (["a"], "got list"), (None, "NoneType")],
-)
-def test_another_output_is_refused(output, said):
-    with pytest.raises(ValueError, match=said):
-        logits(output)
-
-
-def test_progress_counts_every_tile(capsys):
-    predict_tiled(Recorder(), picture(2, 1, 20, 14), 8, 2, batch_size=4, progress=True)
-    assert "12/12" in capsys.readouterr().err  # 2 pictures of 3 × 2 tiles
-    predict_tiled(Recorder(), picture(2, 1, 20, 14), 8, 2)
-    assert capsys.readouterr().err == ""
-
-
-def test_large_pictures_in_a_narrow_tile():
-    """The result of 2 million pixels is the picture, to the last digit that float32 has."""
-    image = picture(1, 1000, 2001, dtype=torch.float32)
-    assert_close(predict_tiled(Recorder(), image, (64, 500), (16, 100), window="hann", batch_size=8), image)
-
-
-# ---- errors --------------------------------------------------------------------------------------
+    assert torch.equal(answer.labels, expected.argmax(0))
+    assert not torch.equal(answer.labels, segment(image, trained).labels)
+    by_default = segment(image, trained, tile=64)
+    assert torch.equal(by_default.labels, segment(image, trained, tile=64, overlap=16).labels)
+
+
+def test_no_more_logits_are_held_than_a_row_of_tiles_has():
+    """A picture ten times as high needs no more memory for its 21 maps."""
+    image = torch.randn(1, 3, 640, 70)
+    found = list(strips(nn.Conv2d(3, 21, 1), image, (64, 64), (16, 16), (0, 0), (32, 32), "hann", 1, False))
+
+    assert max(maps.untyped_storage().nbytes() for _, maps in found) <= 21 * (64 + 31 + 16) * 70 * 4
+    assert [rows.start for rows, _ in found[1:]] == [rows.stop for rows, _ in found[:-1]]
+    assert (found[0][0].start, found[-1][0].stop) == (0, 640)
+
+
+def test_a_network_for_pictures_of_one_size_sees_the_whole_at_that_size(tmp_path):
+    """As `evaluate` scores it: the two agree on every pixel."""
+    trained = load_network(trained_on("cracks", tmp_path, resize=(40, 56)))
+    roads = SyntheticCracks(1, size=(75, 90), seed=3)
+    answer = segment(roads[0].image, trained)
+    scores = evaluate(trained.network, roads, "cracks", resize=(40, 56))
+
+    ours = type(scores)()
+    ours.update(answer.probability[None], roads[0].mask[None])
+    assert ours.scores() == scores.scores()
+    with pytest.raises(ValueError, match="whole pictures of 40 × 56 pixels.*leave tile and overlap out"):
+        segment(roads[0].image, trained, tile=64)
+
+
+def test_any_function_may_answer(checkpoint):
+    """One map of several, chosen by a lambda; a scripted and an exported program."""
+    trained, image = load_network(checkpoint), photo(64, 96)
+    expected, x = segment(image, trained).labels, Normalise()(image[None]).clone()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripts are old, and readers have them
+        traced = torch.jit.trace(trained.network, x)
+        frozen = torch.jit.freeze(traced)
+    others = {
+        "lambda": lambda x: (trained.network(x), x)[0],
+        "traced": traced,
+        "frozen": frozen,
+        "exported": torch.export.export(trained.network, (x,)).module(),
+    }
+    for name, network in others.items():
+        assert torch.equal(segment(image, trained._replace(network=network)).labels, expected), name
+    with pytest.raises(
+        ValueError, match="model must be a network or a function of a batch of pictures, got OrderedDict"
+    ):
+        segment(image, trained._replace(network=trained.network.state_dict()))
+
+
+def test_the_shares_are_counted():
+    labels = torch.tensor([[0, 0, 2, VOID], [2, 2, 2, 1]])
+    answer = predict.Answer(photo(2, 4), labels, labels.float(), ("nothing", "cup", "spoon"))
+    assert answer.shares == {"spoon": 4 / 8, "nothing": 2 / 8, "cup": 1 / 8}
+    assert list(answer.shares) == ["spoon", "nothing", "cup"]
 
 
 @pytest.mark.parametrize(
     ("image", "settings", "said"),
     [
-        (torch.zeros(9, 14), {}, r"image must be floating point.*\(9, 14\)"),
-        (torch.zeros(1, 1, 3, 9, 14), {}, r"image must be floating point.*\(1, 1, 3, 9, 14\)"),
-        (torch.zeros(3, 9, 14, dtype=torch.uint8), {}, "image must be floating point.*uint8"),
-        (torch.zeros(3, 0, 14), {}, "image must be .*with pixels"),
-        (torch.full((3, 9, 14), float("nan")), {}, "image holds NaN or infinite"),
-        (torch.zeros(3, 9, 14).index_fill(2, torch.tensor(3), -float("inf")), {}, "image holds NaN or infinite"),
-        (torch.zeros(3, 9, 14), {"tile": 0}, "tile must be at least 1"),
-        (torch.zeros(3, 9, 14), {"tile": 6.5}, "tile must be a whole number"),
-        (torch.zeros(3, 9, 14), {"overlap": -1}, "overlap must be at least 0"),
-        (torch.zeros(3, 9, 14), {"overlap": (2, 6)}, "overlap must be smaller than tile, got overlap 6, tile 6"),
-        (torch.zeros(3, 9, 14), {"margin": 2}, "margin must be at most half of overlap.*take overlap 4"),
-        (torch.zeros(3, 9, 14), {"align": 4}, "tile must be a multiple of align, got tile 6, align 4"),
-        (torch.zeros(3, 9, 14), {"overlap": 5, "align": 2}, "tile − overlap must be at least align, got 6 − 5"),
-        (torch.zeros(3, 9, 14), {"window": "hamming"}, "window must be mean or hann, got 'hamming'"),
-        (torch.zeros(3, 9, 14), {"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        (torch.zeros(3, 8, 9), {}, r"uint8 \(3, H, W\), 0 to 255, got torch.float32 \(3, 8, 9\): .*give the bytes"),
+        (torch.zeros(1, 3, 8, 9, dtype=torch.uint8), {}, r"got torch.uint8 \(1, 3, 8, 9\)"),
+        (torch.zeros(3, 0, 9, dtype=torch.uint8), {}, r"got torch.uint8 \(3, 0, 9\)"),
+        (photo(), {"threshold": 50}, "threshold must be a probability, 0 to 1, got 50"),
+        (photo(), {"threshold": float("nan")}, "threshold must be a probability"),
+        (photo(), {"tile": 50}, "tile must be a multiple of align, got tile 50, align 32"),
+        (photo(), {"tile": 64, "overlap": 64}, "overlap must be smaller than tile"),
     ],
 )
-def test_bad_input_is_refused_by_name(image, settings, said):
+def test_what_cannot_be_is_refused_by_name(checkpoint, image, settings, said):
     with pytest.raises(ValueError, match=said):
-        predict_tiled(Recorder(), image, **({"tile": 6, "overlap": 2} | settings))
+        segment(image, checkpoint, **settings)
 
 
-class Twice(nn.Module):
-    def forward(self, x):
-        return x.repeat(2, 1, 1, 1)
+def test_a_network_of_another_kind_is_refused(checkpoint):
+    trained = load_network(checkpoint)
+    with pytest.raises(ValueError, match=r"gives 3 maps, but a network for classes, 21 classes, gives 21"):
+        segment(photo(), trained._replace(network=nn.Conv2d(3, 3, 1)))
+    with pytest.raises(ValueError, match="answers with NaN"):
+        segment(photo(), trained._replace(network=lambda x: torch.full((1, 21, *x.shape[2:]), float("nan"))))
 
 
-@pytest.mark.parametrize(
-    "model", [nn.MaxPool2d(2), nn.Flatten(), nn.Upsample(scale_factor=2), nn.Conv2d(3, 3, 3), Twice()]
-)
-def test_a_model_that_changes_the_size_is_refused(model):
-    with pytest.raises(ValueError, match=r"the model must give maps .*for an input \(1, 3, 6, 6\)"):
-        predict_tiled(model, torch.zeros(3, 9, 14), 6, 2)
+# ---- the command line ----------------------------------------------------------------------------
+
+
+def ten_photographs(folder) -> dict[str, tuple[int, int]]:
+    """Save ten photographs as cameras, telephones and scanners would; return their sizes, upright."""
+    colour = Image.fromarray(photographs.astronaut()[:96, 100:260])
+    lying = Image.Exif()
+    lying[0x0112] = 6  # turn it by a quarter to look at it
+    deep = Image.fromarray(np.array(colour.convert("L")).astype(np.uint16) * 257)
+    ways = {
+        "plain.jpg": (colour, {}),
+        "PRINT.JPG": (colour.convert("CMYK"), {"format": "JPEG"}),
+        "scan.png": (deep, {}),
+        "portrait.jpeg": (colour.resize((90, 60)), {"exif": lying}),
+        "dot.png": (colour.resize((1, 1)), {}),
+        "strip.bmp": (colour.resize((300, 3)), {}),
+        "cut out.png": (colour.convert("RGBA"), {}),
+        "old.gif": (colour.convert("P"), {}),
+        "web.webp": (colour.resize((71, 33)), {}),
+        "grey.tif": (colour.convert("L"), {}),
+    }
+    for name, (image, settings) in ways.items():
+        image.save(folder / name, **settings)
+    sizes = {name: image.size[::-1] for name, (image, _) in ways.items()}
+    return sizes | {"portrait.jpeg": (90, 60)}
+
+
+def test_ten_photographs_of_all_kinds_are_answered(checkpoint, tmp_path, capsys):
+    photos, out = tmp_path / "my photos", tmp_path / "answers"
+    photos.mkdir()
+    sizes = ten_photographs(photos)
+    (photos / "notes.txt").write_text("not a picture, and not taken for one")
+
+    assert main([str(photos), "--checkpoint", str(checkpoint), "--out", str(out)]) == 0
+
+    said = capsys.readouterr().out
+    assert "unet-smoke-own-seed0: 10 photographs" in said
+    for name, size in sizes.items():
+        stem = name.rpartition(".")[0]
+        labels, laid_over = read_mask(out / f"{stem}-labels.png"), read_picture(out / f"{stem}-overlay.png")
+        answer = segment(photos / name, checkpoint)
+        assert labels.shape == size and torch.equal(labels, answer.labels), name
+        assert torch.equal(laid_over, answer.overlay), name
+        assert f"{name}: {size[0]} × {size[1]} pixels; " in said
+    assert len(list(out.iterdir())) == 20
+
+
+def test_a_bad_file_among_good_ones_stops_nobody(checkpoint, tmp_path, capsys):
+    Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_text("<html>404</html>")
+    (tmp_path / "c.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:400])
+    Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / "d.png")
+    out = tmp_path / "out"
+
+    assert main([str(tmp_path / "a.jpg"), str(tmp_path), "--checkpoint", str(checkpoint), "--out", str(out)]) == 1
+
+    streams = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a-labels.png", "a-overlay.png", "d-labels.png", "d-overlay.png"
+    ]  # fmt: skip
+    assert "b.jpg: NOT DONE." in streams.err and "HTML page" in streams.err
+    assert "3 of 5 not done: " in streams.err.splitlines()[-1]  # a.jpg was named twice, and its answer is there already
+    assert all(name in streams.err.splitlines()[-1] for name in ("a.jpg", "b.jpg", "c.jpg"))
+
+
+@pytest.mark.parametrize("kind", ["nothing", "text", "cut", "weights"])
+def test_a_checkpoint_that_is_none_is_refused_before_anything_is_written(checkpoint, tmp_path, capsys, kind):
+    path, out = tmp_path / "checkpoint.pt", tmp_path / "out"
+    content = checkpoint.read_bytes()
+    if kind == "text":
+        path.write_text("<html>404</html>")
+    elif kind == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "weights":
+        torch.save(nn.Conv2d(3, 4, 3).state_dict(), path)
+    Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / "a.jpg")
+
+    assert main([str(tmp_path / "a.jpg"), "--checkpoint", str(path), "--out", str(out)]) == 1
+
+    said = capsys.readouterr().err
+    assert "checkpoint.pt" in said and len(said.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_what_is_not_there_or_in_the_way_is_said(checkpoint, tmp_path, capsys):
+    def run(*words):
+        status = main([*map(str, words), "--checkpoint", str(checkpoint)])
+        return status, capsys.readouterr().err
+
+    Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / "a.jpg")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for words, said in (
+        ((tmp_path / "none.jpg", "--out", tmp_path / "out"), "there is no file or folder .*none.jpg"),
+        ((tmp_path / "empty", "--out", tmp_path / "out"), "the folder .*empty holds no picture"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "file"), "file is a file, and the answers need a folder"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "out", "--tile", 50), "tile must be a multiple of align"),
+    ):
+        status, error = run(*words)
+        assert status == 1 and re.search(said, error), (words, error)
+
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "a-overlay.png").write_text("somebody's work")
+    status, error = run(tmp_path / "a.jpg", "--out", tmp_path / "out")
+    assert status == 1 and "a-overlay.png exists already" in error
+    assert (tmp_path / "out" / "a-overlay.png").read_text() == "somebody's work"
+    assert not (tmp_path / "out" / "a-labels.png").exists()

@@ -3,14 +3,16 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 from chapters_code import evaluate, recipes, studies, train
 from chapters_code.hwd import HWDownsampling
 from chapters_code.losses import LOSSES
-from chapters_code.recipes import RECIPES, TIERS, build_network, datasets, ready, recipe
+from chapters_code.recipes import RECIPES, TIERS, adapted, build_network, datasets, ready, recipe
 
 ALL = [sizes[tier] for sizes in RECIPES.values() for tier in TIERS]
 
@@ -32,6 +34,7 @@ def test_a_recipe_names_what_exists(plan):
         ({"name": "My U-Net"}, "name must be of small letters.*got 'My U-Net'"),
         ({"crop": (64, 0)}, r"crop must be \(height, width\)"),
         ({"resize": 320}, r"resize must be \(height, width\)"),
+        ({"resize": (64, 80)}, r"crop must fit into resize, .* got a crop of 64 x 96 and 64 x 80"),
         ({"network": "unet"}, "network must be a module and a class"),
         ({"learning_rate": "1e-3"}, "learning_rate must be a number above 0, got '1e-3'"),
         ({"clip": 0.0}, "clip must be a number above 0, got 0.0"),
@@ -174,14 +177,87 @@ def test_the_smoke_tier_draws_its_pictures_twice_the_same_and_validates_on_other
     assert all(side >= least for side, least in zip(train[0].mask.shape, plan.crop, strict=True))
 
 
-def test_drawn_pictures_are_not_read_from_a_folder(tmp_path):
-    with pytest.raises(ValueError, match="tier smoke of unet draws its own pictures and reads no folder"):
-        datasets(recipe("unet", "smoke"), tmp_path)
+@pytest.mark.parametrize(
+    ("tier", "said"),
+    [
+        ("smoke", "the tier smoke of unet draws its pictures, or trains on yours: leave the folder out"),
+        ("colab", "crack.DeepCrack is not there, which the recipe unet trains on"),
+    ],
+)
+def test_a_folder_that_holds_nothing_for_the_recipe_says_both_that_it_could(tmp_path, tier, said):
+    with pytest.raises(FileNotFoundError, match=rf"{said}.*\. As pictures of your own: .* is empty; wanted are"):
+        datasets(recipe("unet", tier), tmp_path)
+
+
+def own_pictures(root, numbers=(0, 255)):
+    """Three pairs of 24 x 40, a stripe of each number in every mask."""
+    for name in ("DSC_1", "DSC_2", "DSC_3"):
+        for kind, ending, image in (
+            ("images", "JPG", Image.new("RGB", (40, 24))),
+            ("masks", "png", Image.fromarray(np.resize(np.array(numbers, np.uint8), (24, 40)))),
+        ):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            image.save(root / kind / f"{name}.{ending}")
+    return root
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    ("name", "numbers", "classes"),
+    [
+        ("unet", (0, 255), ("background", "object")),
+        ("u2net", (0, 255), ("background", "object")),
+        ("fcn-scratch", (0, 255), ("background", "object")),
+        ("fcn-scratch", (0, 1, 2, 255), ("background", "class 1", "class 2")),
+    ],
+)
+def test_every_tier_is_adapted_to_pictures_of_ones_own(tmp_path, tier, name, numbers, classes):
+    """Their name in place of the book's set; and a network for their classes, where it is a question of classes."""
+    book, said = recipe(name, tier), []
+    train_set, validation_set = datasets(book, own_pictures(tmp_path / "walls", numbers), said.append)
+    plan = adapted(book, train_set)
+
+    assert (len(train_set), len(validation_set)) == (2, 1)
+    assert train_set.classes == validation_set.classes == classes
+    assert any('own pictures "walls"' in line for line in said)
+    assert plan.data == "own/walls"
+    changed = {setting for setting, value in plan.plain().items() if value != book.plain()[setting]}
+    settings = {"network_settings"} if book.task == "classes" else set()
+    assert changed - {"train_split", "validation_split"} == {"data"} | settings
+    assert plan.network_settings.get("num_classes") == (len(classes) if settings else None)
+    assert adapted(plan, train_set) == plan
+
+
+def test_an_adapted_network_answers_with_a_map_for_each_class(tmp_path):
+    book = recipe("fcn-scratch", "smoke")
+    train_set, _ = datasets(book, own_pictures(tmp_path, (0, 1, 2)), lambda line: None)
+    maps = build_network(adapted(book, train_set)).eval()(torch.zeros(1, 3, 64, 96))
+    assert maps.shape == (1, 3, 64, 96)
+
+
+def test_the_books_own_sets_change_no_recipe():
+    book = recipe("unet", "smoke")
+    assert adapted(book, datasets(book)[0]) is book
+
+
+def test_masks_of_class_numbers_are_refused_where_yes_or_no_is_asked(tmp_path):
+    with pytest.raises(ValueError, match=r"of 2 pairs(?s:.)*mean no class, 1 to 2.* a recipe for classes, such as fcn"):
+        datasets(recipe("unet", "smoke"), own_pictures(tmp_path, (0, 1, 2)), lambda line: None)
+
+
+def test_the_recipes_own_set_comes_before_pictures_of_ones_own(tmp_path):
+    """A folder laid out like BOOK_DATA stays one, whatever else is in it."""
+    for split in ("train", "test"):
+        own_pictures(tmp_path / "crack" / "DeepCrack" / split)
+    own_pictures(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"DSC_1\.jpg is missing .*there is DSC_1\.JPG"):
+        datasets(recipe("unet", "colab"), tmp_path)
 
 
 def test_an_unknown_set_is_refused():
-    with pytest.raises(ValueError, match="no data set 'coco'"):
-        datasets(dataclasses.replace(recipe("unet", "full"), data="coco"))
+    for name in ("coco", "own/walls"):
+        with pytest.raises(ValueError, match=f"no data set '{name}'; .* for own/... the folder"):
+            datasets(dataclasses.replace(recipe("unet", "full"), data=name))
 
 
 @pytest.mark.real_data

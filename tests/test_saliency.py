@@ -43,7 +43,7 @@ def test_every_fourth_of_ecssd_is_a_test_picture(tmp_path):
     assert SaliencySegmentation(root=root).ids == ids["train"]
 
 
-@pytest.mark.parametrize("grey", [1, 127, 128, 254])
+@pytest.mark.parametrize("grey", [2, 127, 128, 254])
 def test_a_grey_in_ecssd_is_refused_by_name(tmp_path, grey):
     with pytest.raises(ValueError, match=rf"0001\.png: 120 of 240 .*class, {grey}; known are 0, 255"):
         SaliencySegmentation("ECSSD", "all", written(tmp_path, greys=(0, grey)))[0]
@@ -57,6 +57,27 @@ def test_the_greys_of_duts_are_parted_in_the_middle(tmp_path, split):
     assert dataset.ids == {"train": ("ILSVRC2012_test_00000004",), "test": ("n02", "sun_aa")}[split]
     for _, mask in dataset:
         assert (mask[:, :10] == 1).all() and (mask[:, 10:] == 0).all()
+
+
+@pytest.mark.parametrize(("name", "split"), [("DUTS", "train"), ("ECSSD", "all")])
+@pytest.mark.parametrize("coloured", [False, True])
+def test_a_mask_of_0_and_1_is_not_silently_empty(tmp_path, name, split, coloured):
+    """With greys parted in the middle every pixel of it would be background, also under a palette of two colours."""
+    root = written(tmp_path / "train", ["a"], greys=(0, 1))
+    if coloured:
+        file = root / "masks" / "a.png"
+        with Image.open(file) as mask:
+            mask.load()
+            mask.putpalette([0, 0, 0, 255, 255, 255])
+            mask.save(file)
+    dataset = SaliencySegmentation(name, split, tmp_path if name == "DUTS" else root)
+    with pytest.raises(ValueError, match=r"a\.png: a mask of 0 and 255 was expected, .* 0 and 1 .*multiply by 255"):
+        dataset[0]
+
+
+def test_a_mask_of_nothing_is_still_one(tmp_path):
+    written(tmp_path / "train", ["a"], greys=(0, 0))
+    assert SaliencySegmentation("DUTS", "train", tmp_path)[0].mask.unique().tolist() == [0]
 
 
 def test_two_sets_do_not_share_their_greys(tmp_path):

@@ -1,9 +1,12 @@
 """The training loop: its steps are those worked out by hand, it stops and goes on as it says, and shares its work."""
 
+import ast
+import copy
 import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,12 +16,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.data import ConcatDataset, random_split
 
 from chapters_code import checkpoints, runs, train
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.synthetic import cracked_road
 from chapters_code.evaluate import baselines, evaluate
 from chapters_code.losses import LOSSES
 from chapters_code.recipes import RECIPES, TIERS, recipe
@@ -119,8 +125,25 @@ def test_several_gpus_share_their_normalisation_and_cpus_cannot():
     """By a stand-in for the machine: there is no GPU where this runs."""
     for processes, kind, shared in ((2, "cuda", True), (1, "cuda", False), (2, "cpu", False)):
         machine = SimpleNamespace(num_processes=processes, device=torch.device(kind))
-        network = train._laid_out(UNet(widths=(4, 8)), machine)
-        assert any(isinstance(layer, nn.SyncBatchNorm) for layer in network.modules()) == shared
+        with train._borrowed(UNet(widths=(4, 8)), machine) as network:
+            assert any(isinstance(layer, nn.SyncBatchNorm) for layer in network.modules()) == shared
+
+
+def test_a_network_gets_its_own_normalisation_back_with_what_was_learnt():
+    """By the same stand-in; also when the run is broken off."""
+    machine = SimpleNamespace(num_processes=2, device=torch.device("cuda"))
+    network = UNet(widths=(4, 8))
+    parts, state = dict(network.named_modules()), copy.deepcopy(network.state_dict())
+
+    with pytest.raises(KeyboardInterrupt), train._borrowed(network, machine) as same:
+        assert same is network
+        same._apply(lambda numbers: numbers + 1).eval()  # what same.to(...) calls: the sums have memory of their own
+        raise KeyboardInterrupt
+
+    assert dict(network.named_modules()) == parts, "the very same parts"
+    assert not any(part.training for part in network.modules())
+    for name, value in network.state_dict().items():
+        assert_close(value, state[name] + 1)
 
 
 def test_processes_read_ahead_only_where_a_gpu_waits():
@@ -365,6 +388,16 @@ def test_a_set_with_a_transform_of_its_own_is_refused(tmp_path, which):
         fit(one_by_one(), PLAN, *sets, tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_sets_of_another_kind_are_refused_with_the_book_s_own_way(tmp_path, which):
+    for parts in (random_split(Made(), [4, 4])[0], ConcatDataset([Made(), Made()])):
+        sets = [Made(), Made(seed=1)]
+        sets[which] = parts
+        with pytest.raises(ValueError, match=r"fit trains and validates on must be .*dataset\.subset\(indices\)"):
+            fit(one_by_one(), PLAN, *sets, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     fit(one_by_one(), PLAN, Made(), Made(seed=1), tmp_path, progress=False)
     with pytest.raises(ValueError, match="checkpoint.pt is of a run with another model"):
@@ -527,7 +560,7 @@ def test_help_lists_recipes_tiers_and_what_is_left_behind(capsys):
         train.main(["--help"])
     text = capsys.readouterr().out
     assert ended.value.code == 0
-    for word in (*RECIPES, *TIERS, "--resume", "checkpoint.pt", "record.json", "torchrun"):
+    for word in (*RECIPES, *TIERS, "--resume", "checkpoint.pt", "record.json", "torchrun", "--batch-size", "-own"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 110
 
@@ -540,6 +573,11 @@ def test_help_lists_recipes_tiers_and_what_is_left_behind(capsys):
         (["unet", "--out", "x", "--seed", "-1"], "a whole number from 0 to 2^63 - 1 is wanted, got '-1'"),
         (["unet", "--out", "x", "--seed", "9" * 30], "a whole number from 0"),
         (["unet", "--out", "x", "--tier", "huge"], "invalid choice: 'huge'"),
+        (["unet", "--out", "x", "--batch-size", "many"], "--batch-size: a whole number from 0"),
+        (["unet", "--out", "x", "--epochs", "-3"], "--epochs: a whole number from 0"),
+        (["unet", "--out", "x", "--crop", "64x"], "--crop: a whole number from 0"),
+        (["unet", "--out", "x", "--crop", "4x4x4"], "one number, or two as in 240x320 (height x width), got '4x4x4'"),
+        (["unet", "--out", "x", "--learning-rate", "fast"], "--learning-rate: invalid float value: 'fast'"),
     ],
 )
 def test_a_wrong_word_is_answered_in_a_line(capsys, words, said):
@@ -556,6 +594,165 @@ def test_what_cannot_be_trained_is_said_without_a_traceback(capsys, tmp_path):
     assert "DeepCrack" in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--batch-size", "0"], "batch_size must be a whole number of 1 or more, got 0"),
+        (["--epochs", "0"], "epochs must be a whole number of 1 or more, got 0"),
+        (["--crop", "0x64"], "crop must be (height, width)"),
+        (["--learning-rate", "nan"], "learning_rate must be a number above 0, got nan"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_told_before_anything_is_read(capsys, tmp_path, words, said):
+    assert train.main(["unet", "--data", "nowhere", "--out", str(tmp_path / "out"), *words]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ([], {}),
+        (["--epochs", "8"], {}),  # what the recipe says anyway
+        (["--epochs", "3"], {"epochs": 3}),
+        (["--batch-size", "2"], {"batch_size": 2}),
+        (["--crop", "48"], {"crop": (48, 48)}),
+        (["--crop", "24x48"], {"crop": (24, 48)}),
+        (["--crop", "24×48"], {"crop": (24, 48)}),
+        (["--learning-rate", "1e-4"], {"learning_rate": 1e-4}),
+    ],
+)
+def test_settings_from_the_shell_change_these_of_the_recipe_and_no_others(words, changes):
+    """And a recipe that is not the book's leaves a record whose name says so."""
+    book = recipe("unet", "smoke")
+    plan = train._changed(book, train._parser().parse_args(["unet", "--out", "x", *words]))
+    assert plan == dataclasses.replace(book, **changes)
+    assert (plan in RECIPES["unet"].values()) == (not changes)
+
+
+@pytest.mark.parametrize(
+    ("count", "processes", "batch"), [(9, 1, 4), (4, 1, 4), (3, 1, 3), (1, 1, 1), (3, 2, 2), (1, 2, 4)]
+)
+def test_a_batch_that_the_pictures_do_not_fill_is_made_smaller_and_this_is_said(monkeypatch, count, processes, batch):
+    """Each of several processes takes an equal part; and where there is nothing for one of them, `fit` has the word."""
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    said = []
+    plan = train._filled(PLAN, Made(count=count), said.append)
+    assert plan == dataclasses.replace(PLAN, batch_size=batch)
+    wanted = f"{count} training pictures do not fill a batch of 4: batches of {batch} are taken"
+    assert said == [wanted] * (batch < 4)
+
+
+def test_pictures_that_the_recipe_drops_fill_no_batch():
+    mixed = Made(count=3)
+    mixed.pairs += Made(count=3, size=(8, 20)).pairs
+    mixed.ids += ("small-0", "small-1", "small-2")
+    said = []
+    for smaller, batch in (("drop", 3), ("pad", 4)):
+        assert train._filled(dataclasses.replace(PLAN, smaller=smaller), mixed, said.append).batch_size == batch
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("height", "changes", "warned"),
+    [(2001, {}, True), (2000, {}, False), (2001, {"resize": (72, 72)}, False), (2001, {"data": "voc2012"}, False)],
+)
+def test_pictures_straight_from_a_camera_are_told_to_be_large(height, changes, warned):
+    """Unless the network sees all at one size."""
+    plan = dataclasses.replace(PLAN, **({"data": "own/walls"} | changes))
+    dataset, said = Made(count=2), []
+    dataset.size_of = [(20, 30), (height, 2000)].__getitem__
+    train._tell_of_large(plan, dataset, said.append)
+    assert [line.startswith("pictures of 4 million pixels are scored whole") for line in said] == [True] * warned
+
+
+def own_pictures(root, numbers=None):
+    """Six photographs DSC_1.JPG, some of them upright, with masks of 0 and 255; or of these numbers, in stripes."""
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    for place in range(1, 7):
+        image, mask = cracked_road(size=(48, 64) if place % 2 else (64, 48), crack_width=3, seed=place)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / "images" / f"DSC_{place}.JPG")
+        drawn = (mask * 255).byte() if numbers is None else torch.tensor(numbers).byte()[mask.cumsum(1) % len(numbers)]
+        Image.fromarray(drawn.numpy()).save(root / "masks" / f"DSC_{place}.png")
+    (root / "images" / "Thumbs.db").touch()
+    return root
+
+
+def test_pictures_of_ones_own_are_trained_on_from_the_shell(capsys, tmp_path):
+    folder = own_pictures(tmp_path / "Straße 7, süd")
+    settings = ["--epochs", "1", "--crop", "32x48", "--learning-rate", "1e-3"]
+    assert train.main(["unet", "--data", str(folder), "--out", str(tmp_path / "out"), *settings]) == 0
+
+    said = capsys.readouterr().out
+    for words in (
+        'own pictures "Straße 7, süd": 1 of 6 pairs taken by chance for validation',
+        "to train with: 5 pairs of 48 x 64 to 64 x 48 pixels; background 9",
+        "5 training pictures do not fill a batch of 8: batches of 5 are taken",
+        "5 training and 1 validation pictures",
+        'scored on 1 other picture from own pictures "Straße 7, süd":',
+    ):
+        assert words in said
+    record = runs.load(tmp_path / "out" / "record.json")
+    assert record["name"] == "unet-smoke-own-seed0"
+    assert [part["origin"] for part in record["data"].values()] == ['own pictures "Straße 7, süd"'] * 2
+    assert [part["count"] for part in record["data"].values()] == [5, 1]
+    plan = record["recipe"]
+    assert (plan["data"], plan["batch_size"], plan["crop"]) == ("own/Straße 7, süd", 5, [32, 48])
+    assert (plan["epochs"], plan["learning_rate"]) == (1, 1e-3)
+    assert str(tmp_path) not in (tmp_path / "out" / "record.json").read_text(encoding="utf-8")
+    assert "DeepCrack" not in json.dumps(record)
+
+    # The same command goes on where it stopped; here, behind the end.
+    again = ["unet", "--data", str(folder), "--out", str(tmp_path / "out"), *settings, "--resume"]
+    assert train.main(again) == 0
+    assert runs.load(tmp_path / "out" / "record.json") == record
+
+
+def test_the_page_on_pictures_of_ones_own_works_as_it_stands(capsys, tmp_path, monkeypatch):
+    """Its command and its Python, with the small tier in the place of the larger one."""
+    page = (ROOT / "book" / "data.md").read_text(encoding="utf-8").replace('"colab"', '"smoke"').replace("=20", "=1")
+    section = page.partition("## Pictures of your own")[2].partition("## By hand")[0]
+    own_pictures(tmp_path / "walls")
+    monkeypatch.chdir(tmp_path)
+
+    command = re.search(r"chapters_code\.train (.*?)\n\.venv", section, re.DOTALL)[1].replace("\\\n", "").split()
+    asked = train._parser().parse_args(command)
+    assert (asked.data, asked.out, asked.epochs, asked.batch_size) == (Path("walls"), Path("runs/mine"), 20, 4)
+    capsys.readouterr()
+    exec(re.search(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[1], {})
+
+    record = runs.load(tmp_path / "runs" / "mine" / "record.json")
+    assert (record["recipe"]["data"], record["recipe"]["batch_size"]) == ("own/walls", 4)
+    *_, scores, shares = capsys.readouterr().out.splitlines()
+    assert ast.literal_eval(scores) == pytest.approx(record["scores"], abs=1e-6, nan_ok=True)
+    assert sum(ast.literal_eval(shares).values()) == pytest.approx(1)
+    assert set(ast.literal_eval(shares)) <= {"wall", "crack"}
+
+
+def test_classes_of_ones_own_shape_the_network_and_are_kept_with_it(capsys, tmp_path):
+    """Void is no class; and the checkpoint alone is enough to build the network and to name what it sees."""
+    folder = own_pictures(tmp_path / "walls", numbers=(0, 2, 1, 255))
+    (folder / "classes.txt").write_text("wall\ndoor\nwindow\n")
+    words = ["--epochs", "1", "--batch-size", "2", "--crop", "32"]
+    assert train.main(["fcn-scratch", "--data", str(folder), "--out", str(tmp_path / "out"), *words]) == 0
+
+    assert "not counted" in capsys.readouterr().out
+    trained = checkpoints.load_network(tmp_path / "out" / "checkpoint.pt")
+    assert trained.classes == ("wall", "door", "window")
+    assert trained.network(torch.zeros(1, 3, 32, 64)).shape == (1, 3, 32, 64)
+    assert trained.recipe.data == "own/walls"
+    assert set(runs.load(tmp_path / "out" / "record.json")["scores"]) >= {"global_mean_iou"}
+
+
+def test_a_fault_in_pictures_of_ones_own_is_told_before_anything_is_trained(capsys, tmp_path):
+    folder = own_pictures(tmp_path / "walls")
+    Image.new("L", (64, 48), 1).save(folder / "masks" / "DSC_3.png")
+    assert train.main(["unet", "--data", str(folder), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "DSC_3.png: a mask of 0 and 255 was expected" in said and "multiply by 255" in said
+    assert "Traceback" not in said and not (tmp_path / "out").exists()
 
 
 def test_a_run_from_the_shell_tells_its_scores_beside_the_baselines(capsys, tmp_path):

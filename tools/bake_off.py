@@ -44,7 +44,7 @@ from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.evaluate import evaluate
 from chapters_code.files import written_whole
 from chapters_code.metrics.cracks import dilate, local_width
-from chapters_code.predict import evaluation_mode
+from chapters_code.outputs import device_of, evaluation_mode
 from chapters_code.recipes import Recipe, build_network, datasets, recipe
 from chapters_code.train import fit
 
@@ -150,7 +150,8 @@ def found_by_width(model: torch.nn.Module, pairs: Segmentation, kinds: list[torc
     true, found = torch.zeros(len(WIDTHS), dtype=torch.int64), torch.zeros(len(WIDTHS), dtype=torch.int64)
     with evaluation_mode(model):
         for (image, mask), kind in zip(pairs, kinds, strict=True):
-            predicted = model(Normalise()(image[None]))[0, 0] >= 0  # a probability of 1/2
+            pictures = Normalise()(image[None].to(device_of(model, image)))
+            predicted = model(pictures)[0, 0].cpu() >= 0  # a probability of 1/2
             near = dilate(predicted.byte(), 2).bool()
             for i in range(len(WIDTHS)):
                 here = (mask == 1) & (kind == i)

@@ -29,7 +29,7 @@ from chapters_code.data.pairs import is_twin
 from chapters_code.data.sources import SOURCES, Source
 from chapters_code.data.unpack import check, examine, unpack
 
-__all__ = ["Found", "TwinWarning", "alone", "cache_folder", "find", "may_download", "own_folder"]
+__all__ = ["Found", "TwinWarning", "alone", "at_hand", "cache_folder", "find", "may_download", "own_folder"]
 
 # Why a set could not be downloaded, by its place.  Not tried again in this run of Python: every try may cost a minute.
 _unreachable: dict[Path, str] = {}
@@ -91,6 +91,19 @@ def find(name: str, download: bool | None = None) -> Found:
     return Found(_twin(name), f"synthetic twin of {source.title}")
 
 
+def at_hand(name: str) -> bool:
+    """Say whether the photographs of a set are on this machine, so that `find` gives them at once; nothing is fetched.
+
+    Raises:
+        ValueError: There is no such set.
+        FileNotFoundError: BOOK_DATA names something that is no folder.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
+    places = (own_folder(), cache_folder())
+    return any((place / name).is_dir() and not is_twin(place / name) for place in places if place)
+
+
 def own_folder() -> Path | None:
     """Give the folder that BOOK_DATA names; None if it names none.
 
@@ -106,8 +119,19 @@ def own_folder() -> Path | None:
 
 
 def may_download(asked: bool | None) -> bool:
-    """Say whether the network may be used: as `asked`, and if nothing is asked, unless BOOK_OFFLINE is set."""
-    return os.environ.get("BOOK_OFFLINE", "0") in ("", "0") if asked is None else asked
+    """Say whether the network may be used: as `asked`, and if nothing is asked, unless BOOK_OFFLINE says no.
+
+    Raises:
+        ValueError: BOOK_OFFLINE is neither yes (1, true, yes, on) nor no (0, false, no, off, or nothing at all).
+    """
+    if asked is not None:
+        return asked
+    offline = os.environ.get("BOOK_OFFLINE", "")
+    if offline.lower() in ("", "0", "false", "no", "off"):
+        return True
+    if offline.lower() in ("1", "true", "yes", "on"):
+        return False
+    raise ValueError(f"BOOK_OFFLINE must be 1 (never use the network) or 0, got {offline!r}: set it anew, or unset it")
 
 
 def cache_folder() -> Path:

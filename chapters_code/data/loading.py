@@ -23,10 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision import tv_tensors
 
 from chapters_code.checks import check_whole
-from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.pairs import Pair, Segmentation, check_pairs, transformed
 
 __all__ = ["MEAN", "STD", "Augmented", "Batch", "EpochSampler", "Normalise", "Preloaded", "collate", "loader"]
 
@@ -54,8 +53,8 @@ class Preloaded(Segmentation):
             now but kept, and carried out each time a pair is asked for.
 
     Raises:
-        ValueError: There is no pair; a mask has another size than its image, or values outside 0..255; the error names
-            the pair.
+        ValueError: `dataset` is no set of the book's kind, or has no pair; a mask has another size than its image, or
+            values outside 0..255; the error names the pair.
 
     Example:
         >>> from chapters_code.data.synthetic import SyntheticCracks
@@ -65,6 +64,7 @@ class Preloaded(Segmentation):
     """
 
     def __init__(self, dataset: Segmentation) -> None:
+        check_pairs(dataset)
         super().__init__(dataset.ids, dataset.origin, dataset.transform)
         self._take_after(dataset)
         self._places: list[tuple[int, int, int]] = []  # of each image: where it begins, its height, its width
@@ -139,8 +139,8 @@ class Augmented(Dataset):
         with _chance_of(self.seed, check_whole("epoch", epoch, 0), check_whole("index", index, 0)):
             image, mask = self.dataset[index]
             if self.transform is not None:
-                image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
-        return Batch(torch.tensor(index), image.as_subclass(Tensor), mask.as_subclass(Tensor).byte())
+                image, mask = transformed(self.transform, image, mask)
+        return Batch(torch.tensor(index), image, mask.byte())
 
 
 class EpochSampler(Sampler):

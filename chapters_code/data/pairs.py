@@ -8,12 +8,14 @@ Mask values are class numbers, rows of `classes`; 255 means "do not count".  A `
 together, so that a crop cuts both at the same place; any joint transform of `torchvision.transforms.v2` will do.
 
 `Segmentation` is the interface; `FilePairs` fills it from a folder of photographs and a folder of masks, and refuses
-whatever does not fit together, by the name of the file.
+whatever does not fit together, by the name of the file.  `data.own` is for pictures of your own.
 """
 
+import codecs
 import hashlib
 import itertools
 import math
+import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,17 +31,24 @@ from chapters_code.checks import check_size
 from chapters_code.data.pictures import VOID, read_head, read_mask, read_picture, turn_upright
 
 __all__ = [
+    "ENDINGS",
     "TWIN_NOTE",
     "FilePairs",
     "Pair",
     "Segmentation",
     "Subset",
+    "check_pairs",
     "ids_in_folders",
     "ids_in_list",
+    "is_picture",
     "is_twin",
+    "lines_of",
+    "listing",
     "locate",
+    "transformed",
 ]
 
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")  # of pictures, in small or capital letters
 TWIN_NOTE = "TWIN.txt"  # lies in the folder of a drawn set, and in no other
 
 
@@ -84,17 +93,16 @@ class Segmentation(Dataset):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Pair:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index must be from 0 to {len(self) - 1}, got {index}")
-        image, mask = self.read(index % len(self))
-        if self.transform is None:
-            return Pair(image, mask)
-        # Here and not above: torchvision takes longer to import than all the rest, and only transforms need it.
-        from torchvision import tv_tensors
-
-        image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
-        # Back to plain tensors: what follows is arithmetic, and a tensor that remembers its kind slows it down.
-        return Pair(image.as_subclass(Tensor), mask.as_subclass(Tensor))
+        try:
+            place = operator.index(index)
+        except TypeError:
+            raise ValueError(
+                f"ask for one pair by a whole number, dataset[3], got {index!r}; several are dataset.subset([3, 4])"
+            ) from None
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}, got {place}")
+        pair = self.read(place % len(self))
+        return pair if self.transform is None else transformed(self.transform, *pair)
 
     def read(self, index: int) -> Pair:
         """Give pair `index`, 0 to len - 1, as it is stored, before any transform."""
@@ -145,6 +153,50 @@ class Segmentation(Dataset):
         return kept
 
 
+def transformed(transform: Callable, image: Tensor, mask: Tensor) -> Pair:
+    """Carry a joint transform out on a pair.
+
+    Args:
+        transform: Called with a `tv_tensors.Image` and a `tv_tensors.Mask`; returns both, changed alike.
+        image: (3, H, W).
+        mask: (H, W).
+
+    Raises:
+        ValueError: The transform does not take the two, or does not return two tensors.
+    """
+    # Here and not above: torchvision takes longer to import than all the rest, and only transforms need it.
+    from torchvision import tv_tensors
+
+    wanted = (
+        "a transform gets image and mask, transform(image, mask), and returns both, so that a crop cuts both at the"
+        " same place: take one of torchvision.transforms.v2, or a function of two arguments"
+    )
+    try:
+        result = transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+    except TypeError as error:
+        raise ValueError(f"the transform {transform} fails on image and mask ({error}); {wanted}") from error
+    if not isinstance(result, tuple | list) or len(result) != 2 or not all(isinstance(one, Tensor) for one in result):
+        kinds = [type(one).__name__ for one in (result if isinstance(result, tuple | list) else (result,))]
+        raise ValueError(f"the transform {transform} returned {', '.join(kinds) or 'nothing'}; {wanted}")
+    # Back to plain tensors: what follows is arithmetic, and a tensor that remembers its kind slows it down.
+    return Pair(*(one.as_subclass(Tensor) for one in result))
+
+
+def check_pairs(dataset: Segmentation, name: str = "dataset") -> None:
+    """Say what is wrong with `dataset`, if it is not a set of the book's kind.
+
+    Raises:
+        ValueError: It is not a `Segmentation`; the message says how to take a part of one.
+    """
+    if not isinstance(dataset, Segmentation):
+        kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+        raise ValueError(
+            f"{name} must be a set of pairs with ids and classes (data.pairs.Segmentation), got {kind}: a part of a"
+            " set is dataset.subset(indices), in place of random_split and torch's Subset; for pairs of several sets"
+            " write a subclass of Segmentation"
+        )
+
+
 class Subset(Segmentation):
     """Some pairs of a data set, as a data set: like `torch.utils.data.Subset`, with ids, classes and the rest.
 
@@ -169,7 +221,7 @@ class Subset(Segmentation):
 
 
 class FilePairs(Segmentation):
-    """Pairs in files: photographs `<id>.jpg` in one folder, masks `<id>.png` in another.
+    """Pairs in files: photographs in one folder, masks in another, or in the same.
 
     That each id has its two files is checked at once, from a listing of the folders; the files themselves are opened
     when their pair is asked for.
@@ -180,29 +232,45 @@ class FilePairs(Segmentation):
         masks: The folder of the masks.
         origin: In words, where the pairs come from.
         transform: As for `Segmentation`.
+        names: The two files of each pair, photograph and mask.  None: `<id>.jpg` and `<id>.png`, as in all sets of the
+            book.
 
     Attributes:
         meaning: What a number in a mask file stands for: {number: class}.  Every other number is refused.
+        advice: What to do about a mask with other numbers, in words.
 
     Raises:
         FileNotFoundError: A folder or a file is missing; the message names the first and counts the others.
     """
 
     meaning: Mapping[int, int]
+    advice = "take the original PNG"
 
     def __init__(
-        self, ids: Sequence[str], images: Path, masks: Path, origin: str, transform: Callable | None = None
+        self,
+        ids: Sequence[str],
+        images: Path,
+        masks: Path,
+        origin: str,
+        transform: Callable | None = None,
+        names: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         super().__init__(ids, origin, transform)
         self.images, self.masks = Path(images), Path(masks)
-        for folder, ending in ((self.images, ".jpg"), (self.masks, ".png")):
-            there = set(_listing(folder))
-            missing = [name + ending for name in self.ids if name + ending not in there]
+        self.names = tuple((f"{name}.jpg", f"{name}.png") for name in self.ids) if names is None else tuple(names)
+        for side, folder in enumerate((self.images, self.masks)):
+            there = set(listing(folder))
+            missing = [files[side] for files in self.names if files[side] not in there]
             if missing:
                 raise FileNotFoundError(
                     f"{folder / missing[0]} is missing ({len(missing)} of {len(self)} files are, in {folder}):"
-                    " the set was not unpacked completely; unpack it again"
+                    f" {_why_missing(missing[0], there)}"
                 )
+
+    def files(self, index: int) -> tuple[Path, Path]:
+        """Return the files of pair `index`, 0 to len - 1: the photograph and the mask."""
+        photo, drawing = self.names[index]
+        return self.images / photo, self.masks / drawing
 
     def read(self, index: int) -> Pair:
         """Read pair `index` from its two files.
@@ -214,7 +282,7 @@ class FilePairs(Segmentation):
             ValueError: A file is damaged, the two differ in size, the mask holds a number that means nothing here, or
                 nobody can tell whether the mask has to be turned; the message names the files.
         """
-        photo, drawing = self.images / f"{self.ids[index]}.jpg", self.masks / f"{self.ids[index]}.png"
+        photo, drawing = self.files(index)
         image, mask = read_picture(photo), self._classes(drawing)
         orientation = read_head(photo).orientation
         upright = image.shape[1:]
@@ -222,7 +290,8 @@ class FilePairs(Segmentation):
         if mask.shape not in (upright, stored):
             raise ValueError(
                 f"{photo} has {upright[0]} x {upright[1]} pixels, but its mask {drawing} has"
-                f" {mask.shape[0]} x {mask.shape[1]} (height x width): fetch both from the same place"
+                f" {mask.shape[0]} x {mask.shape[1]} (height x width): a mask has a number for each pixel of its"
+                " picture; fetch both from the same place, or draw the mask on the picture as it is"
             )
         if orientation != 1 and stored == upright:
             raise ValueError(
@@ -232,11 +301,18 @@ class FilePairs(Segmentation):
         return Pair(image, mask if mask.shape == upright else turn_upright(mask, orientation))
 
     def size_of(self, index: int) -> tuple[int, int]:
-        return read_head(self.images / f"{self.ids[index]}.jpg").size
+        return read_head(self.files(index)[0]).size
 
     def _classes(self, path: Path) -> Tensor:
         """Read a mask file and put the class in the place of each number."""
         numbers = read_mask(path).numpy()
+        if self.meaning.get(VOID) == 1 and numbers.max(initial=0) == 1:
+            # Yes is 255 here.  Where greys are parted in the middle, too, it would silently be a mask of nothing.
+            raise ValueError(
+                f"{path}: a mask of 0 and 255 was expected, and this one holds 0 and 1 (a palette may show the 1 as"
+                " white): multiply by 255, Image.fromarray(255 * np.array(Image.open(file))).save(file). If the numbers"
+                " are classes, take a recipe for classes, such as fcn"
+            )
         table = np.full(256, -1, dtype=np.int64)
         table[list(self.meaning)] = list(self.meaning.values())
         # NumPy and not torch, which would share this little work out among threads, and wait for them.
@@ -246,7 +322,7 @@ class FilePairs(Segmentation):
             raise ValueError(
                 f"{path}: {foreign.size} of {mask.size} pixels hold numbers that mean no class,"
                 f" {_in_words(np.unique(foreign).tolist())}; known are {_in_words(sorted(self.meaning))}."
-                " The mask was probably resized or stored as a JPEG on the way: take the original PNG"
+                f" The mask was probably resized or stored as a JPEG on the way: {self.advice}"
             )
         return torch.from_numpy(mask)
 
@@ -256,17 +332,40 @@ def ids_in_list(path: Path) -> tuple[str, ...]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is empty or names a pair twice.
+        ValueError: The file is empty, is no text, or names a pair twice.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: it lists the pictures of this split; unpack the set again")
-    ids = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        raise FileNotFoundError(
+            f"{path} is missing: it lists the pictures of this split, one in a line; unpack the set again, or write it"
+        )
+    ids = lines_of(path)
     if not ids:
-        raise ValueError(f"{path} is empty, and it should list the pictures of this split: unpack the set again")
+        raise ValueError(
+            f"{path} is empty, and it should list the pictures of this split, one in a line: unpack the set again, or"
+            " write it"
+        )
     (name, times), *_ = Counter(ids).most_common(1)
     if times > 1:
         raise ValueError(f"{path} names {name} {times} times: a picture that counts twice spoils every score")
     return ids
+
+
+def lines_of(path: Path) -> tuple[str, ...]:
+    """Return the lines of a text file, without empty ones and without spaces around.
+
+    Editors on Windows write a mark of three bytes before UTF-8, and PowerShell writes UTF-16; neither is in the lines.
+
+    Raises:
+        ValueError: It is no text in UTF-8; the message names the file.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode(
+            "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}): save it anew, with that encoding") from None
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def ids_in_folders(images: Path, masks: Path) -> tuple[str, ...]:
@@ -281,12 +380,21 @@ def ids_in_folders(images: Path, masks: Path) -> tuple[str, ...]:
     ids = {
         name.removesuffix(ending)
         for folder, ending in ((images, ".jpg"), (masks, ".png"))
-        for name in _listing(folder)
+        for name in listing(folder)
         if name.endswith(ending) and not name.startswith(".")
     }
     if not ids:
-        raise ValueError(f"{images} has no picture (<id>.jpg), and {masks} no mask: unpack the set again")
+        others = list(filter(is_picture, listing(images)))
+        raise ValueError(
+            f"{images} has no picture (<id>.jpg), and {masks} no mask (<id>.png): "
+            + (f"there is {others[0]}, and {_OTHER_NAMES}" if others else "unpack the set again")
+        )
     return tuple(sorted(ids))
+
+
+def is_picture(name: str) -> bool:
+    """Say whether a file is a picture, by its ending; what is hidden (its name begins with a dot) is none."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 def locate(name: str, root: str | Path | None) -> tuple[Path, str]:
@@ -315,9 +423,30 @@ def is_twin(folder: str | Path) -> bool:
     return Path(folder, TWIN_NOTE).is_file()
 
 
-def _listing(folder: Path) -> list[str]:
+# Said where pictures are there, but not under the names of the book's sets.
+_OTHER_NAMES = (
+    "the files of the book's own sets end in .jpg and .png, in small letters: rename it, or take data.Pairs, which is"
+    " for pictures of your own and reads the usual endings"
+)
+
+
+def _why_missing(name: str, there: Iterable[str]) -> str:
+    """Say why a file may be missing from a folder of which `there` is the listing, and what to do."""
+    stem = name.rpartition(".")[0].casefold()
+    near = sorted(other for other in filter(is_picture, there) if other.rpartition(".")[0].casefold() == stem)
+    if near:
+        return f"there is {near[0]}, and {_OTHER_NAMES}"
+    return "a set of the book was not unpacked completely, unpack it again; in one of your own a file has no partner"
+
+
+def listing(folder: Path) -> list[str]:
+    """Return the names of the files and folders in `folder`, in alphabetical order.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
     try:
-        return os.listdir(folder)
+        return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"there is no folder {folder}: is the data set laid out as the book's data page says?"

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from chapters_code.files import written_whole
@@ -36,11 +36,25 @@ __all__ = [
     "read_picture",
     "turn_upright",
     "write_mask",
+    "write_picture",
 ]
 
 VOID = 255
 
 _PNG = b"\x89PNG\r\n\x1a\n"  # every PNG file begins so
+_BLACK_AND_WHITE = (
+    "If it is black and white only, Image.open(file).convert('L').save('mask.png') makes a mask of 0 and 255 of it"
+)
+# What undoes each of EXIF's orientations but the first, which is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Head(NamedTuple):
@@ -69,13 +83,19 @@ def read_picture(path: str | Path) -> Tensor:
 def decode_picture(content: bytes) -> Tensor:
     """Turn the bytes of a picture file into uint8 (3, H, W); as `read_picture`, for bytes already in memory."""
     with _opened(content) as image:
+        orientation = _orientation(image)  # now: what is made of the picture below has no notes
+        if image.mode.startswith("I;16"):
+            # White is 65535, in these formats as in 16-bit colours, of which Pillow keeps the upper 8 bits, too.
+            image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
         if image.mode.startswith(("I", "F")):
             raise ValueError(
                 f"the picture has more than 8 bits per colour (mode {image.mode}), and 0..255 cannot hold them:"
                 " save it with 8 bits first"
             )
         image.info.pop("transparency", None)  # Pillow would warn before it drops that of a palette
-        ImageOps.exif_transpose(image, in_place=True)
+        # Not by Pillow's exif_transpose, which writes the other notes anew: Pillow 11.0 fails at a resolution of 72/0.
+        if orientation != 1:
+            image = image.transpose(_TURNS[orientation])
         # To convert what is RGB already would only copy it, which takes a third as long as decoding it.
         pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
         return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -91,8 +111,7 @@ def read_head(path: str | Path) -> Head:
     with open(path, "rb") as file:
         try:
             with _faults_in_words(), Image.open(file) as image:
-                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-                orientation = orientation if orientation in range(1, 9) else 1  # as Pillow does with nonsense
+                orientation = _orientation(image)
                 width, height = image.size if orientation < 5 else image.size[::-1]
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
@@ -116,22 +135,31 @@ def read_mask(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not a picture, is damaged, stores colours instead of numbers, or grey with fewer than
-            8 bits; the error names it.
+        ValueError: The file is not a picture, is damaged, stores colours instead of numbers, grey with fewer or more
+            than 8 bits, or is a JPEG, which keeps no numbers; the error names it.
     """
     try:
         content = Path(path).read_bytes()
         with _opened(content) as image:
+            if image.format in ("JPEG", "MPO"):
+                raise ValueError(
+                    "the mask is a JPEG, which does not keep its numbers: edges come out in greys between them. Export"
+                    " it again, as PNG; if it is black and white only,"
+                    " Image.open(file).convert('L').point(lambda grey: 255 * (grey > 127)).save('mask.png') mends it"
+                )
             depth = bit_depth(content)
             if image.mode in ("1", "L") and depth not in (None, 8):
                 raise ValueError(
                     f"the mask is grey with {depth} bits to a pixel, and Pillow stretches such numbers to 0..255:"
-                    " save it with 8 bits, or as a palette PNG"
+                    f" save it with 8 bits, or as a palette PNG. {_BLACK_AND_WHITE}"
                 )
             if image.mode not in ("P", "L"):
+                what = {"1": "one bit to a pixel", "I": "more than 8 bits", "F": "fractions"}.get(
+                    image.mode[0], "colours"
+                )
                 raise ValueError(
-                    f"a mask must store class numbers (mode P or L), but this file stores colours (mode {image.mode});"
-                    " it was probably converted on the way: take the original PNG"
+                    f"a mask must store class numbers (mode P or L), but this file stores {what} (mode {image.mode});"
+                    f" it was probably converted on the way: take the original PNG. {_BLACK_AND_WHITE}"
                 )
             return torch.from_numpy(np.array(image).astype(np.int64))
     except ValueError as error:
@@ -154,6 +182,19 @@ def write_mask(path: str | Path, mask: Tensor) -> None:
     image.putpalette(palette().numpy().tobytes())
     with written_whole(path) as unfinished:
         image.save(unfinished, format="PNG")
+
+
+def write_picture(path: str | Path, image: Tensor) -> None:
+    """Write a picture, uint8 (3, H, W), as a PNG, which loses nothing; all of it or nothing.
+
+    Raises:
+        ValueError: `image` is something else.
+    """
+    if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3:
+        came = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+        raise ValueError(f"a picture is uint8 (3, H, W), got {came}")
+    with written_whole(path) as unfinished:
+        Image.fromarray(image.permute(1, 2, 0).contiguous().numpy(force=True)).save(unfinished, format="PNG")
 
 
 def palette() -> Tensor:
@@ -179,6 +220,12 @@ def colour_mask(mask: Tensor) -> Tensor:
     """
     _check_mask(mask)
     return palette().to(mask.device)[mask.long()].permute(2, 0, 1)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how a picture is stored, 1 to 8 in EXIF's numbering; nonsense is taken for upright, as Pillow takes it."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _opened(content: bytes) -> Image.Image:

@@ -5,6 +5,7 @@ from itertools import product
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional
 
 from chapters_code import aspp
@@ -101,6 +102,29 @@ def _check_compose(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
+def _check_aspp_by_hand(answer: Callable) -> None:
+    def trusted(
+        x: Tensor, image: Tensor, point: Tensor, kernels: Tensor, rates: tuple[int, ...], join: Tensor
+    ) -> Tensor:
+        # The book's layer puts the mean last.
+        weights = {"pooled": image, "pointwise": point, "project": join.roll(-len(image), dims=1)}
+        weights |= {f"dilated.{i}": kernel for i, kernel in enumerate(kernels)}
+        given = {f"{name}.0.weight": weight for name, weight in weights.items()}
+        given |= {f"{name}.0.bias": weight.new_zeros(len(weight)) for name, weight in weights.items()}
+        return functional_call(aspp.ASPP(x.shape[1], len(image), rates), given, (x,))
+
+    # Single precision only where the mean over 2 or 8 pixels is exact, too: sums near zero leave no room for rounding.
+    shapes = {(1, 1, 1, 2): torch.float32, (2, 1, 4, 2): torch.float32, (2, 3, 5, 7): torch.float64}
+    calls = []
+    settings = ((1, 1, (1,)), (2, 3, (2, 1)), (1, 2, (4, 1, 18, 2)))
+    for (shape, dtype), (middle, out, rates) in product(shapes.items(), settings):
+        points, taps = (middle, shape[1], 1, 1), (len(rates), middle, shape[1], 3, 3)
+        x, image, point, kernels = (_digits(*one, dtype=dtype) for one in (shape, points, points, taps))
+        join = _digits(out, (len(rates) + 2) * middle, 1, 1, dtype=dtype)
+        calls.append(Call.of(x, image, point, kernels, rates, join))
+    compare(answer, trusted, calls, gradients=True)
+
+
 EXERCISES = (
     Exercise(
         "4.1",
@@ -160,6 +184,18 @@ EXERCISES = (
             "Write one output of the projection as a sum over the middle channels, and put the first convolution in.",
             "The new kernel of (out, in) is a sum over the middle channels: project[out, middle] · weight[middle, in].",
             "Such sums are torch.einsum's work. And what does the projection do to the first bias?",
+        ),
+    ),
+    Exercise(
+        "4.7",
+        "aspp_by_hand",
+        _check_aspp_by_hand,
+        (
+            "You have two parts already: the spread mean of 4.1, the pyramid of 4.2. Which weights does each part get?",
+            "Kernel number i belongs to rate number i: zip walks through both. What the pyramid did with one kernel, do"
+            " with each, at its own rate.",
+            "Make a list of R + 2 maps of (N, O, H, W), with the mean in front, then the 1 × 1, then one for each rate."
+            " Joined along the channels they are what `join` reads, and it is a 1 × 1 convolution like the others.",
         ),
     ),
 )

@@ -251,6 +251,8 @@ def _difference(one: Any, other: Any) -> str | None:
         return f"the shape is {tuple(one.shape)}, it should be {tuple(other.shape)}"
     if one.dtype != other.dtype:
         return f"the dtype is {one.dtype}, it should be {other.dtype}"
+    if one.device != other.device:
+        return f"the numbers lie on {one.device}, they should lie on {other.device}, where the input is"
     one, other = one.detach(), other.detach()
     different = (~_isclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True)).nonzero().tolist()
     if not different:

@@ -1,7 +1,8 @@
-"""Checks and hints of Chapter 06: sizes, scores and the loss, a classifier as a convolution, tiles, FCN-8s."""
+"""Checks and hints of Chapter 06: sizes, scores, the loss, tiles, skips, colours, crops, a step of training."""
 
-from collections import OrderedDict
+import copy
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import losses
-from chapters_code.data.pictures import VOID
-from chapters_code.exercises.checking import Call, Exercise, compare, whole
+from chapters_code.data.pictures import VOID, palette
+from chapters_code.exercises.checking import Asked, Call, Exercise, compare, whole
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.transposed import bilinear_kernel
 
@@ -131,42 +132,167 @@ def _check_tile_starts(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
-def _small_features() -> nn.Sequential:
-    """Make a network whose parts have ResNet-18's names and strides, and hardly any channels."""
+class _Led(Asked):
+    """An answer that a function of ours calls: `ask(answer, *arguments)`.
 
-    def halve(channels: int, more: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(channels, more, 3, stride=2, padding=1), nn.Tanh())
+    For answers that take what `compare` cannot copy, such as several tensors in one argument, or that are to change
+    what they are given.
+    """
 
-    parts = {"conv1": halve(3, 2), "maxpool": nn.MaxPool2d(3, 2, 1), "layer1": nn.Conv2d(2, 2, 3, padding=1)}
-    parts |= {"layer2": halve(2, 3), "layer3": halve(3, 4), "layer4": halve(4, 5)}
-    return nn.Sequential(OrderedDict(parts)).double()
+    def __call__(self, *arguments: object) -> object:
+        return self._ask(self._answer, *arguments)
 
 
-def _check_fcn_8s(answer: Callable) -> None:
-    def enlarge(maps: Tensor, scale: int, like: Tensor) -> Tensor:
-        channels = maps.shape[1]
-        kernel = bilinear_kernel(channels, channels, 2 * scale).to(maps)
-        larger = functional.conv_transpose2d(maps, kernel, stride=scale, padding=scale // 2)
-        return larger[..., : like.shape[-2], : like.shape[-1]]
+def _check_ladder(answer: Callable) -> None:
+    def enlarge(scores: Tensor, scale: int, size: tuple[int, ...]) -> Tensor:
+        channels = scores.shape[1]
+        kernel = bilinear_kernel(channels, channels, 2 * scale - scale % 2).to(scores)
+        larger = functional.conv_transpose2d(scores, kernel, stride=scale, padding=scale // 2)
+        return larger[..., : size[0], : size[1]]
 
-    def trusted(x: Tensor, features: nn.Sequential, weight2: Tensor, weight3: Tensor, weight4: Tensor) -> Tensor:
-        maps, seen = x, {}
-        for name, part in features.named_children():
-            maps = seen[name] = part(maps)
-        scores = functional.conv2d(seen["layer4"], weight4)
-        for name, weight in (("layer3", weight3), ("layer2", weight2)):
-            scores = enlarge(scores, 2, seen[name]) + functional.conv2d(seen[name], weight)
-        return enlarge(scores, 8, x)
+    def trusted(maps: tuple[Tensor, ...], weights: tuple[Tensor, ...], scale: int, size: tuple[int, int]) -> Tensor:
+        scores, *finer = map(functional.conv2d, maps, weights)
+        for beside in finer:
+            scores = enlarge(scores, 2, beside.shape[2:]) + beside
+        return enlarge(scores, scale, size)
+
+    # Each tensor by itself: so `compare` copies it, and asks for its gradient.
+    def lead(ladder: Callable, scale: int, size: tuple[int, int], *maps_then_weights: Tensor) -> object:
+        steps = len(maps_then_weights) // 2
+        return ladder(maps_then_weights[:steps], maps_then_weights[steps:], scale, size)
 
     calls = []
-    for shape, classes in (((1, 3, 2, 3), 1), ((1, 3, 32, 64), 2), ((2, 3, 33, 47), 3), ((1, 3, 70, 40), 2)):
-        features = _small_features()
-        x = torch.randn(*shape, dtype=torch.float64) * 3
-        weights = [torch.randn(classes, channels, 1, 1, dtype=torch.float64) for channels in (3, 4, 5)]
-        calls.append(Call.of(x, features, *weights))
-        # As the paper begins: the skips say nothing yet.
-        calls.append(Call.of(x, features, weights[0] * 0, weights[1] * 0, weights[2]))
-    compare(answer, trusted, calls, gradients=True)
+    finest = (((2, 3), 8), ((4, 5), 1), ((7, 6), 2), ((whole(5, 9), whole(10, 15)), 4))
+    for steps, ((height, width), scale) in product((1, 2, 3, whole(4, 7)), finest):
+        size = (scale * height - whole(0, scale), scale * width - whole(0, scale))
+        n, classes, maps = 1 + height % 2, whole(1, 4), []
+        for _ in range(steps):  # from the finest map on: the next one has sides half as long, rounded up
+            maps.insert(0, torch.randn(n, whole(1, 4), height, width, dtype=torch.float64))
+            height, width = (height + 1) // 2, (width + 1) // 2
+        weights = [torch.randn(classes, one.shape[1], 1, 1, dtype=torch.float64) for one in maps]
+        calls.append(Call.of(scale, size, *maps, *weights))
+    compare(_Led(answer, lead), partial(lead, trusted), calls, gradients=True)
+
+
+def _check_labels_from_colours(answer: Callable) -> None:
+    def trusted(picture: Tensor, colours: Tensor) -> Tensor:
+        classes = {tuple(colour): number for number, colour in enumerate(colours.tolist())}
+        pixels = [classes.get(tuple(pixel), VOID) for pixel in picture.flatten(1).T.tolist()]
+        return torch.tensor(pixels).reshape(picture.shape[1:])
+
+    def table(classes: int) -> Tensor:
+        """Draw colours of few different levels: many share channels, or are one step apart."""
+        levels = torch.tensor([0, 1, 64, 127, 128, 255], dtype=torch.uint8)
+        return torch.cartesian_prod(levels, levels, levels)[torch.randperm(216)[:classes]]
+
+    calls = []
+    for colours in (palette()[:1], palette()[:2], palette()[:21], palette()[1:21], table(120)):
+        for height, width in ((1, 2), (4, 3), (25, 30)):
+            known = colours[torch.randint(0, len(colours), (height, width))]
+            near = known + torch.tensor([0, 0, 1], dtype=torch.uint8)  # 255 becomes 0
+            mirrored = known.flip(-1)
+            void = palette()[VOID].expand(height, width, 3)
+            kinds = torch.stack([known, known, table(1).expand_as(known), near, mirrored, void])
+            kind = torch.randint(0, len(kinds), (height, width))
+            mixed = kinds[kind, torch.arange(height)[:, None], torch.arange(width)]
+            calls += [Call.of(one.permute(2, 0, 1).contiguous(), colours) for one in (known, mixed, void)]
+    compare(answer, trusted, calls)
+
+
+def _check_crop_pair(answer: Callable) -> None:
+    def trusted(
+        image: Tensor, mask: Tensor, top: int, left: int, height: int, width: int, mirror: bool
+    ) -> tuple[Tensor, Tensor]:
+        new_image, new_mask = image.new_zeros(3, height, width), mask.new_full((height, width), VOID)
+        for i, j in product(range(height), range(width)):
+            row, column = top + i, left + (width - 1 - j if mirror else j)
+            if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
+                new_image[:, i, j], new_mask[i, j] = image[:, row, column], mask[row, column]
+        return new_image, new_mask
+
+    calls = []
+    for height, width in ((1, 2), (2, 3), (5, 4), (7, 9), (12, 10)):
+        # Black pixels, and pixels of background and of void, are among them: none may be taken for the outside.
+        image = torch.randint(1, 256, (3, height, width), dtype=torch.uint8)
+        image *= torch.randint(0, 3, (height, width)) > 0
+        mask = torch.tensor([0, 1, 7, 15, VOID])[torch.randint(0, 5, (height, width))]
+        windows = [
+            (0, 0, height, width),
+            (height // 2, width // 2, height - height // 2, width - width // 2),  # to the last row and column
+            (height // 3, width // 3, max(1, height // 3), max(1, width // 2)),
+            (-1, -2, height + 1, width + 2),  # over one corner
+            (height - 1, width - 1, 3, 2),  # over the other one: one pixel is left
+            (-2, -1, height + 5, width + 3),  # on all sides
+            (whole(1 - height, height), whole(1 - width, width), height, width),
+        ]
+        calls += [Call.of(image, mask, *window, mirror) for window in windows for mirror in (False, True)]
+    compare(answer, trusted, calls)
+
+
+def _check_step(answer: Callable) -> None:
+    def trusted(model: nn.Module, images: Tensor, masks: Tensor, learning_rate: float) -> Tensor:
+        model.zero_grad()
+        counts = masks != VOID
+        # Not the book's loss, nor PyTorch's: an answer may have replaced them.
+        logs = model.train()(images).log_softmax(dim=1).movedim(1, -1)[counts]
+        loss = -logs.gather(1, masks[counts][:, None]).mean()
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight -= learning_rate * gradient
+        return loss
+
+    def loss(returned: object, model: nn.Module) -> object:
+        if isinstance(returned, Tensor):
+            return returned.detach().double()
+        return torch.tensor(returned, dtype=torch.float64) if isinstance(returned, float) else returned
+
+    def numbers(returned: object, model: nn.Module) -> tuple[Tensor, ...]:
+        return tuple(model.state_dict().values())
+
+    def gradients(returned: object, model: nn.Module) -> tuple[Tensor, ...]:
+        return tuple(torch.zeros_like(one) if one.grad is None else one.grad for one in model.parameters())
+
+    looks = {
+        (1, "the loss that comes back"): loss,
+        (1, "model.state_dict(), after the step"): numbers,
+        (1, "the gradients, after the step"): gradients,
+        (2, "model.state_dict(), after both steps"): numbers,
+    }
+
+    def lead(
+        step: Callable,
+        model: nn.Module,
+        images: Tensor,
+        masks: Tensor,
+        learning_rate: float,
+        old_gradient: float | None,
+        steps: int,
+        compared: str,
+    ) -> object:
+        model = copy.deepcopy(model)  # a step changes it, and `compare` takes that for a fault
+        for weight in model.parameters():
+            if weight.requires_grad and old_gradient is not None:  # set here, since a copied weight has no gradient
+                weight.grad = torch.full_like(weight, old_gradient)
+        for _ in range(steps):
+            returned = step(model, images, masks, learning_rate)
+        return looks[steps, compared](returned, model)
+
+    plain = nn.Sequential(nn.Conv2d(3, 2, 1))
+    deeper = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 3, 1))
+    frozen = copy.deepcopy(deeper).eval()
+    frozen[0].requires_grad_(False)
+    calls = []
+    for model, (n, height, width) in ((plain, (1, 1, 2)), (deeper, (3, 2, 3)), (frozen, (3, 3, 2))):
+        images = torch.randn(n, 3, height, width, dtype=torch.float64)
+        masks = torch.randint(0, model[-1].out_channels, (n, height, width))
+        bordered = masks.masked_fill(torch.rand(masks.shape) < 0.3, VOID)
+        bordered[0] = VOID  # one pixel of the first picture counts: the mean over pixels is not that over pictures
+        bordered[0, 0, 0] = 1
+        for more, look in product(((masks, 0.5, None), (bordered, 2.0, 5.0)), looks):
+            calls.append(Call.of(model.double(), images, *more, *look))
+    compare(_Led(answer, lead), partial(lead, trusted), calls)
 
 
 EXERCISES = (
@@ -235,14 +361,53 @@ EXERCISES = (
     ),
     Exercise(
         "6.7",
-        "fcn_8s",
-        _check_fcn_8s,
+        "ladder",
+        _check_ladder,
         (
-            "Run the parts one after another, as nn.Sequential does, and keep three of the maps: named_children() says"
-            " each part's name.",
-            "Begin at the coarsest: score it, enlarge the scores twice, cut off what is too much, add the scores of the"
-            " next finer map. Then the same again.",
-            "At last enlarge 8 times and crop to the picture. BilinearUpsample2d(2) and (8) do the enlarging.",
+            "Begin with the coarsest map alone: score it with functional.conv2d, enlarge the scores, cut them off. That"
+            " is FCN-32s. Which steps come in between if there is a second map?",
+            "One rung: BilinearUpsample2d(2) of the scores, cut off to the sides of the next map, plus the scores of"
+            " that map. The rungs are a loop over all maps but the first.",
+            "Cut off at the far sides, [..., :rows, :columns], and never resize. The last enlarging is another one, by"
+            " `scale` and to `size`, behind the loop.",
+        ),
+    ),
+    Exercise(
+        "6.8",
+        "labels_from_colours",
+        _check_labels_from_colours,
+        (
+            "Begin with a map in which every pixel is void. Who gets another number then, and who keeps this one?",
+            "A pixel has a colour if all three channels agree, not if one of them does. Take one row of the table at a"
+            " time. Which shape must three numbers have, to be compared with (3, H, W)?",
+            "row[:, None, None] is (3, 1, 1). all(dim=0) makes one map of True and False of the three; it can be the"
+            " index at which the number of the row is written.",
+        ),
+    ),
+    Exercise(
+        "6.9",
+        "crop_pair",
+        _check_crop_pair,
+        (
+            "Draw a picture of 3 × 4 pixels and a window that begins at row −1, column 2. Which of its pixels lie"
+            " outside? In a slice, −1 would be the last row.",
+            "So pad first, or cut and then pad: 0 around the image, 255 around the mask. functional.pad takes (left,"
+            " right, top, bottom), and cuts off where a number is negative.",
+            "On the left −left columns are missing, on the right left + width − W; the same with rows. At the end"
+            " flip(-1) mirrors; what is done to the one must be done to the other.",
+        ),
+    ),
+    Exercise(
+        "6.10",
+        "step",
+        _check_step,
+        (
+            "In this order: training mode, old gradients away, forward pass, loss, backward, new weights. Then"
+            " gradients away again.",
+            "A loss that leaves 255 out is in the book, and PyTorch's has ignore_index. Change the weights in place and"
+            " under torch.no_grad(): weight = weight − … only gives the name to another tensor.",
+            "A frozen weight has the gradient None, and is left alone. torch.optim.SGD knows that. Gradients go away by"
+            " zero_grad, of the network or of the optimiser. Return the loss you have; do not run the network again.",
         ),
     ),
 )

@@ -161,7 +161,7 @@ class ConfusionMatrix:
                 f"the state of {self.num_classes} classes has {size} numbers, got shape {tuple(state.shape)};"
                 " was it saved with another num_classes?"
             )
-        matrix, per_image, images = state.double().cpu().split([self.num_classes**2, self._per_image.numel(), 1])
+        matrix, per_image, images = state.cpu().double().split([self.num_classes**2, self._per_image.numel(), 1])
         self.matrix = matrix.reshape(self.matrix.shape).round().long()
         self._per_image = per_image.reshape(self._per_image.shape).clone()
         self._images = round(images.item())

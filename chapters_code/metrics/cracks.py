@@ -317,7 +317,7 @@ class CrackScores:
                 f"the state of {len(self.tolerances)} tolerances and {len(self.thresholds)} thresholds has {size}"
                 f" numbers, got shape {tuple(state.shape)}; was it saved with others?"
             )
-        state = state.double().cpu()
+        state = state.cpu().double()
         self._sums = state[:-1].reshape(self._sums.shape).clone()
         self._images = round(state[-1].item())
 

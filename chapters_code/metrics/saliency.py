@@ -14,7 +14,7 @@ score what the network said; `min_max`, or `SaliencyScores(normalise=True)`, str
 
 Pictures with an empty target, or with nothing but object, follow the authors' programs; each docstring says how.  Void
 pixels (255) are refused: S, E and weighted F compare whole regions, and no one has defined them on pictures with holes.
-All sums are done in float64 on the CPU.
+All sums are done in float64 on the CPU, wherever the two lie.
 
 Sources: each measure's paper stands in its docstring.  The tests compare all with PySODMetrics 1.6.2.
 """
@@ -323,7 +323,7 @@ class SaliencyScores:
                 f"a state of these scores has shape {tuple(self.state().shape)}, got {tuple(state.shape)}:"
                 " was it saved by other scores, or with another weighted_f?"
             )
-        state = state.detach().to("cpu", torch.float64)
+        state = state.detach().cpu().double()
         images, *sums = state[: 1 + len(self._sums)].tolist()
         self.images = round(images)
         self._sums = dict(zip(self._sums, sums, strict=True))
@@ -354,7 +354,8 @@ def _checked(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if not ((target == 0) | (target == 1)).all():
         values = target.unique().tolist()
         raise ValueError(f"target must hold 0 and 1 only, got {values[:8]}; void pixels (255) have no saliency score")
-    return prediction.detach().to("cpu", torch.float64), target.to("cpu", torch.bool)
+    # First to the CPU: not every device has float64.
+    return prediction.detach().cpu().double(), target.cpu().bool()
 
 
 def _check_beta2(beta2: float) -> None:

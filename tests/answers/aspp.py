@@ -333,3 +333,112 @@ def leaves_one_row_of_kernels(weight, bias, project_weight, project_bias):
 @wrong("4.6", "value 1 of 2: the numbers differ")
 def turns_the_kernel(weight, bias, project_weight, project_bias):
     return multiplies_matrices(weight.flip(-1), bias, project_weight, project_bias)
+
+
+# ---- 4.7 aspp_by_hand ---------------------------------------------------------------------------
+
+
+def the_branches(x, image, point, kernels, rates):
+    """The maps that `join` reads, in their order."""
+    mean = functional.conv2d(pools_and_resizes_as_the_article_does(x), image)
+    wider = [functional.conv2d(x, one, padding="same", dilation=rate) for one, rate in zip(kernels, rates, strict=True)]
+    return [mean, functional.conv2d(x, point), *wider]
+
+
+@right("4.7")
+def spreads_the_mean_before_its_convolution(x, image, point, kernels, rates, join):
+    return functional.conv2d(torch.cat(the_branches(x, image, point, kernels, rates), 1), join)
+
+
+@right("4.7")
+def adds_what_each_branch_sends(x, image, point, kernels, rates, join):
+    branches = the_branches(x, image, point, kernels, rates)
+    return sum(functional.conv2d(*pair) for pair in zip(branches, join.split(len(image), 1), strict=True))
+
+
+@right("4.7")
+def multiplies_the_projection_in(x, image, point, kernels, rates, join):
+    shares = join[:, :, 0, 0].split(len(image), 1)
+    out = (shares[0] @ image[:, :, 0, 0] @ x.mean((2, 3)).T).T[:, :, None, None]
+    out = out + functional.conv2d(x, torch.einsum("om,mcij->ocij", shares[1], point))
+    for share, kernel, rate in zip(shares[2:], kernels, rates, strict=True):
+        out = out + functional.conv2d(x, torch.einsum("om,mcij->ocij", share, kernel), padding=rate, dilation=rate)
+    return out
+
+
+@wrong("4.7", "numbers differ")
+def lays_the_mean_at_the_end(x, image, point, kernels, rates, join):
+    mean, *others = the_branches(x, image, point, kernels, rates)
+    return functional.conv2d(torch.cat([*others, mean], 1), join)
+
+
+@wrong("4.7", "numbers differ")
+def lays_the_rates_in_order_of_size(x, image, point, kernels, rates, join):
+    pairs = sorted(zip(rates, kernels, strict=True), key=lambda pair: pair[0])
+    kernels = torch.stack([kernel for _, kernel in pairs])
+    return spreads_the_mean_before_its_convolution(x, image, point, kernels, sorted(rates), join)
+
+
+@wrong("4.7", "numbers differ")
+def has_one_kernel_for_all_rates(x, image, point, kernels, rates, join):
+    same = kernels[:1].expand_as(kernels)
+    return spreads_the_mean_before_its_convolution(x, image, point, same, rates, join)
+
+
+@wrong("4.7", "numbers differ")
+def forgets_the_rates(x, image, point, kernels, rates, join):
+    return spreads_the_mean_before_its_convolution(x, image, point, kernels, [1] * len(rates), join)
+
+
+@wrong("4.7", "numbers differ")
+def swaps_the_two_1_by_1(x, image, point, kernels, rates, join):
+    return spreads_the_mean_before_its_convolution(x, point, image, kernels, rates, join)
+
+
+@wrong("4.7", "numbers differ")
+def takes_the_mean_of_the_whole_batch(x, image, point, kernels, rates, join):
+    branches = the_branches(x, image, point, kernels, rates)
+    branches[0] = functional.conv2d(x.mean(dim=(0, 2, 3), keepdim=True).expand_as(x), image)
+    return functional.conv2d(torch.cat(branches, 1), join)
+
+
+@wrong("4.7", "numbers differ")
+def has_a_relu_in_between(x, image, point, kernels, rates, join):
+    return functional.conv2d(torch.cat(the_branches(x, image, point, kernels, rates), 1).relu(), join)
+
+
+@wrong("4.7", "numbers differ")
+def runs_the_rates_one_after_another(x, image, point, kernels, rates, join):
+    branches, seen = the_branches(x, image, point, kernels, rates)[:2], x
+    for kernel, rate in zip(kernels, rates, strict=True):
+        seen = functional.conv2d(seen, kernel, padding=rate, dilation=rate)
+        branches.append(seen)
+        seen = seen if seen.shape == x.shape else x
+    return functional.conv2d(torch.cat(branches, 1), join)
+
+
+@wrong("4.7", "stopped with RuntimeError")
+def does_not_spread_the_mean(x, image, point, kernels, rates, join):
+    mean, *others = the_branches(x, image, point, kernels, rates)
+    return functional.conv2d(torch.cat([mean[..., :1, :1], *others], 1), join)
+
+
+@wrong("4.7", "stopped with")
+def counts_on_three_rates(x, image, point, kernels, rates, join):
+    return spreads_the_mean_before_its_convolution(x, image, point, kernels[:3], rates[:3], join)
+
+
+@wrong("4.7", "dtype is torch.float32")
+def puts_the_weights_into_layers_of_pytorch(x, image, point, kernels, rates, join):
+    """Layers are made in single precision, and what is loaded into them is copied."""
+    layers = [nn.Conv2d(x.shape[1], len(image), 1, bias=False) for _ in range(2)]
+    layers += [nn.Conv2d(x.shape[1], len(image), 3, padding=rate, dilation=rate, bias=False) for rate in rates]
+    for layer, weight in zip(layers, [image, point, *kernels], strict=True):
+        layer.load_state_dict({"weight": weight})
+    mean = layers[0](x.float().mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+    return functional.conv2d(torch.cat([mean, *(layer(x.float()) for layer in layers[1:])], 1), join.float())
+
+
+@wrong("4.7", "The gradient is wrong: none comes back")
+def forgets_that_its_kernels_learn(x, image, point, kernels, rates, join):
+    return spreads_the_mean_before_its_convolution(x, image, point, kernels.detach(), rates, join)

@@ -61,3 +61,16 @@ def compose(weight, bias, project_weight, project_bias):
     project = project_weight[:, :, 0, 0]
     composed = torch.einsum("om,mcij->ocij", project, weight)
     return composed, project @ bias + project_bias
+
+
+def aspp_by_hand(x, image, point, kernels, rates, join):
+    """Each branch looks at the same `x` with weights of its own. The mean is one pixel, so its convolution is cheapest
+    before it is spread over the map. `join` must find the branches in the order that it was learnt with: with the mean
+    at the end it would read other maps. In the book's `ASPP` the mean is at the end, so `from_article` moves its
+    columns, too.
+    """
+    mean = functional.conv2d(x.mean(dim=(2, 3), keepdim=True), image)
+    branches = [mean.expand(-1, -1, *x.shape[2:]), functional.conv2d(x, point)]
+    for kernel, rate in zip(kernels, rates, strict=True):
+        branches.append(functional.conv2d(x, kernel, padding=rate, dilation=rate))
+    return functional.conv2d(torch.cat(branches, dim=1), join)

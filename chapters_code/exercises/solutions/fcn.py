@@ -3,6 +3,7 @@
 import torch
 from torch.nn import functional
 
+from chapters_code.losses import cross_entropy
 from chapters_code.transposed import BilinearUpsample2d
 
 
@@ -61,16 +62,56 @@ def tile_starts(size, tile, overlap, align):
     return [*range(0, last, step), last]
 
 
-def fcn_8s(x, features, weight2, weight3, weight4):
-    """The finer maps have more places and know less; the coarser ones know more. So what the scores of `layer4` say in
-    cells of 32 pixels, those of `layer3` correct in cells of 16, and those of `layer2` in cells of 8. The paper starts
-    the skips at 0: then nothing is lost at first, and their gradient is not 0, so they learn.
+def ladder(maps, weights, scale, size):
+    """The finer maps have more places and know less; the coarser ones know more. So the coarsest begins, and each rung
+    corrects it at twice as many places. A side that was rounded up on the way down is one too long when it is doubled,
+    and that one lies at the far end. With `layer4` alone, and a scale of 32, this is FCN-32s; with `layer3` and 16
+    FCN-16s; with `layer2` and 8 FCN-8s. Nothing stops you from going on to `layer1`.
     """
-    maps, current = {}, x
-    for name, part in features.named_children():
-        maps[name] = current = part(current)
-    scores = functional.conv2d(maps["layer4"], weight4)
-    for name, weight in (("layer3", weight3), ("layer2", weight2)):
-        finer = functional.conv2d(maps[name], weight)
-        scores = BilinearUpsample2d(2)(scores)[..., : finer.shape[-2], : finer.shape[-1]] + finer
-    return BilinearUpsample2d(8)(scores)[..., : x.shape[-2], : x.shape[-1]]
+    scores = functional.conv2d(maps[0], weights[0])
+    for finer, weight in zip(maps[1:], weights[1:], strict=True):
+        height, width = finer.shape[-2:]
+        scores = BilinearUpsample2d(2)(scores)[..., :height, :width] + functional.conv2d(finer, weight)
+    return BilinearUpsample2d(scale)(scores)[..., : size[0], : size[1]]
+
+
+def labels_from_colours(picture, colours):
+    """All is void until a row of the table claims it, so what no row claims stays void. A table of zeros with a place
+    for each of the 256³ colours, as in the source, does it the other way round: there every colour that nobody thought
+    of, such as the border of the objects, is background.
+    """
+    labels = torch.full(picture.shape[1:], 255)
+    for number, colour in enumerate(colours):
+        labels[(picture == colour[:, None, None]).all(dim=0)] = number
+    return labels
+
+
+def crop_pair(image, mask, top, left, height, width, mirror):
+    """`functional.pad` adds what is missing on a side, and cuts off where a number is negative; so one line serves all
+    four sides, inside and outside. The frame is the same for both, and its filling is not: black is a colour, and
+    nobody knows what is there, so the mask says void. A random crop is this one with `top`, `left` and `mirror` drawn
+    *once* for the pair.
+    """
+    rows, columns = mask.shape
+    frame = (-left, left + width - columns, -top, top + height - rows)
+    image, mask = functional.pad(image, frame, value=0), functional.pad(mask, frame, value=255)
+    return (image.flip(-1), mask.flip(-1)) if mirror else (image, mask)
+
+
+def step(model, images, masks, learning_rate):
+    """This is all of training; the rest of `fit` repeats it and keeps books. `backward` *adds* to the gradients that
+    lie there, so old ones go first. In training mode, batch normalisation uses this batch, and remembers it. `no_grad`
+    keeps PyTorch from recording the change as part of the next gradient, and `detach` lets it forget this one. Where
+    all pixels count, it equals the source's step with a rate N times smaller: there the losses of N pictures are added
+    up.
+    """
+    model.train()
+    model.zero_grad()
+    loss = cross_entropy(model(images), masks)
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.grad is not None:
+                weight -= learning_rate * weight.grad
+    model.zero_grad()
+    return loss.detach()
