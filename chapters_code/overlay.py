@@ -22,7 +22,9 @@ from chapters_code.metrics.cracks import dilate
 __all__ = ["VERDICTS", "class_colours", "flat", "overlay", "palette", "shares", "verdict"]
 
 # For regions: strong ones first, and neighbours in this order differ in lightness, too.
-_TINTS = tuple(COLOURS[name] for name in ("vermillion", "sky", "green", "yellow", "purple", "blue", "orange"))
+_STRONG = tuple(COLOURS[name] for name in ("vermillion", "sky", "green", "yellow", "purple", "blue", "orange"))
+# For more than seven classes, which no eye tells apart by colour alone: the same again, half as bright.
+_TINTS = _STRONG + tuple("#" + "".join(f"{part // 2:02x}" for part in ImageColor.getrgb(one)) for one in _STRONG)
 # In grey print: black, light, and between the two.
 VERDICTS = {"hit": COLOURS["black"], "miss": COLOURS["orange"], "false alarm": COLOURS["blue"]}
 
@@ -45,7 +47,7 @@ def class_colours(labels: Tensor, classes: Sequence[str]) -> dict[str, str]:
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each name, in their order; after seven the colours come again."""
+    """Return a colour for each name, in their order; after fourteen the colours come again."""
     return dict(zip(names, itertools.cycle(_TINTS), strict=False))
 
 

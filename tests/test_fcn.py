@@ -213,6 +213,68 @@ def test_only_the_dense_one_can_mix_classes():
         assert changed.tolist() == [True, mixes, mixes]
 
 
+# ---- FCN-16s and FCN-8s: finer maps speak, too ---------------------------------------------------
+
+
+def ladder(model: FCN, x: torch.Tensor) -> torch.Tensor:
+    """What the paper's figure says, in PyTorch's own words: maps by their strides, and bilinear stamps."""
+
+    def enlarged(scores, scale, like):
+        channels = scores.shape[1]
+        tent = 1 - (torch.arange(2 * scale, dtype=scores.dtype) - scale + 0.5).abs() / scale
+        kernel = torch.outer(tent, tent).expand(channels, 1, -1, -1)
+        larger = functional.conv_transpose2d(scores, kernel, stride=scale, padding=scale // 2, groups=channels)
+        return larger[..., : like.shape[-2], : like.shape[-1]]
+
+    maps, stride, last = {}, 1, x
+    for part in model.features:
+        before, last = last, part(last)
+        stride *= 2 if last.shape[-1] < before.shape[-1] else 1
+        maps[stride] = last  # the last one of each stride stays
+    scores = model.classifier(maps[32])
+    for stride, skip in zip((16, 8), model.skips, strict=False):
+        scores = enlarged(scores, 2, maps[stride]) + skip(maps[stride])
+    return enlarged(scores, 32 // 2 ** len(model.skips), x)
+
+
+@pytest.mark.parametrize("stride", [32, 16, 8])
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("size", [(64, 128), (75, 97)])
+def test_the_ladder_is_the_papers(backbone, stride, size):
+    """Odd sides, too: each doubled map is cut to the map beside it."""
+    model = network(backbone=backbone, stride=stride)
+    for skip in model.skips:  # as after training: at the start they are 0
+        nn.init.normal_(skip.weight)
+        nn.init.normal_(skip.bias)
+    x = picture(1, 3, *size)
+    with torch.no_grad():
+        out = model(x)
+        assert_close(out, ladder(model, x))
+    assert len(model.skips) == {32: 0, 16: 1, 8: 2}[stride] and out.shape == (1, 5, *size)
+
+
+@pytest.mark.parametrize("upsample", ["dense", "depthwise", "fixed"])
+def test_at_the_start_the_finer_maps_say_nothing_and_learn_at_the_first_step(upsample):
+    model = network(stride=8, upsample=upsample)
+    x = picture(1, 3, 64, 96)
+    weighing = picture(1, 5, 64, 96, seed=6)
+    (model(x) * weighing).sum().backward()
+    for skip in model.skips:
+        assert not skip.weight.any() and not skip.bias.any()
+        assert skip.weight.grad.any() and skip.bias.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stride", "counted"),
+    [("resnet18", 16, 256 * 21 + 21), ("resnet18", 8, (256 + 128) * 21 + 42), ("mobilenet_v2", 8, (96 + 32) * 21 + 42)],
+)
+def test_the_ladder_costs_as_many_weights_as_counted_by_hand(backbone, stride, counted):
+    assert (
+        count(FCN(21, backbone, upsample="fixed", stride=stride)) - count(FCN(21, backbone, upsample="fixed"))
+        == counted
+    )
+
+
 # ---- weights -------------------------------------------------------------------------------------
 
 
@@ -323,6 +385,7 @@ def test_weights_that_are_nowhere_are_not_replaced(tmp_path, monkeypatch):
         ({"num_classes": 2.0}, "num_classes must be a whole number"),
         ({"weights": True}, 'weights must be None, "imagenet" or the path of a file, got True'),
         ({"backbone": "vgg16"}, "backbone must be one of resnet18, mobilenet_v2, got 'vgg16'"),
+        ({"stride": 4}, "stride must be one of 32, 16, 8, got 4"),
         ({"upsample": "nearest"}, "upsample must be one of dense, depthwise, fixed, got 'nearest'"),
     ],
 )
