@@ -56,6 +56,10 @@ def load(path: str | Path) -> dict[str, Any]:
         OSError: There is no such file, or it may not be read.
         ValueError: The file breaks off or is damaged, or something else wrote it.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name the checkpoint in it, {Path(path, 'checkpoint.pt')}")
     try:
         with zipfile.ZipFile(path) as parts:
             if damaged := parts.testzip():  # torch itself does not look at the checksums
@@ -63,6 +67,8 @@ def load(path: str | Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # torch's words would tell how to run what is in it
+            reason = "it holds more than numbers, and code is not run"
         raise ValueError(
             f"{path} is not a whole checkpoint ({reason}): it breaks off, or something else wrote it;"
             " take an earlier one, or train anew"

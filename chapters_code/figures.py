@@ -92,11 +92,19 @@ def answers(rows: dict[str, Answer], alt: str | None = None, *, truths: dict[str
         truths: Title -> the mask, class numbers (H, W), for those rows that have one; it gets a column of its own.
 
     Raises:
-        ValueError: There is nothing to show, or a truth has no row.
+        ValueError: There is nothing to show; or a truth has no row, or does not fit its picture.
     """
     truths = truths or {}
-    if not rows or not truths.keys() <= rows.keys():
+    if not isinstance(rows, dict) or not rows:
+        raise ValueError(f'there is nothing to show: give titles with answers, {{"a cat": answer}}; got {rows!r}')
+    if not truths.keys() <= rows.keys():
         raise ValueError(f"each truth needs an answer of the same title; got {list(rows)} and {list(truths)}")
+    for name, truth in truths.items():
+        if truth.is_floating_point() or truth.shape != rows[name].labels.shape:
+            raise ValueError(
+                f"the truth of {name!r} must be class numbers of its picture's size, {tuple(rows[name].labels.shape)};"
+                f" got {truth.dtype} {tuple(truth.shape)}"
+            )
     # One colour for a class in all rows; what fills most pixels is named first.
     together: Counter[str] = Counter()
     for name, answer in rows.items():

@@ -54,8 +54,9 @@ def palette(names: Iterable[str]) -> dict[str, str]:
 def flat(labels: Tensor, classes: Sequence[str], colours: Mapping[str, str]) -> Tensor:
     """Show class numbers (H, W) alone, uint8 (3, H, W): class 0 pale grey, the others coloured, 255 white."""
     picture = torch.full((3, *labels.shape), 225, dtype=torch.uint8)
-    for name, colour in {**colours, "": "#ffffff"}.items():
-        place = labels == (classes.index(name) if name else 255)
+    numbers = {number: colours[name] for number, name in enumerate(classes) if name in colours}
+    for number, colour in (numbers | {255: "#ffffff"}).items():
+        place = labels == number
         picture[:, place] = _ink(colour).byte().expand(3, int(place.sum()))
     return picture
 

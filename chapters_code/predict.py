@@ -8,9 +8,12 @@
 
 import argparse
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -29,6 +32,7 @@ __all__ = ["Answer", "main", "predict_tiled", "segment"]
 
 ALIGN = 32  # the total stride of the book's networks: the deepest halve five times
 TILE = 1024  # pixels: some hundred megabytes for the book's networks
+_ENDINGS = ("-labels.png", "-overlay.png")  # of what the command line writes
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,21 @@ def segment(
     Example:
         segment("street.jpg", "runs/fcn/checkpoint.pt").shares  -->  {"background": 0.71, "car": 0.22, "person": 0.07}
     """
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"threshold must be a probability, 0 to 1, got {threshold!r}")
+    if not isinstance(photo, str | Path | Tensor):
+        raise ValueError(
+            f"photo must be a file or a tensor, got {type(photo).__name__}: of a NumPy array (H, W, 3) take"
+            " torch.from_numpy(array).permute(2, 0, 1)"
+        )
+    if not isinstance(checkpoint, str | Path | Trained):
+        raise ValueError(
+            f"checkpoint must be a file or what checkpoints.load_network gave, got {type(checkpoint).__name__}:"
+            " another network goes in by trained._replace(network=...)"
+        )
     trained = checkpoint
     if not isinstance(checkpoint, Trained):
         trained = load_network(checkpoint)
         trained.network.to(device())
+    _check(trained, tile, overlap, threshold)
     image = photo if isinstance(photo, Tensor) else read_picture(photo)
     if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3 or not image.numel():
         raise ValueError(
@@ -111,17 +124,11 @@ def _logits_of(
     """Give the logits of a photograph, uint8 (3, H, W), strip by strip as `strips` does."""
     normalise, resize = Normalise(), trained.recipe.resize
     if resize is not None:
-        if tile is not None or overlap is not None:
-            raise ValueError(
-                f"this network was trained on whole pictures of {resize[0]} × {resize[1]} pixels, and sees the"
-                " photograph like that: leave tile and overlap out"
-            )
         with evaluation_mode(trained.network), torch.inference_mode():
             pictures = normalise(image[None].to(device_of(trained.network, image)))
             yield slice(0, image.shape[1]), ask(trained.network, pictures, resize).float().cpu()
         return
-    tile = pair(TILE if tile is None else tile, "tile")
-    overlap = tuple(side // 4 for side in tile) if overlap is None else pair(overlap, "overlap", least=0)
+    tile, overlap = _tiles(tile, overlap)
 
     # Bytes are cut, and each tile is normalised by itself: as floats the photograph would take four times the memory.
     def network(cut: Tensor) -> Tensor:
@@ -130,6 +137,32 @@ def _logits_of(
     home = device_of(trained.network, image)
     with evaluation_mode(trained.network):
         yield from strips(network, image[None], tile, overlap, (0, 0), (ALIGN, ALIGN), "hann", 1, progress)
+
+
+def _tiles(tile: Size | None, overlap: Size | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return tile and overlap as pairs, the default in the place of None."""
+    tile = pair(TILE if tile is None else tile, "tile")
+    return tile, tuple(side // 4 for side in tile) if overlap is None else pair(overlap, "overlap", least=0)
+
+
+def _check(trained: Trained, tile: Size | None, overlap: Size | None, threshold: float | None) -> None:
+    """Say what is wrong with the settings, before any photograph is read."""
+    if threshold is not None and not (isinstance(threshold, Real) and 0 <= threshold <= 1):
+        raise ValueError(f"threshold must be a probability, 0 to 1, got {threshold!r}")
+    resize = trained.recipe.resize
+    if resize is not None and (tile, overlap) != (None, None):
+        raise ValueError(
+            f"this network was trained on whole pictures of {resize[0]} × {resize[1]} pixels, and sees the"
+            " photograph like that: leave tile and overlap out"
+        )
+    for side, shared in zip(*_tiles(tile, overlap), strict=True):
+        if side % ALIGN:
+            raise ValueError(f"tile must be a multiple of {ALIGN}, got {side}: take {-(-side // ALIGN) * ALIGN}")
+        if shared > side - ALIGN:
+            raise ValueError(
+                f"overlap must be at least {ALIGN} smaller than tile, got overlap {shared} and tile {side}: take a"
+                " smaller overlap or a larger tile"
+            )
 
 
 def _decided(maps: Tensor, trained: Trained, threshold: float | None) -> tuple[Tensor, Tensor]:
@@ -156,20 +189,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ask a trained network about photographs from the shell; `--help` says how.  Return the exit status."""
     asked = _parser().parse_args(arguments)
     try:
-        photos = _photographs(asked.photos)
+        photos = _named_apart(_photographs(asked.photos))
         trained = load_network(asked.checkpoint)
         trained.network.to(device())
+        settings = {"tile": asked.tile, "overlap": asked.overlap, "threshold": asked.threshold}
+        _check(trained, **settings)
         asked.out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        return _failed(f"{asked.out} is a file, and the answers need a folder: name another one")
+    except (FileExistsError, NotADirectoryError):
+        return _failed(f"{asked.out} is or lies in a file, and the answers need a folder: name another one")
     except (ValueError, OSError) as error:
         return _failed(str(error))
-    settings = {"tile": asked.tile, "overlap": asked.overlap, "threshold": asked.threshold}
+    warnings.filterwarnings("ignore", module="PIL")  # what Pillow mutters about a file that it reads all the same
     print(f"{trained.name}: {len(photos)} photograph{'s' * (len(photos) != 1)}, answers in {asked.out}")
     bad = []
-    for photo in photos:
+    for name, photo in photos.items():
         try:
-            print(f"{photo.name}: {_answered(photo, trained, asked.out, **settings)}", flush=True)
+            print(f"{photo.name}: {_answered(photo, name, trained, asked.out, **settings)}", flush=True)
         except (ValueError, OSError, MemoryError) as error:
             # One bad file does not stop the others.
             bad.append(photo)
@@ -181,9 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _answered(photo: Path, trained: Trained, out: Path, **settings: object) -> str:
+def _answered(photo: Path, name: str, trained: Trained, out: Path, **settings: object) -> str:
     """Write the label map and the overlay of a photograph, and say in words what was found."""
-    labels, laid_over = (out / f"{photo.stem}-{kind}.png" for kind in ("labels", "overlay"))
+    labels, laid_over = (out / f"{name}{ending}" for ending in _ENDINGS)
     for path in (labels, laid_over):
         if path.exists():
             raise FileExistsError(f"{path} exists already: name another folder, or move it away")
@@ -191,7 +226,7 @@ def _answered(photo: Path, trained: Trained, out: Path, **settings: object) -> s
     write_picture(laid_over, answer.overlay)
     write_mask(labels, answer.labels)
     height, width = answer.labels.shape
-    found = ", ".join(f"{name} {share:.1%}" for name, share in answer.shares.items())
+    found = ", ".join(f"{one} {share:.1%}" for one, share in answer.shares.items() if share >= 0.0005)
     return f"{height} × {width} pixels; {found}"
 
 
@@ -199,14 +234,15 @@ def _photographs(named: Sequence[Path]) -> list[Path]:
     """List the files that were named, and the pictures in the folders that were named.
 
     Raises:
-        FileNotFoundError: There is no such file or folder, or a folder holds no picture.
+        FileNotFoundError: There is no such file or folder, or a folder holds no picture; answers of an earlier run do
+            not count.
     """
     endings = Image.registered_extensions()
     found = []
     for path in named:
         if path.is_dir():
             inside = [one for one in sorted(path.iterdir()) if one.suffix.lower() in endings and one.is_file()]
-            inside = [one for one in inside if not one.name.startswith(".")]
+            inside = [one for one in inside if not one.name.startswith(".") and not one.name.endswith(_ENDINGS)]
             if not inside:
                 raise FileNotFoundError(f"the folder {path} holds no picture: name one that does, or the files")
             found += inside
@@ -214,6 +250,23 @@ def _photographs(named: Sequence[Path]) -> list[Path]:
             found.append(path)
         else:
             raise FileNotFoundError(f"there is no file or folder {path}")
+    return found
+
+
+def _named_apart(photos: Sequence[Path]) -> dict[str, Path]:
+    """Give each photograph a name for its answers: its own without the ending, or with it where two would be alike.
+
+    Raises:
+        ValueError: Two photographs of different folders have one name.
+    """
+    photos = list({photo.resolve(): photo for photo in photos}.values())  # each file once
+    alike = Counter(photo.stem for photo in photos)
+    found: dict[str, Path] = {}
+    for photo in photos:
+        name = photo.name if alike[photo.stem] > 1 else photo.stem
+        if name in found:
+            raise ValueError(f"{found[name]} and {photo} have one name, and so would their answers: run them apart")
+        found[name] = photo
     return found
 
 
@@ -230,6 +283,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="""for each photograph, NAME.jpg, it writes two pictures of the same size:
   NAME-labels.png    class numbers, a palette PNG: 0 is the background
   NAME-overlay.png   the answer over the photograph, to look at
+
+where two photographs differ in their ending alone, it stays in the name
 
 a photograph that cannot be read or answered is named at the end, and the exit status is 1""",
     )

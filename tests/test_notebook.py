@@ -561,6 +561,23 @@ def test_an_answer_without_things_has_no_legend_and_a_truth_without_an_answer_is
     answer = an_answer()
     figures.answers({"empty": answer.__class__(answer.image, answer.labels * 0, None, answer.classes)}, alt="Nothing.")
     assert not drawn[0][0].legends and drawn[0][1] == "Nothing."
-    for rows, truths in (({}, None), ({"a": answer}, {"b": answer.labels})):
-        with pytest.raises(ValueError, match="each truth needs an answer of the same title"):
+    for rows, truths, said in (
+        ({}, None, "there is nothing to show"),
+        (answer, None, "there is nothing to show: give titles with answers"),
+        ({"a": answer}, {"b": answer.labels}, "each truth needs an answer of the same title"),
+        (
+            {"a": answer},
+            {"a": answer.labels[:20]},
+            r"the truth of 'a' must be .* \(30, 40\); got torch.int64 \(20, 40\)",
+        ),
+        ({"a": answer}, {"a": answer.labels.float()}, "must be class numbers"),
+    ):
+        with pytest.raises(ValueError, match=said):
             figures.answers(rows, truths=truths)
+
+
+def test_networks_with_other_classes_share_a_figure(drawn):
+    answer = an_answer()
+    cracks = Answer(answer.image, (answer.labels > 0).long(), None, ("pavement", "crack"))
+    figures.answers({"a table": answer, "a road": cracks})
+    assert [text.get_text() for text in drawn[0][0].legends[0].get_texts()] == ["crack", "spoon", "cup"]

@@ -177,8 +177,11 @@ def test_the_shares_are_counted():
         (torch.zeros(3, 0, 9, dtype=torch.uint8), {}, r"got torch.uint8 \(3, 0, 9\)"),
         (photo(), {"threshold": 50}, "threshold must be a probability, 0 to 1, got 50"),
         (photo(), {"threshold": float("nan")}, "threshold must be a probability"),
-        (photo(), {"tile": 50}, "tile must be a multiple of align, got tile 50, align 32"),
-        (photo(), {"tile": 64, "overlap": 64}, "overlap must be smaller than tile"),
+        (photo(), {"threshold": "0.5"}, "threshold must be a probability, 0 to 1, got '0.5'"),
+        (photo(), {"tile": 50}, "tile must be a multiple of 32, got 50: take 64"),
+        (photo(), {"tile": 64, "overlap": 64}, "overlap must be at least 32 smaller than tile, got overlap 64"),
+        (photo(), {"overlap": 2000}, "got overlap 2000 and tile 1024"),
+        (np.zeros((8, 9, 3), np.uint8), {}, r"photo must be a file or a tensor, got ndarray: .*permute\(2, 0, 1\)"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(checkpoint, image, settings, said):
@@ -255,8 +258,26 @@ def test_a_bad_file_among_good_ones_stops_nobody(checkpoint, tmp_path, capsys):
         "a-labels.png", "a-overlay.png", "d-labels.png", "d-overlay.png"
     ]  # fmt: skip
     assert "b.jpg: NOT DONE." in streams.err and "HTML page" in streams.err
-    assert "3 of 5 not done: " in streams.err.splitlines()[-1]  # a.jpg was named twice, and its answer is there already
-    assert all(name in streams.err.splitlines()[-1] for name in ("a.jpg", "b.jpg", "c.jpg"))
+    assert "2 of 4 not done: " in streams.err.splitlines()[-1]  # a.jpg was named twice, and is asked once
+    assert all(name in streams.err.splitlines()[-1] for name in ("b.jpg", "c.jpg"))
+
+
+def test_photographs_that_differ_in_their_ending_keep_it_and_answers_are_no_photographs(checkpoint, tmp_path, capsys):
+    """Also if the answers lie among the photographs: a second run takes the same photographs, and overwrites none."""
+    for name in ("a.png", "a.bmp", "b.png"):
+        Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / name)
+    words = [str(tmp_path), "--checkpoint", str(checkpoint), "--out", str(tmp_path)]
+    assert main(words) == 0
+    written = sorted(path.name for path in tmp_path.iterdir() if "-" in path.name)
+    assert written == sorted(f"{name}-{kind}.png" for name in ("a.bmp", "a.png", "b") for kind in ("labels", "overlay"))
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "3 of 3 not done" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    Image.fromarray(photographs.coffee()[:40, :50]).save(tmp_path / "other" / "b.png")
+    both = [str(tmp_path / "b.png"), str(tmp_path / "other" / "b.png")]
+    assert main([*both, "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]) == 1
+    assert "b.png have one name" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", ["nothing", "text", "cut", "weights"])
@@ -289,13 +310,16 @@ def test_what_is_not_there_or_in_the_way_is_said(checkpoint, tmp_path, capsys):
     for words, said in (
         ((tmp_path / "none.jpg", "--out", tmp_path / "out"), "there is no file or folder .*none.jpg"),
         ((tmp_path / "empty", "--out", tmp_path / "out"), "the folder .*empty holds no picture"),
-        ((tmp_path / "a.jpg", "--out", tmp_path / "file"), "file is a file, and the answers need a folder"),
-        ((tmp_path / "a.jpg", "--out", tmp_path / "out", "--tile", 50), "tile must be a multiple of align"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "file"), "file is or lies in a file, and the answers need a folder"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "file" / "sub"), "lies in a file, and the answers need a folder"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "out", "--tile", 50), "tile must be a multiple of 32"),
+        ((tmp_path / "a.jpg", "--out", tmp_path / "out", "--threshold", 50), "threshold must be a probability"),
     ):
         status, error = run(*words)
         assert status == 1 and re.search(said, error), (words, error)
 
-    (tmp_path / "out").mkdir(exist_ok=True)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a-overlay.png").write_text("somebody's work")
     status, error = run(tmp_path / "a.jpg", "--out", tmp_path / "out")
     assert status == 1 and "a-overlay.png exists already" in error

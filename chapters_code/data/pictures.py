@@ -67,8 +67,9 @@ class Head(NamedTuple):
 def read_picture(path: str | Path) -> Tensor:
     """Read a picture file as uint8 (3, H, W), red, green, blue, upright.
 
-    Grey pictures get three equal channels, transparency is dropped, and the turn that cameras write into the file
-    (EXIF orientation) is carried out.  The numbers lie in memory as in the file, pixel by pixel (channels_last).
+    Grey pictures get three equal channels, of 16 bits the upper 8 are kept (65535 is white), transparency is dropped,
+    and the turn that cameras write into the file (EXIF orientation) is carried out.  The numbers lie in memory as in
+    the file, pixel by pixel (channels_last).
 
     Raises:
         FileNotFoundError: There is no such file.
