@@ -11,6 +11,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test and no notebook downloads a data set; those that try downloads have a server of their own, on this machine.
 os.environ.setdefault("BOOK_OFFLINE", "1")
+# Where photographs are, a chapter would train for half an hour on them.
+os.environ.setdefault("BOOK_TIER", "smoke")
 
 _FLAGS = [
     "--no-sandbox",  # inside a container there is none to have
