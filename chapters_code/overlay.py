@@ -83,8 +83,8 @@ def overlay(image: Tensor, labels: Tensor, classes: Sequence[str], colours: Mapp
             f"labels holds {int(unknown[0])}, but there are {len(classes)} classes, 0 to {len(classes) - 1}"
         )
     picture = _pale(image)
-    names = class_colours(labels, classes)
-    names = {name: (colours or names)[name] for name in names}
+    chosen = class_colours(labels, classes)
+    names = chosen if colours is None else {name: colours[name] for name in chosen}
     thickness = max(1, min(labels.shape) // 300)  # of a border, in pixels: as wide in a small print as in a large one
     for name, colour in names.items():
         region = labels == classes.index(name)

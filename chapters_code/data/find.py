@@ -69,9 +69,7 @@ def find(name: str, download: bool | None = None) -> Found:
         TwinWarning: The set could not be had, and a twin was drawn (the message says why, and the way by hand); or
             what lies in its place is a twin that somebody put there.
     """
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
-    source = SOURCES[name]
+    source = _source(name)
     own = own_folder()
     if own and (own / name).is_dir():
         return _found(own / name, source, "from the folder that BOOK_DATA names")
@@ -98,8 +96,7 @@ def at_hand(name: str) -> bool:
         ValueError: There is no such set.
         FileNotFoundError: BOOK_DATA names something that is no folder.
     """
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
+    _source(name)
     places = (own_folder(), cache_folder())
     return any((place / name).is_dir() and not is_twin(place / name) for place in places if place)
 
@@ -137,6 +134,12 @@ def may_download(asked: bool | None) -> bool:
 def cache_folder() -> Path:
     """Give the folder of downloads: the one that BOOK_CACHE names, else the system's for such things."""
     return Path(os.environ.get("BOOK_CACHE") or pooch.os_cache("keep-the-crack")).expanduser()
+
+
+def _source(name: str) -> Source:
+    if name not in SOURCES:
+        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
+    return SOURCES[name]
 
 
 def _found(path: Path, source: Source, whence: str) -> Found:
