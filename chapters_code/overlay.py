@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.colours import COLOURS
+from chapters_code.data.pictures import check_picture
 from chapters_code.metrics.cracks import dilate
 
 __all__ = ["VERDICTS", "class_colours", "flat", "overlay", "palette", "shares", "verdict"]
@@ -181,11 +182,9 @@ def _widest(region: Tensor) -> tuple[int, int]:
 
 
 def _need_pair(image: Tensor, labels: Tensor) -> None:
-    shape = tuple(getattr(image, "shape", ()))
-    if not isinstance(image, Tensor) or image.dtype != torch.uint8 or len(shape) != 3 or shape[0] != 3:
-        came = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"a photograph is uint8 (3, H, W), as data.pictures.read_picture gives it; got {came}")
-    if tuple(getattr(labels, "shape", ())) != shape[1:]:
+    check_picture(image)
+    size = tuple(image.shape[1:])
+    if tuple(getattr(labels, "shape", ())) != size:
         raise ValueError(
-            f"photograph and labels must have one size, got {shape[1:]} and {tuple(getattr(labels, 'shape', ()))}"
+            f"photograph and labels must have one size, got {size} and {tuple(getattr(labels, 'shape', ()))}"
         )

@@ -23,7 +23,7 @@ from torch import Tensor
 from chapters_code import overlay
 from chapters_code.checkpoints import Trained, load_network
 from chapters_code.data.loading import Normalise
-from chapters_code.data.pictures import read_picture, write_mask, write_picture
+from chapters_code.data.pictures import check_picture, read_picture, write_mask, write_picture
 from chapters_code.outputs import ask, device, device_of, evaluation_mode, need_function
 from chapters_code.shapes import Size, pair
 from chapters_code.tiles import predict_tiled, strips
@@ -103,11 +103,7 @@ def segment(
         trained.network.to(device())
     _check(trained, tile, overlap, threshold)
     image = photo if isinstance(photo, Tensor) else read_picture(photo)
-    if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3 or not image.numel():
-        raise ValueError(
-            f"a photograph is uint8 (3, H, W), 0 to 255, got {image.dtype} {tuple(image.shape)}: it is normalised here,"
-            " so give the bytes"
-        )
+    check_picture(image)
     need_function(trained.network)
     labels, probability = torch.empty(image.shape[-2:], dtype=torch.int64), torch.empty(image.shape[-2:])
     for rows, maps in _logits_of(image, trained, tile, overlap, progress):

@@ -28,6 +28,7 @@ __all__ = [
     "VOID",
     "Head",
     "bit_depth",
+    "check_picture",
     "colour_mask",
     "decode_picture",
     "palette",
@@ -191,11 +192,24 @@ def write_picture(path: str | Path, image: Tensor) -> None:
     Raises:
         ValueError: `image` is something else.
     """
-    if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3:
-        came = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
-        raise ValueError(f"a picture is uint8 (3, H, W), got {came}")
+    check_picture(image)
     with written_whole(path) as unfinished:
         Image.fromarray(image.permute(1, 2, 0).contiguous().numpy(force=True)).save(unfinished, format="PNG")
+
+
+def check_picture(image: Tensor) -> None:
+    """Say what is wrong with `image`, if it is no picture as `read_picture` gives it.
+
+    Raises:
+        ValueError: It is no tensor, has another shape or dtype, or no pixels.
+    """
+    shape = tuple(getattr(image, "shape", ()))
+    if not isinstance(image, Tensor) or image.dtype != torch.uint8 or len(shape) != 3 or shape[0] != 3 or 0 in shape:
+        came = f"{image.dtype} {shape}" if isinstance(image, Tensor) else type(image).__name__
+        raise ValueError(
+            f"a photograph is uint8 (3, H, W), 0 to 255, got {came}: read_picture gives such; where a network wants"
+            " other numbers they are made of these, so give the bytes"
+        )
 
 
 def palette() -> Tensor:
