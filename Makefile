@@ -6,7 +6,7 @@
 python := .venv/bin/python
 PORT   ?= 8000
 
-.PHONY: help environment book test check format notebooks serve lab repository clean distclean
+.PHONY: help environment book test quick check format notebooks serve lab repository clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -30,13 +30,19 @@ lab: environment  ## open the notebooks in JupyterLab
 	cd notebooks && ../$(python) -m jupyterlab
 
 # One run for all: the tests, the notebooks' stored outputs (nbval), the examples in docstrings.
-# loadfile keeps the cells of a notebook together on one worker; they need each other.
-test: check  ## check the style, then run the tests, every notebook and every example
-	$(python) -m pytest --numprocesses auto --dist loadfile --nbval --doctest-modules
+# ONLY=pooling takes what has the word in its file's name or its own.
+test: check  ## check the style, then run the tests, every notebook and every example (ONLY=pooling for one topic)
+	$(python) -m pytest --numprocesses auto --nbval --doctest-modules $(if $(ONLY),-k "$(ONLY)")
 
-check: environment  ## check the style only (ruff)
+quick: check  ## check the style and one test of every kind, in a minute: for people at work
+	$(python) -m pytest --numprocesses auto -m quick
+
+import_linter = from importlinter.cli import lint_imports_command; lint_imports_command()
+
+check: environment  ## check the style (ruff), and that imports run one way (import-linter)
 	$(python) -m ruff check
 	$(python) -m ruff format --check
+	$(python) -c "$(import_linter)" --no-cache --no-logo
 
 format: environment  ## lay out code and notebooks in the book's style (ruff)
 	$(python) -m ruff format

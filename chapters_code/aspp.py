@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code.checks import check_whole
+from chapters_code.layers import conv_norm_relu
 from chapters_code.shapes import Size, pair
 
 __all__ = [
@@ -299,25 +300,10 @@ def _check_rates(rates: Iterable[int]) -> tuple[int, ...]:
 
 
 def _layers(in_channels: int, out_channels: int, norm: str | None, rate: int | None = None) -> nn.Sequential:
-    """Give a 1 × 1 convolution, or a 3 × 3 one at a rate, with what follows it."""
-    window = {"kernel_size": 1} if rate is None else {"kernel_size": 3, "padding": rate, "dilation": rate}
-    # A bias before a normalisation has no effect: the mean is taken away right after.
-    layers = nn.Sequential(nn.Conv2d(in_channels, out_channels, **window, bias=norm is None))
-    return layers if norm is None else layers.extend([_norm(norm, out_channels), nn.ReLU()])
-
-
-def _norm(name: str, channels: int) -> nn.Module:
-    if name == "batch":
-        return nn.BatchNorm2d(channels)
-    if name != "group":
-        raise ValueError(f'norm must be "batch", "group" or None, got {name!r}')
-    if channels < 3:
-        raise ValueError(
-            'norm="group" needs out_channels of 3 or more: the mean of the map is one number per channel; a group of'
-            " one number always becomes 0, and two become +1 and −1, whatever they were"
-        )
-    # Up to eight groups, but eight channels or more in each: the fewer, the less is left of the mean of the map.
-    return nn.GroupNorm(max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 8)), channels)
+    """Return a 1 × 1 convolution, or a 3 × 3 one at a rate; with a normalisation, a ReLU follows it."""
+    kernel_size, dilation = (1, 1) if rate is None else (3, rate)
+    layers = conv_norm_relu(in_channels, out_channels, dilation, kernel_size=kernel_size, norm=norm)
+    return layers[:1] if norm is None else layers
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:

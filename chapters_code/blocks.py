@@ -12,25 +12,18 @@ Source: the paper of U²-Net compares such blocks in its figure 2 (Qin et al., 2
 DenseNet and GoogLeNet); the numbers of convolutions here are the book's own choice.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from chapters_code.checks import check_whole
+from chapters_code import layers
 
 __all__ = ["DenseBlock", "InceptionBlock", "PlainBlock", "ResidualBlock", "conv_norm_relu"]
 
 
-def conv_norm_relu(in_channels: int, out_channels: int, dilation: int = 1) -> nn.Sequential:
-    """Make a 3 × 3 convolution of the given dilation, with batch normalisation and a ReLU; H and W stay.
-
-    Raises:
-        ValueError: An argument is no whole number above 0.
-    """
-    for name, value in {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation}.items():
-        check_whole(name, value, 1)
-    # The bias has no effect before a normalisation; it stands here because U²-Net's published checkpoints have it.
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+# A bias has no effect before a normalisation.  U²-Net's published checkpoints have it, so the blocks beside it do, too.
+conv_norm_relu = partial(layers.conv_norm_relu, bias=True)
 
 
 class PlainBlock(nn.Sequential):

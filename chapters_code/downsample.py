@@ -22,38 +22,30 @@ from torch import nn
 
 from chapters_code.checks import check_whole
 from chapters_code.hwd import EvenSides, HWDownsampling
+from chapters_code.layers import conv_norm_relu
 
 __all__ = ["DOWNSAMPLERS"]
 
 
-def _mix(in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1) -> list[nn.Module]:
-    """A convolution with its normalisation and a ReLU; a bias before the normalisation would have no effect."""
-    check_whole("in_channels", in_channels, 1)
-    check_whole("out_channels", out_channels, 1)
-    padding = (kernel_size - 1) // 2
-    convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False)
-    return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
-
-
 def _max(in_channels: int, out_channels: int) -> nn.Module:
-    return nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *_mix(in_channels, out_channels))
+    return nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *conv_norm_relu(in_channels, out_channels, kernel_size=1))
 
 
 def _avg(in_channels: int, out_channels: int) -> nn.Module:
-    return nn.Sequential(EvenSides(), nn.AvgPool2d(2), *_mix(in_channels, out_channels))
+    return nn.Sequential(EvenSides(), nn.AvgPool2d(2), *conv_norm_relu(in_channels, out_channels, kernel_size=1))
 
 
 def _strided3(in_channels: int, out_channels: int) -> nn.Module:
-    return nn.Sequential(*_mix(in_channels, out_channels, kernel_size=3, stride=2))
+    return conv_norm_relu(in_channels, out_channels, stride=2)
 
 
 def _strided2(in_channels: int, out_channels: int) -> nn.Module:
-    return nn.Sequential(EvenSides(), *_mix(in_channels, out_channels, kernel_size=2, stride=2))
+    return nn.Sequential(EvenSides(), *conv_norm_relu(in_channels, out_channels, kernel_size=2, stride=2))
 
 
 def _space_to_depth(in_channels: int, out_channels: int) -> nn.Module:
     pixels = 4 * check_whole("in_channels", in_channels, 1)
-    return nn.Sequential(EvenSides(), nn.PixelUnshuffle(2), *_mix(pixels, out_channels))
+    return nn.Sequential(EvenSides(), nn.PixelUnshuffle(2), *conv_norm_relu(pixels, out_channels, kernel_size=1))
 
 
 # Called with (in_channels, out_channels).

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from chapters_code.checks import check_whole
-from chapters_code.data.weights import imagenet, read_weights
 from chapters_code.transposed import UPSAMPLERS
+from chapters_code.weights import imagenet, read_weights
 
 __all__ = ["BACKBONES", "FCN", "STRIDE", "Backbone", "resnet_features"]
 

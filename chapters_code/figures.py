@@ -23,9 +23,9 @@ from torch import Tensor
 from chapters_code import overlay
 from chapters_code.data.pictures import decode_picture
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
-from chapters_code.predict import Answer
-from chapters_code.runs import Record
-from chapters_code.studies import interval
+from chapters_code.overlay import Answer
+from chapters_code.records.runs import Record
+from chapters_code.records.studies import interval
 
 __all__ = ["answers", "curves", "explore", "intervals", "learning_curves", "pictures"]
 

@@ -9,6 +9,8 @@ each region has a border, and where there are several classes the name stands in
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from chapters_code.colours import COLOURS
 from chapters_code.data.pictures import check_picture
 from chapters_code.metrics.cracks import dilate
 
-__all__ = ["VERDICTS", "class_colours", "flat", "overlay", "palette", "shares", "verdict"]
+__all__ = ["VERDICTS", "Answer", "class_colours", "flat", "overlay", "palette", "shares", "verdict"]
 
 # For regions: strong ones first, and neighbours in this order differ in lightness, too.
 _STRONG = tuple(COLOURS[name] for name in ("vermillion", "sky", "green", "yellow", "purple", "blue", "orange"))
@@ -28,6 +30,27 @@ _STRONG = tuple(COLOURS[name] for name in ("vermillion", "sky", "green", "yellow
 _TINTS = _STRONG + tuple("#" + "".join(f"{part // 2:02x}" for part in ImageColor.getrgb(one)) for one in _STRONG)
 # In grey print: black, light, and between the two.
 VERDICTS = {"hit": COLOURS["black"], "miss": COLOURS["orange"], "false alarm": COLOURS["blue"]}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says about a photograph."""
+
+    image: Tensor  # the photograph, uint8 (3, H, W), upright
+    labels: Tensor  # class numbers, int64 (H, W), rows of `classes`
+    # float32 (H, W), 0 to 1: that a pixel is class 1; of several classes, that it is the likeliest.  None if not kept.
+    probability: Tensor | None
+    classes: tuple[str, ...]
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The classes that were found, each with its share of the pixels, 0 to 1, the largest first."""
+        return shares(self.labels, self.classes)
+
+    @cached_property
+    def overlay(self) -> Tensor:
+        """The answer laid over the photograph, uint8 (3, H, W)."""
+        return overlay(self.image, self.labels, self.classes)
 
 
 def shares(labels: Tensor, classes: Sequence[str]) -> dict[str, float]:

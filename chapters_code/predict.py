@@ -11,8 +11,6 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from numbers import Real
 from pathlib import Path
 
@@ -20,40 +18,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from chapters_code import overlay
-from chapters_code.checkpoints import Trained, load_network
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pictures import check_picture, read_picture, write_mask, write_picture
 from chapters_code.outputs import ask, device, device_of, evaluation_mode, need_function
+from chapters_code.overlay import Answer
 from chapters_code.shapes import Size, pair
 from chapters_code.tiles import predict_tiled, strips
+from chapters_code.train.checkpoints import Trained, load_network
 
 __all__ = ["Answer", "main", "predict_tiled", "segment"]
 
 ALIGN = 32  # the total stride of the book's networks: the deepest halve five times
 TILE = 1024  # pixels: some hundred megabytes for the book's networks
 _ENDINGS = ("-labels.png", "-overlay.png")  # of what the command line writes
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a network says about a photograph."""
-
-    image: Tensor  # the photograph, uint8 (3, H, W), upright
-    labels: Tensor  # class numbers, int64 (H, W), rows of `classes`
-    # float32 (H, W), 0 to 1: that a pixel is class 1; of several classes, that it is the likeliest.  None if not kept.
-    probability: Tensor | None
-    classes: tuple[str, ...]
-
-    @cached_property
-    def shares(self) -> dict[str, float]:
-        """The classes that were found, each with its share of the pixels, 0 to 1, the largest first."""
-        return overlay.shares(self.labels, self.classes)
-
-    @cached_property
-    def overlay(self) -> Tensor:
-        """The answer laid over the photograph, uint8 (3, H, W); see the module `overlay`."""
-        return overlay.overlay(self.image, self.labels, self.classes)
 
 
 def segment(

@@ -15,7 +15,6 @@ Sources: the definitions are those of `torch.nn.functional.conv2d` and `pixel_un
 convolution as a matrix; Zhang (2019) for the blur before the stride.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,7 +22,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_size, check_whole
 from chapters_code.outputs import device_of
@@ -31,7 +29,6 @@ from chapters_code.shapes import Size, conv_size, pair
 
 __all__ = [
     "BlurPool2d",
-    "Cost",
     "StridedConv2d",
     "as_pointwise",
     "binomial",
@@ -39,7 +36,6 @@ __all__ = [
     "conv2d",
     "conv2d_loops",
     "conv2d_matrix",
-    "cost",
     "shift_change",
     "space_to_depth",
 ]
@@ -332,45 +328,6 @@ class BlurPool2d(nn.Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}"
-
-
-class Cost(NamedTuple):
-    """What a layer costs."""
-
-    parameters: int  # numbers that are learnt and stored
-    multiply_adds: int  # one multiplication and one addition count as one
-
-
-def cost(module: nn.Module, *shape: int) -> Cost:
-    """Count what a layer or a network learns, and how much it multiplies for an input of a shape.
-
-    Nothing is computed: PyTorch's own counter follows the shapes.  Only convolutions and matrix products count;
-    comparing (max pooling), adding (average pooling) and what is done to each number by itself (ReLU) do not.
-
-    Args:
-        module: Any layer or network; it is left as it is.
-        shape: Of its input, for example 1, 3, 64, 64.
-
-    Returns:
-        Parameters, and multiply-adds of one run forwards.
-
-    Raises:
-        ValueError: The module fits no input of this shape.
-
-    Example:
-        >>> cost(nn.Conv2d(3, 64, 3, stride=2, padding=1), 1, 3, 64, 64)
-        Cost(parameters=1792, multiply_adds=1769472)
-    """
-    # On the device "meta" tensors have a shape and no numbers; a copy, for batch norm must not learn from this.
-    phantom = copy.deepcopy(module).to("meta").eval()
-    dtype = next((one.dtype for one in phantom.parameters()), torch.get_default_dtype())
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            phantom(torch.zeros(shape, dtype=dtype, device="meta"))
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{type(module).__name__} takes no input of shape {shape}: {error}") from error
-    # What PyTorch counts are operations, two to a multiply-add.
-    return Cost(sum(one.numel() for one in module.parameters()), counter.get_total_flops() // 2)
 
 
 def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) -> float:

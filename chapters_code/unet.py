@@ -12,12 +12,13 @@ instead of a transposed convolution; normalisation; far fewer channels.
 Source: Ronneberger, Fischer and Brox (2015), "U-Net: Convolutional Networks for Biomedical Image Segmentation".
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from chapters_code.layers import conv_norm_relu
 
 __all__ = ["UNet", "max_pooling"]
 
@@ -94,19 +95,5 @@ class UNet(nn.Module):
 
 def _block(in_channels: int, out_channels: int, norm: str | None) -> nn.Sequential:
     """Two 3 × 3 convolutions, each with its normalisation and a ReLU."""
-    layers = []
-    for channels in (in_channels, out_channels):
-        # A bias before a normalisation has no effect: the mean is taken away right after.
-        layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=norm is None), _norm(norm, out_channels)]
-        layers += [nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-def _norm(name: str | None, channels: int) -> nn.Module:
-    if name is None:
-        return nn.Identity()
-    if name == "batch":
-        return nn.BatchNorm2d(channels)
-    if name == "group":
-        return nn.GroupNorm(math.gcd(8, channels), channels)
-    raise ValueError(f'norm must be "batch", "group" or None, got {name!r}')
+    first = conv_norm_relu(in_channels, out_channels, norm=norm)
+    return nn.Sequential(*first, *conv_norm_relu(out_channels, out_channels, norm=norm))

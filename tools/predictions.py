@@ -4,9 +4,9 @@
     python tools/predictions.py runs/u2netp/checkpoint.pt --photographs rocket coffee chelsea
 
 It writes small PNGs into chapters_code/records/predictions, which say which run and which weights they are from.  The
-record of that run belongs into chapters_code/runs.  Saliency is kept as grey maps, all else as class numbers.  Of a
-network that gives several maps, each is recorded by itself: the fused one without a name, the others as side1, side2
-and so on.
+record of that run belongs into chapters_code/records/runs.  Saliency is kept as grey maps, all else as class numbers.
+Of a network that gives several maps, each is recorded by itself: the fused one without a name, the others as side1,
+side2 and so on.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from chapters_code.checkpoints import load_network
 from chapters_code.data.loading import Normalise
 from chapters_code.outputs import evaluation_mode
 from chapters_code.predict import segment
 from chapters_code.records import predictions
+from chapters_code.train.checkpoints import load_network
 
 
 def maps_of(network: torch.nn.Module) -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--photographs", nargs="+", choices=predictions.PHOTOGRAPHS, default=list(predictions.PHOTOGRAPHS)
     )
-    parser.add_argument("--out", type=Path, default=Path(predictions.__file__).parent, metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path(predictions.__file__).with_suffix(""), metavar="DIR")
     asked = parser.parse_args()
     try:
         trained = load_network(asked.checkpoint)

@@ -1,7 +1,7 @@
 """Write down where the book is published, in every place that needs it: `make repository URL=https://...`.
 
 The website's buttons (repository, issues, edit, Colab), the notebooks' set-up cells and the citation file all
-follow this one command; tests/test_frame.py holds that they agree.  `URL=` with nothing behind it takes the
+follow this one command; tests/site/test_frame.py holds that they agree.  `URL=` with nothing behind it takes the
 address away, and the buttons with it.  A second run changes nothing.
 """
 

@@ -26,7 +26,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from chapters_code import exercises, runs
+from chapters_code import exercises
+from chapters_code.records import runs
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class RunsDirective(SphinxDirective):
         except (KeyError, OSError, ValueError) as error:
             raise self.error(f"runs: {error}") from None
         for name in self.arguments[0].split():
-            self.env.note_dependency(Path(runs.__file__).with_name(f"{name}.json"))
+            self.env.note_dependency(Path(runs.__file__).with_suffix("") / f"{name}.json")
         lines = [*text.splitlines(), "", *(f"* {runs.conditions(record)}" for record in records)]
         node = nodes.container()
         self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, node)

@@ -10,11 +10,11 @@ int64 (H, W), in which 255 is not counted.
 Importing a module of this package reads nothing and downloads nothing.
 """
 
-from chapters_code.data.cracks import CrackSegmentation
 from chapters_code.data.own import Pairs, own_sets
-from chapters_code.data.saliency import SaliencySegmentation
+from chapters_code.data.photographs.cracks import CrackSegmentation
+from chapters_code.data.photographs.saliency import SaliencySegmentation
+from chapters_code.data.photographs.voc import VOCSegmentation
 from chapters_code.data.synthetic import SyntheticCracks, SyntheticSaliency, SyntheticVOC
-from chapters_code.data.voc import VOCSegmentation
 
 __all__ = [
     "CrackSegmentation",

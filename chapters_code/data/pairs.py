@@ -44,7 +44,6 @@ __all__ = [
     "is_twin",
     "lines_of",
     "listing",
-    "locate",
     "transformed",
 ]
 
@@ -395,27 +394,6 @@ def ids_in_folders(images: Path, masks: Path) -> tuple[str, ...]:
 def is_picture(name: str) -> bool:
     """Say whether a file is a picture, by its ending; what is hidden (its name begins with a dot) is none."""
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
-
-
-def locate(name: str, root: str | Path | None) -> tuple[Path, str]:
-    """Say where a data set lies, and in words where it comes from.
-
-    Args:
-        name: The set's place below a data folder, "voc2012" or "crack/DeepCrack".
-        root: The set's own folder, taken as it is.  None searches, as `data.find.find` says.
-
-    Returns:
-        The folder, and the words; those about drawn pictures begin with "synthetic twin of".
-    """
-    if root is not None:
-        # Not the path: the words go into records that other people read.
-        drawn = "synthetic twin of " if is_twin(root) else ""
-        return Path(root), f"{drawn}{name}, from a folder named by the reader"
-    # Here and not above: a reader who names the folder needs nothing that downloads.
-    from chapters_code.data.find import find
-
-    found = find(name)
-    return Path(found.path), found.origin
 
 
 def is_twin(folder: str | Path) -> bool:

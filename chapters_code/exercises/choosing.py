@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
-from chapters_code.recipes import RECIPES, Recipe, recipe
+from chapters_code.train.recipes import RECIPES, Recipe, recipe
 
 __all__ = ["EXERCISES"]
 

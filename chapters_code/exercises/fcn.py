@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code import losses
 from chapters_code.data.pictures import VOID, palette
 from chapters_code.exercises.checking import Asked, Call, Exercise, compare, whole
 from chapters_code.metrics import ConfusionMatrix
+from chapters_code.train import losses
 from chapters_code.transposed import bilinear_kernel
 
 __all__ = ["EXERCISES"]

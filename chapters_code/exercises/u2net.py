@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code import blocks, losses, metrics, strided, u2net
+from chapters_code import blocks, metrics, u2net
+from chapters_code.cost import cost
 from chapters_code.exercises.checking import Call, Exercise, compare, whole
+from chapters_code.train import losses
 
 __all__ = ["EXERCISES"]
 
@@ -77,7 +79,7 @@ def _check_multiply_adds(answer: Callable) -> None:
     calls = [Call.of(height, one, *size) for height, one, size in product((2, 3, 4, 7), some, sizes)]
     drawn = ((whole(2, 9), (whole(1, 50), whole(1, 50), whole(1, 50))) for _ in range(6))
     calls += [Call.of(*one, whole(1, 300), whole(1, 300)) for one in drawn]
-    compare(answer, trusted, calls, closed=(strided.cost, blocks.conv_norm_relu))
+    compare(answer, trusted, calls, closed=(cost, blocks.conv_norm_relu))
 
 
 def _settled_rsu(*settings: int) -> u2net.RSU:

@@ -17,9 +17,9 @@ from torch import nn
 
 from chapters_code.blocks import PlainBlock, ResidualBlock
 from chapters_code.checks import check_whole
+from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.receptive_field import receptive_field
-from chapters_code.strided import cost
 from chapters_code.u2net import RSU
 from chapters_code.widgets.moving import MovingFigure, es_module
 
@@ -124,7 +124,7 @@ class RSUBuilder(MovingFigure):
 
     @property
     def multiply_adds(self) -> dict[str, int]:
-        """Multiply-adds of each block for one map, as `strided.cost` counts them."""
+        """Multiply-adds of each block for one map, as `cost.cost` counts them."""
         return {name: counted.multiply_adds for name, counted in self._costs().items()}
 
     @property

@@ -12,8 +12,8 @@ import torch
 import traitlets
 
 from chapters_code.checks import check_whole
+from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.strided import cost
 from chapters_code.widgets.moving import MovingFigure, es_module
 from chapters_code.wtconv import WTConv2d
 
@@ -97,7 +97,7 @@ class WTReach(MovingFigure):
         """Multiply-adds of WTConv and of the one kernel, for one channel of the map.
 
         All kernels count, those of the transform among them, four taps each; the scales and the sums of the levels do
-        not.  `strided.cost` counts the steps as one reads them; `fast` does the same with fewer.
+        not.  `cost.cost` counts the steps as one reads them; `fast` does the same with fewer.
         """
         counted = cost(self._layer(self.levels), 1, 1, self.height, self.width)
         return counted.multiply_adds, self.reach**2 * self.height * self.width

@@ -10,9 +10,9 @@ from torchvision.transforms.functional import crop
 
 from answers import right, wrong
 from chapters_code.data.pictures import palette
-from chapters_code.losses import cross_entropy
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.shapes import conv_size
+from chapters_code.train.losses import cross_entropy
 from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose
 
 # ---- 6.1 small_map ------------------------------------------------------------------------------

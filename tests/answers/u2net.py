@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from answers import right, wrong
+from chapters_code.cost import cost
 from chapters_code.metrics import max_f_measure
-from chapters_code.strided import cost
 from chapters_code.u2net import RSU
 
 # ---- 9.1 map_sizes ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from chapters_code import studies
+from chapters_code.records import studies
 
 
 def scores_of_nothing(mask):

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from chapters_code.losses import cross_entropy
+from chapters_code.train.losses import cross_entropy
 from chapters_code.transposed import BilinearUpsample2d
 
 

@@ -1,0 +1,96 @@
+"""Photographs of cracked roads, with their masks (Chapters 01 and 07).
+
+    CrackSegmentation("DeepCrack")[0]  -->  image uint8 (3, H, W), mask int64 (H, W), 1 = crack, 0 = pavement
+
+A mask without a crack is a mask like any other.  For Chapter 01, which wants a single picture and no download, there
+is `cracked_photograph`.
+
+Sources: DeepCrack, Liu et al., Neurocomputing 338 (2019) 139-153; CFD (CrackForest), Shi et al., IEEE T-ITS 17(12)
+(2016) 3434-3445.  Both for non-commercial research and teaching only.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from chapters_code.data.fetching.find import locate
+from chapters_code.data.pairs import FilePairs, ids_in_folders, is_twin
+from chapters_code.data.synthetic import cracked_road
+
+__all__ = ["CrackSegmentation", "Photograph", "cracked_photograph"]
+
+
+class CrackSegmentation(FilePairs):
+    """DeepCrack (300 photographs to train with, 237 to test) or CFD (89 and 29).
+
+    The split of DeepCrack is the official one.  CFD has none: of its ids in order, every fourth is a test picture.
+
+    Args:
+        name: "DeepCrack" or "CFD".
+        split: "train" or "test".
+        root: The folder of the set: `images` and `masks` within `train` and `test`.
+            None looks for one, and downloads it if need be (`data.find`).
+        transform: Called with image and mask together, as for `Segmentation`.
+
+    Raises:
+        FileNotFoundError: A folder, a picture or a mask is missing; the message names it.
+        ValueError: There is no such set or split, or its folder is empty.
+    """
+
+    classes = ("pavement", "crack")
+    palette = ((0, 0, 0), (255, 255, 255))
+    meaning = {0: 0, 255: 1}
+
+    def __init__(
+        self,
+        name: str = "DeepCrack",
+        split: str = "train",
+        root: str | Path | None = None,
+        transform: Callable | None = None,
+    ) -> None:
+        if name not in ("DeepCrack", "CFD"):
+            raise ValueError(f"name must be DeepCrack or CFD, got {name!r}")
+        if split not in ("train", "test"):
+            raise ValueError(f"split must be train or test, got {split!r}")
+        folder, origin = locate(f"crack/{name}", root)
+        images, masks = folder / split / "images", folder / split / "masks"
+        super().__init__(ids_in_folders(images, masks), images, masks, origin, transform)
+
+
+class Photograph(NamedTuple):
+    """A picture of a road, its mask, and where they are from."""
+
+    image: Tensor  # uint8 (3, H, W)
+    mask: Tensor  # int64 (H, W), 1 = crack
+    origin: str
+
+
+def cracked_photograph(number: int = 0) -> Photograph:
+    """Give one photograph of a cracked road, or a drawn road where there are no photographs; nothing is downloaded.
+
+    Real ones are used where the reader has them: a folder named by the environment variable BOOK_DATA, with
+    `crack/DeepCrack/` in it.  Elsewhere a drawn road takes their place, and says so.
+
+    Args:
+        number: Which one, counted in the order of the file names; after the last comes the first again.
+
+    Raises:
+        FileNotFoundError: BOOK_DATA is set, but there are no crack photographs in it.
+    """
+    named = os.environ.get("BOOK_DATA")
+    if not named:
+        road = cracked_road(size=(384, 544), crack_width=3, seed=number, branches=2)
+        return Photograph(*road, origin="a drawn road (no photographs here; BOOK_DATA names no folder)")
+    root = Path(named).expanduser() / "crack" / "DeepCrack"
+    if not any(root.glob("test/images/*.jpg")):
+        raise FileNotFoundError(
+            f"BOOK_DATA names {named}, but there are no photographs in {root / 'test' / 'images'}:"
+            " put DeepCrack there, or unset BOOK_DATA to use a drawn road"
+        )
+    photographs = CrackSegmentation("DeepCrack", "test", root)
+    number %= len(photographs)
+    source = photographs.origin if is_twin(root) else "a photograph from DeepCrack"
+    return Photograph(*photographs[number], origin=f"{source}, {photographs.ids[number]}.jpg")

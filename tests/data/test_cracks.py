@@ -1,0 +1,207 @@
+"""The photographs of cracks: real ones where there are any, drawn ones elsewhere, and what pooling does to them."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from chapters_code.data.fetching import find
+from chapters_code.data.photographs.cracks import CrackSegmentation, cracked_photograph
+from chapters_code.pooling import avg_pool2d, max_pool2d
+
+
+def contrast(image, mask, pool, times):
+    """How much darker the crack is than the pavement, after pooling; as Chapter 01 defines it."""
+    grey, crack = image.float().mean(0, keepdim=True), mask.float()[None]
+    for _ in range(times):
+        grey, crack = pool(grey, 2), max_pool2d(crack, 2)
+    return (grey[crack == 0].mean() - grey[crack == 1].mean()).item()
+
+
+def test_without_photographs_a_drawn_road_says_so(monkeypatch):
+    monkeypatch.delenv("BOOK_DATA", raising=False)
+    photo = cracked_photograph(3)
+    assert "drawn road" in photo.origin and "BOOK_DATA" in photo.origin
+    assert photo.image.dtype == torch.uint8 and photo.mask.unique().tolist() == [0, 1]
+    assert photo.image.shape[1:] == photo.mask.shape == (384, 544)
+    assert not torch.equal(photo.image, cracked_photograph(4).image)
+
+
+def written(folder, shades):
+    """Write pictures of 4 x 6, each of one shade, with a crack of one pixel in row 1, column 5; return the root."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for name, shade in shades.items():
+        Image.new("RGB", (6, 4), (shade, shade, shade)).save(folder / "images" / f"{name}.jpg")
+        mask = Image.new("L", (6, 4), 0)
+        mask.putpixel((5, 1), 255)
+        mask.save(folder / "masks" / f"{name}.png")
+    return folder.parent
+
+
+def test_a_folder_with_photographs_is_used_in_the_order_of_their_names(monkeypatch, tmp_path):
+    written(tmp_path / "crack" / "DeepCrack" / "test", {"b": 10, "a": 20})
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+
+    first, second, third = (cracked_photograph(number) for number in range(3))
+
+    assert "a.jpg" in first.origin and "b.jpg" in second.origin and third.origin == first.origin
+    assert first.image.shape == (3, 4, 6) and first.image.float().mean().round() == 20
+    assert first.mask.nonzero().tolist() == [[1, 5]]  # row 1, column 5: 255 became 1, and the axes are not swapped
+
+
+def test_a_folder_may_be_named_from_home(monkeypatch, tmp_path):
+    written(tmp_path / "data" / "crack" / "DeepCrack" / "test", {"a": 20})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # HOME's name on Windows
+    monkeypatch.setenv("BOOK_DATA", "~/data")
+
+    assert cracked_photograph().origin == "a photograph from DeepCrack, a.jpg"
+
+
+def test_a_drawn_picture_is_not_called_a_photograph(monkeypatch, tmp_path):
+    root = written(tmp_path / "crack" / "DeepCrack" / "test", {"drawn_00001": 20})
+    (root / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+
+    assert cracked_photograph().origin.startswith("synthetic twin of crack/DeepCrack")
+
+
+def test_a_folder_without_photographs_is_a_slip_and_not_silently_replaced(monkeypatch, tmp_path):
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no photographs.*unset BOOK_DATA"):
+        cracked_photograph()
+
+
+@pytest.mark.real_data
+def test_on_real_photographs_max_pooling_hides_cracks_more_than_averaging_does(monkeypatch, book_data):
+    """Chapter 01 shows it on drawn roads; here are all 60 test photographs of DeepCrack that the folder holds."""
+    monkeypatch.setenv("BOOK_DATA", str(book_data))
+    photos = [cracked_photograph(number) for number in range(60)]
+    assert len({photo.origin for photo in photos}) == 60
+    before, by_max, by_mean = (
+        torch.tensor([contrast(photo.image, photo.mask, pool, times) for photo in photos])
+        for pool, times in ((max_pool2d, 0), (max_pool2d, 3), (avg_pool2d, 3))
+    )
+    assert (by_max < by_mean).all()
+    # Measured: 91 grey levels before, 22 after three max poolings, 54 after three averages.
+    assert by_max.mean() < before.mean() / 3 < before.mean() / 2 < by_mean.mean()
+
+
+# ---- the data sets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["DeepCrack", "CFD"])
+@pytest.mark.parametrize(("split", "ids"), [("train", ("001", "11", "2-1")), ("test", ("a",))])
+def test_a_split_is_a_folder(tmp_path, name, split, ids):
+    written(tmp_path / "train", {"2-1": 30, "11": 20, "001": 10})
+    dataset = CrackSegmentation(name, split, root=written(tmp_path / "test", {"a": 200}))
+
+    assert dataset.ids == ids
+    assert [round(image.float().mean().item()) for image, _ in dataset] == ([10, 20, 30] if split == "train" else [200])
+    image, mask = dataset[0]
+    assert image.shape == (3, 4, 6) and (image.dtype, mask.dtype) == (torch.uint8, torch.int64)
+    assert mask.nonzero().tolist() == [[1, 5]] and mask.max() == 1
+    assert (dataset.classes, dataset.palette) == (("pavement", "crack"), ((0, 0, 0), (255, 255, 255)))
+
+
+def test_a_mask_without_a_crack_is_fine(tmp_path):
+    root = written(tmp_path / "train", {"a": 90})
+    Image.new("L", (6, 4), 0).save(root / "train" / "masks" / "a.png")
+    assert CrackSegmentation(root=root)[0].mask.unique().tolist() == [0]
+
+
+@pytest.mark.parametrize("value", [2, 127, 254])
+def test_any_value_but_0_and_255_is_refused_by_name(tmp_path, value):
+    root = written(tmp_path / "test", {"a": 90})
+    Image.new("L", (6, 4), value).save(root / "test" / "masks" / "a.png")
+    with pytest.raises(ValueError, match=rf"a\.png: 24 of 24 .*class, {value}; known are 0, 255\."):
+        CrackSegmentation("CFD", "test", root)[0]
+
+
+def test_a_mask_of_0_and_1_is_refused_by_name_and_with_its_cure(tmp_path):
+    """A mask of class numbers is no mask of 0 and 255, and is not taken for one."""
+    root = written(tmp_path / "test", {"a": 90})
+    Image.new("L", (6, 4), 1).save(root / "test" / "masks" / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: a mask of 0 and 255 was expected, .* 0 and 1 .*multiply by 255"):
+        CrackSegmentation("CFD", "test", root)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("deepcrack", "train", "name must be DeepCrack or CFD, got 'deepcrack'"),
+        ("CFD", "val", "split must be train or test, got 'val'"),
+    ],
+)
+def test_what_there_is_not_is_refused(tmp_path, name, split, message):
+    with pytest.raises(ValueError, match=message):
+        CrackSegmentation(name, split, tmp_path)
+
+
+def test_a_picture_of_ones_own_under_another_ending_is_pointed_at(tmp_path):
+    """It was called missing, though it lies there; and to unpack it again would not have helped."""
+    root = written(tmp_path / "train", {"DSC_1": 90, "DSC_2": 80})
+    for name in ("DSC_1", "DSC_2"):
+        (root / "train" / "images" / f"{name}.jpg").rename(root / "train" / "images" / f"{name}.JPG")
+    with pytest.raises(FileNotFoundError, match=r"DSC_1\.jpg is missing \(2 of 2 .*there is DSC_1\.JPG.* data\.Pairs"):
+        CrackSegmentation("DeepCrack", "train", root)
+    for name in ("DSC_1", "DSC_2"):
+        (root / "train" / "masks" / f"{name}.png").rename(root / "train" / "masks" / f"{name}.bmp")
+    with pytest.raises(ValueError, match=r"has no picture .*there is DSC_1\.JPG.* data\.Pairs") as fault:
+        CrackSegmentation("DeepCrack", "train", root)
+    assert "unpack" not in str(fault.value)
+
+
+def test_half_a_pair_and_an_empty_folder_are_named(tmp_path):
+    root = written(tmp_path / "train", {"a": 90, "b": 90})
+    (root / "train" / "images" / "b.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"images.b\.jpg is missing \(1 of 2"):
+        CrackSegmentation("DeepCrack", "train", root)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*test.images"):
+        CrackSegmentation("DeepCrack", "test", root)
+    written(tmp_path / "test", {})
+    with pytest.raises(ValueError, match=r"test.images has no picture"):
+        CrackSegmentation("DeepCrack", "test", root)
+
+
+@pytest.mark.parametrize("name", ["DeepCrack", "CFD"])
+def test_without_a_folder_it_is_found(tmp_path, monkeypatch, name):
+    found = {f"crack/{name}": SimpleNamespace(path=written(tmp_path / "train", {"a": 90}), origin="found")}
+    monkeypatch.setattr(find, "find", found.__getitem__)
+    assert CrackSegmentation(name).origin == "found"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "split", "count", "sizes", "share"),
+    [
+        ("DeepCrack", "train", 300, {(384, 544)}, 0.029),
+        ("DeepCrack", "test", 60, {(384, 544), (544, 384)}, 0.043),
+        ("CFD", "train", 89, {(320, 480)}, None),
+        ("CFD", "test", 29, {(320, 480)}, None),
+    ],
+)
+def test_every_real_pair_is_read(book_data, name, split, count, sizes, share):
+    """Counts, sizes and the mean share of crack as data/README.md has them."""
+    dataset = CrackSegmentation(name, split, book_data / "crack" / name)
+    assert len(dataset) == count
+    seen, shares = set(), []
+    for index, (image, mask) in enumerate(dataset):
+        assert image.shape == (3, *mask.shape) == (3, *dataset.size_of(index))
+        assert mask.unique().tolist() == [0, 1]  # no mask is empty
+        seen.add(tuple(mask.shape))
+        shares.append(mask.float().mean())
+    assert seen == sizes
+    if share is not None:
+        assert abs(torch.stack(shares).mean() - share) < 0.0005
+
+
+@pytest.mark.real_data
+def test_one_pixel_in_63_of_cfd_is_crack(book_data):
+    """1.6 % over both splits; every fourth id in order is a test picture."""
+    train, test = (CrackSegmentation("CFD", split, book_data / "crack" / "CFD") for split in ("train", "test"))
+    shares = torch.stack([mask.float().mean() for part in (train, test) for _, mask in part])
+    assert abs(shares.mean() - 0.016) < 0.0005
+    assert list(test.ids) == sorted(train.ids + test.ids)[3::4]

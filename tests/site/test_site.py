@@ -1,0 +1,559 @@
+"""The website as a reader meets it: built once, then opened in Chromium from a server and from the disk.
+
+Every request to another host is stopped and written down.  The site must not notice.
+"""
+
+import functools
+import html.parser
+import http.server
+import importlib.util
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from docutils import nodes
+from docutils.utils import new_document
+from filelock import FileLock
+
+import chapters_code
+from chapters_code import exercises
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+SCHEMES = ("http", "file")
+# A desktop, a telephone, and the narrowest screen that WCAG asks for.
+WIDTHS = (1280, 390, 320)
+# What axe-core finds, and we leave.  docutils marks each entry of a bibliography as doc-biblioentry; in the
+# standard (DPUB-ARIA 1.0) this is a kind of list item, and axe-core does not count it as one.
+NOT_OURS = {'aria-required-children: <div role="list" class="citation-list">'}
+
+
+# Python 3.10 gets an older theme than later ones: pages work, but from the disk it asks for its fonts in a way that
+# browsers log as an error, and the colours of its code are paler.
+today_theme = pytest.mark.skipif(
+    tuple(map(int, metadata.version("sphinx-book-theme").split(".")[:2])) < (1, 2),
+    reason="an older sphinx-book-theme than the site is made for; Python 3.11 gets the new one",
+)
+
+
+# --- the site, and what a browser finds on its pages ---
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory) -> subprocess.CompletedProcess:
+    """Run tools/website.py once for all workers, into a folder with a space in its name."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out, record = shared / "the site", shared / "site.json"
+    with FileLock(shared / "site.lock"):
+        if not record.exists():
+            command = [sys.executable, str(ROOT / "tools" / "website.py"), "--out", str(out)]
+            run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+            record.write_text(json.dumps([run.returncode, run.stdout, run.stderr]), encoding="utf-8")
+    returncode, stdout, stderr = json.loads(record.read_text(encoding="utf-8"))
+    return subprocess.CompletedProcess(out, returncode, stdout, stderr)
+
+
+@pytest.fixture(scope="session")
+def site(build) -> Path:
+    """The built site's folder."""
+    if build.returncode:
+        pytest.fail("there is no site; test_it_builds_without_a_warning says why", pytrace=False)
+    return build.args / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def server(site) -> Iterator[str]:
+    """The address of the site, served on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+
+
+@pytest.fixture(scope="session")
+def address(site, server) -> Callable[[str, str], str]:
+    """Give a page's address: `address("file", "book/index")`."""
+    return lambda scheme, page: f"{server if scheme == 'http' else site.as_uri()}/{page}.html"
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open a page of the site; what goes wrong there is collected in `page.trouble`."""
+    contexts = []
+
+    def open_it(scheme: str, name: str, query: str = "", **options):
+        options = {"viewport": {"width": WIDTHS[0], "height": 900}, "reduced_motion": "reduce"} | options
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.trouble = watch(page, address("http", ""))
+        page.goto(address(scheme, name) + query)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+def watch(page, home: str) -> list[str]:
+    """Stop requests to other hosts; return a list which fills with all that goes wrong on the page."""
+    trouble = []
+    home = home.removesuffix("/.html")
+
+    def is_foreign(url: str) -> bool:
+        return not url.startswith((home, "file:", "data:", "blob:"))
+
+    def stop(route):
+        trouble.append(f"asked another host: {route.request.url}")
+        route.abort()
+
+    page.context.route(is_foreign, stop)
+    note = trouble.append
+
+    def failed(request):
+        # ERR_ABORTED: the reader went on to the next page before this one was all there.
+        if request.failure != "net::ERR_ABORTED":
+            note(f"request failed: {request.url} {request.failure}")
+
+    page.on("requestfailed", failed)
+    page.on("response", lambda answer: answer.status >= 400 and note(f"{answer.status}: {answer.url}"))
+    page.on("console", lambda message: message.type == "error" and note(f"console: {message.text}"))
+    page.on("pageerror", lambda error: note(f"page error: {error}"))
+    return trouble
+
+
+@dataclass
+class Visit:
+    """What a browser found on one page."""
+
+    facts: dict
+    trouble: list[str]
+    screens: dict[int, dict] = field(default_factory=dict)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+
+
+FACTS = """async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  const article = document.querySelector("article");
+  const text = article ? article.innerText : "";
+  return {
+    title: document.title,
+    headings: [...document.querySelectorAll("h1")].filter(h => h.checkVisibility()).map(h => h.innerText),
+    pictures: [...document.images].map(i => ({
+      src: i.src, alt: i.getAttribute("alt"), decorative: Boolean(i.closest("a.navbar-brand")),
+    })),
+    formulas: document.querySelectorAll(".math").length,
+    typeset: document.querySelectorAll(".math mjx-container mjx-assistive-mml math").length,
+    raw: text.includes("\\\\(") || text.includes("\\\\["),
+    blocks: document.querySelectorAll("article div.highlight > pre").length,
+    copyButtons: document.querySelectorAll("article div.highlight > button.copybtn").length,
+  };
+}"""
+
+
+SCREEN = """() => ({
+  overflow: document.scrollingElement.scrollWidth - innerWidth,
+  stretched: [...document.images].filter(i => i.checkVisibility() && i.naturalWidth > 0
+    && Math.abs(i.height * i.naturalWidth / i.naturalHeight - i.width) > 4).map(i => i.src),
+})"""
+
+
+@pytest.fixture(scope="module")
+def visits(browser, site, address) -> dict[tuple[str, str], Visit]:
+    """Visit every page twice: from the server on a wide screen, from the disk on a telephone."""
+    pages = sorted(path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html"))
+    # The root page only leads on to the title page; a test below follows it.
+    pages = [page for page in pages if page != "index" and not page.startswith("_static/")]
+    found = {}
+    for scheme in SCHEMES:
+        context = browser.new_context(reduced_motion="reduce")
+        for name in pages:
+            found[scheme, name] = visit(context, address(scheme, name), address("http", ""), scheme == "http")
+        context.close()
+    return found
+
+
+def visit(context, url: str, home: str, desk: bool) -> Visit:
+    """Open one page, note its facts, and ask axe-core.
+
+    At a desk everything is looked at, on every width; in the hand, what only small screens have: boxes that
+    scroll, and must be reached by keys.
+    """
+    page = context.new_page()
+    page.set_viewport_size({"width": WIDTHS[0] if desk else WIDTHS[1], "height": 844})
+    trouble = watch(page, home)
+    page.goto(url)
+    found = Visit(page.evaluate(FACTS), trouble)
+    if desk:
+        found.violations["light"] = violations(page)
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        # Nothing but colours depends on the theme.
+        found.violations["dark"] = violations(page, runOnly=["color-contrast"])
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 844})
+            found.screens[width] = page.evaluate(SCREEN)
+    else:
+        found.violations["small"] = violations(page, runOnly=["scrollable-region-focusable"])
+    page.close()
+    return found
+
+
+def violations(page, **options) -> list[str]:
+    """Return what axe-core finds serious or critical on a page, as `rule: element`."""
+    # The colours of code are the same everywhere, and thousands of words cost seconds: notebooks stand in.
+    context = None if "/notebooks/" in page.url else {"exclude": ["pre"]}
+    # preload would ask for the style sheets again, by wrong addresses.
+    options = {"resultTypes": ["violations"], "preload": False} | options
+    found = [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in Axe().run(page, context, options).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    return [fault for fault in found if fault not in NOT_OURS]
+
+
+def toc_files() -> list[str]:
+    """Return the pages of the table of contents in order, the title page first."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def faults(visits, judge: Callable[[Visit], object]) -> dict:
+    """Return what `judge` has against each page, without the pages it has nothing against."""
+    return {key: fault for key, visit in visits.items() if (fault := judge(visit))}
+
+
+# --- the build ---
+
+
+def test_it_builds_without_a_warning(build):
+    """And the command says where the site is."""
+    if build.returncode or build.stderr:
+        pytest.fail(build.stderr, pytrace=False)
+    assert f"The site: {build.args / '_build' / 'html' / 'index.html'}" in build.stdout
+
+
+def test_the_toc_names_every_notebook():
+    """A chapter that no page leads to is not in the book."""
+    chapters = [name for name in toc_files() if name.startswith("notebooks/")]
+
+    assert chapters == [f"notebooks/{name}" for name in NOTEBOOKS]
+
+
+def test_the_reference_names_every_module():
+    """A module that nobody can look up might as well not be there; some packages have one face for all inside."""
+    named = re.findall(r"automodule:: (\S+)", (ROOT / "book" / "api.md").read_text(encoding="utf-8"))
+    modules = [module.name for module in pkgutil.walk_packages(chapters_code.__path__, "chapters_code.")]
+    inner = ("chapters_code.exercises.", "chapters_code.data.synthetic.")
+
+    wanted = {name for name in modules if not name.startswith(inner)}
+    assert wanted - set(named) == set(), "add an automodule block for each of these to book/api.md"
+    assert set(named) - wanted == set(), "these are in book/api.md and no longer in the package"
+
+
+class Loaded(html.parser.HTMLParser):
+    """Collects the addresses of all that a page loads, and not those that it only links to."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        loads = tag == "link" and re.search("stylesheet|icon|load|fetch|connect", attributes.get("rel", ""))
+        names = ["src", "srcset", "data", "poster", *(["href"] if loads else [])]
+        self.addresses += [attributes[name] for name in names if attributes.get(name)]
+
+
+def test_no_page_loads_from_another_host(site):
+    """What stands in the files; the browser tests below see only what runs today."""
+    foreign = {}
+    for path in site.rglob("*.html"):
+        page = Loaded()
+        page.feed(path.read_text(encoding="utf-8"))
+        foreign[path] = [address for address in page.addresses if re.match("(https?:)?//", address)]
+    for path in site.rglob("*.css"):
+        named = re.findall(r"""(?:@import|url\()[\s"']*((?:https?:)?//[^"')]*)""", path.read_text("utf-8"))
+        foreign[path] = named
+
+    assert not {path.name: addresses for path, addresses in foreign.items() if addresses}
+
+
+def test_mathjax_is_small(site):
+    """The package holds 24 MB; pages ask for less than a tenth of it."""
+    files = [path for path in (site / "_static" / "mathjax").rglob("*") if path.is_file()]
+
+    assert 1e6 < sum(path.stat().st_size for path in files) < 2.5e6
+
+
+def test_the_drawing_is_what_pooling_does():
+    """The title page's picture is the one that its script computes, and the script pools as it says."""
+    draw = load(ROOT / "book" / "figures" / "draw.py")
+
+    assert (ROOT / "book" / "figures" / "crack.svg").read_text(encoding="utf-8") == draw.drawing()
+    assert not any(draw.CRACK in row for row in draw.pool(draw.road(), max))
+    assert all(draw.CRACK in row for row in draw.pool(draw.road(), min))
+
+
+def load(path: Path):
+    """Import a Python file that is not in a package, and leave nothing beside it."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+# --- the extension: what is missing becomes a warning, and a warning stops the build ---
+
+
+@pytest.fixture(scope="module")
+def extension():
+    return load(ROOT / "book" / "_ext" / "keepthecrack.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [('check("99.9", answer)', "exercise 99.9 has no solution"), ("print(1)", "has no check")],
+)
+def test_an_exercise_without_solution_is_a_warning(extension, caplog, source, words):
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["exercise"]})
+
+    assert extension.solution_cells(cell, "notebooks/99_none") == []
+    assert words in caplog.text
+
+
+def test_a_picture_without_alt_text_is_a_warning(extension, caplog):
+    """Two PNGs in one cell, the second without a description."""
+    document = new_document("page")
+    document += nodes.container(cell_metadata={"figure_alts": ["A road", ""]})
+    for name in ("one.png", "two.png"):
+        document[0] += nodes.container("", nodes.image(uri=name), mime_type="image/png")
+
+    extension.describe_figures(None, document)
+
+    assert [image.get("alt") for image in document.findall(nodes.image)] == ["A road", ""]
+    assert caplog.text.count("a picture has no alt text") == 1
+
+
+# --- every page ---
+
+
+@today_theme
+@pytest.mark.browser
+def test_pages_ask_no_other_host_and_report_no_error(visits):
+    """Nothing asked elsewhere, nothing missing, nothing on the console; from a server and from the disk."""
+    assert not faults(visits, lambda visit: visit.trouble)
+
+
+@pytest.mark.browser
+def test_every_page_has_a_title_and_one_heading(visits):
+    assert not faults(visits, lambda visit: not visit.facts["title"] or len(visit.facts["headings"]) != 1)
+
+
+@pytest.mark.browser
+def test_every_picture_has_alt_text(visits):
+    """A file name is no description; the logo beside the book's name is decoration and stays silent."""
+
+    def undescribed(visit):
+        return [
+            picture
+            for picture in visit.facts["pictures"]
+            if picture["alt"] is None
+            or (not picture["decorative"] and not re.search(r"\w+ \w+", picture["alt"]))
+            or re.search(r"\.(png|svg|jpe?g)$", picture["alt"])
+        ]
+
+    assert not faults(visits, undescribed)
+    assert any("_images" in str(visit.facts["pictures"]) for visit in visits.values())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_fit_every_screen(visits, width):
+    """No page is wider than the screen, and no picture is pressed to fit."""
+
+    def misfit(visit):
+        screen = visit.screens.get(width, {})
+        return any(screen.values()) and screen
+
+    assert not faults(visits, misfit)
+
+
+@pytest.mark.browser
+def test_mathematics_is_typeset(visits):
+    """Each formula is drawn, and is there as MathML for screen readers; no TeX is left to be seen."""
+
+    def untypeset(visit):
+        return (visit.facts["raw"] or visit.facts["formulas"] != visit.facts["typeset"]) and visit.facts
+
+    assert not faults(visits, untypeset)
+    assert any(visit.facts["formulas"] for visit in visits.values())
+
+
+@pytest.mark.browser
+def test_every_code_block_has_a_copy_button(visits):
+    def uncopied(visit):
+        return visit.facts["blocks"] != visit.facts["copyButtons"] and visit.facts
+
+    assert not faults(visits, uncopied)
+
+
+@today_theme
+@pytest.mark.browser
+@pytest.mark.parametrize("look", ["light", "dark", "small"])
+def test_pages_are_accessible(visits, look):
+    """axe-core finds nothing serious: in neither theme, on no screen."""
+    assert not faults(visits, lambda visit: visit.violations.get(look))
+
+
+# --- what a reader does ---
+
+
+@pytest.mark.browser
+def test_the_promise_fits_in_one_screen(open_page):
+    page = open_page("file", "book/index")
+
+    for part in (".lead", ".crack-drawing", "a.start >> nth=0", "a.start >> nth=1"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 900, part
+
+
+@today_theme
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_next_leads_through_the_whole_book(open_page, scheme):
+    """From the root page, `next` visits every page of the table of contents, and `previous` leads back."""
+    files = toc_files()
+    page = open_page(scheme, "index")
+    page.wait_for_url("**/book/index.html")
+
+    for name in files[1:]:
+        page.locator("a.right-next").click()
+        page.wait_for_url(f"**/{name}.html")
+    assert page.locator("a.right-next").count() == 0
+    page.locator("a.left-prev").click()
+    page.wait_for_url(f"**/{files[-2]}.html")
+
+    assert not page.trouble
+
+
+@today_theme
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_search_finds_a_word(open_page, scheme):
+    page = open_page(scheme, "search", "?q=pooling")
+    page.locator("ul.search a[href*='notebooks/01_pooling']").first.wait_for(timeout=5000)
+
+    assert not page.trouble
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_theme_switches_and_stays(open_page, scheme):
+    """Dark after one or two presses, dark on the next page too, and figures keep their pale paper there."""
+    page = open_page(scheme, f"notebooks/{NOTEBOOKS[0]}", color_scheme="light")
+    button = page.locator("button.theme-switch-button:visible")
+    for _ in range(3):
+        if page.evaluate("document.documentElement.dataset.theme") != "dark":
+            button.click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+    page.reload()
+
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(27, 25, 23)"
+    style = "image => [getComputedStyle(image).filter, getComputedStyle(image).backgroundColor]"
+    assert page.locator(".cell_output img").first.evaluate(style) == ["none", "rgb(250, 247, 242)"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_download_is_the_notebook_of_the_repository(site, open_page, name):
+    """No solution in it: readers and Colab get the file as it was committed."""
+    page = open_page("http", f"notebooks/{name}")
+    link = page.locator("a.btn-download-source-button")
+
+    assert link.get_attribute("href").endswith(f"{name}.ipynb")
+    answer = page.request.get(link.evaluate("link => link.href"))
+    assert answer.ok and answer.body() == (ROOT / "notebooks" / f"{name}.ipynb").read_bytes()
+
+
+def exercise_numbers(name: str) -> list[str]:
+    """Return the numbers of a notebook's exercises, in order."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    cells = [cell.source for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
+    return [number for source in cells for number in re.findall(r'check\(\s*"([\d.]+)"', source)]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_solution_is_folded_right_under_its_exercise(open_page, name, script):
+    """Closed at first; a press opens it; what is inside is the one home's code.  Without JavaScript too."""
+    page = open_page("file", f"notebooks/{name}", java_script_enabled=script)
+    numbers = exercise_numbers(name)
+    below = page.locator("div.cell.tag_exercise + details.solution")
+    titles = below.locator("summary").all_inner_texts()
+    assert numbers and titles == [f"Solution {number}" for number in numbers]
+
+    for number, solution in zip(numbers, below.all(), strict=True):
+        code = solution.locator("pre")
+        assert not code.is_visible()
+        solution.locator("summary").click()
+        assert code.is_visible()
+        assert code.inner_text().strip() == exercises.solution_source(number).strip()
+
+
+@pytest.mark.browser
+def test_a_solution_is_printed_and_can_be_copied(open_page):
+    name = NOTEBOOKS[-1]
+    page = open_page("http", f"notebooks/{name}", permissions=["clipboard-read", "clipboard-write"])
+    solution = page.locator("details.solution").first
+
+    page.emulate_media(media="print")
+    assert solution.locator("pre").bounding_box()["height"] > 20
+
+    page.emulate_media(media="screen")
+    solution.locator("summary").click()
+    solution.locator("div.highlight").hover()
+    solution.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == exercises.solution_source(exercise_numbers(name)[0]).strip()
+
+
+@pytest.mark.browser
+def test_buttons_of_the_repository_follow_its_address(open_page):
+    """Without an address there is no button that leads nowhere; with one, each is there."""
+    address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    page = open_page("file", f"notebooks/{NOTEBOOKS[0]}")
+    count = {
+        button: page.locator(f"a[href*='{button}']").count()
+        for button in ("colab.research.google.com", "/issues/new", "/edit/", "/blob/")
+    }
+    assert page.locator(".btn-source-repository-button").count() == bool(address), address
+    assert count["/issues/new"] == count["/edit/"] == bool(address)
+    assert count["colab.research.google.com"] == address.startswith("https://github.com/")

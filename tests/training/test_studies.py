@@ -1,0 +1,285 @@
+"""Studies: only whole ones are written and read; intervals are Student's; arms are compared seed by seed."""
+
+import copy
+import json
+import math
+import random
+
+import pytest
+from matplotlib.figure import Figure
+from scipy import stats
+
+from chapters_code import figures
+from chapters_code.records import studies
+
+DIGEST = "0" * 64
+SET = {"origin": "drawn roads", "count": 4, "digest": DIGEST}
+
+
+def one_run(arm="max", seed=0, f1=0.5, optimizer="sgd", pictures="roads"):
+    return {
+        "pictures": pictures,
+        "arm": arm,
+        "parameters": 100,
+        "optimizer": optimizer,
+        "learning_rate": 0.1,
+        "seed": seed,
+        "last_loss": 0.25,
+        "scores": {"f1": f1},
+        "transfer": {},
+        "by_width": {"up_to_pixels": [2, 9], "true": [10, 20], "found": [5, 20]},
+        "finished": "2026-11-20T10:00:00Z",
+    }
+
+
+STUDY = {
+    "format": 1,
+    "name": "roads",
+    "recipe": {"network": "unet.UNet", "crop": [32, 48], "batch_size": 8},
+    "pictures": {"roads": {"epochs": 3, "train": SET, "test": SET, "baselines": {"all background": {"f1": 0.0}}}},
+    "tuning": [
+        {
+            "arm": "max",
+            "optimizer": "sgd",
+            "learning_rate": 0.1,
+            "epochs": 4,
+            "pictures": 3,
+            "seed": 0,
+            "commit": "abc",
+            "scores": {"f1": 0.5},
+        }
+    ],
+    "ran_on": {"device": "a CPU, 2 cores", "threads": 1, "precision": "float32"},
+    "versions": {"torch": "2.15.0"},
+    "commits": ["abc"],
+    "seconds": 5400.0,
+    "runs": [one_run("max", 1, 0.25), one_run("max", 0, 0.5), one_run("hwd", 0, 0.75), one_run("hwd", 1, 0.625)],
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "study.json"
+
+
+def changed(**parts):
+    return copy.deepcopy(STUDY) | parts
+
+
+# ---- the file -------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_comes_back(path):
+    studies.save(STUDY, path)
+    assert studies.load(path) == STUDY
+    assert [file.name for file in path.parent.iterdir()] == ["study.json"]
+
+
+@pytest.mark.parametrize("missing", STUDY)
+def test_a_study_lacks_nothing(path, missing):
+    study = changed()
+    del study[missing]
+    with pytest.raises(ValueError, match=f"'{missing}' is a required property"):
+        studies.save(study, path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("missing", one_run())
+def test_a_run_lacks_nothing(path, missing):
+    run = one_run()
+    del run[missing]
+    with pytest.raises(ValueError, match=f"the study is not a study: at runs/0, '{missing}' is a required property"):
+        studies.save(changed(runs=[run]), path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"runs": []}, "at runs"),
+        ({"mood": "fine"}, "'mood' was unexpected"),
+        ({"pictures": {"roads": {"epochs": 3, "train": SET, "test": SET, "baselines": {}}}}, "at pictures/roads"),
+        ({"runs": [one_run(f1="good")]}, "at runs/0/scores/f1, 'good' is not of type"),
+        ({"runs": [one_run(f1=None)]}, "at runs/0/scores/f1"),
+        ({"runs": [one_run(f1=math.nan)]}, "is not a finite number"),
+        ({"seconds": math.inf}, "is not a finite number"),
+    ],
+)
+def test_a_study_holds_what_it_should(path, parts, said):
+    with pytest.raises(ValueError, match=said):
+        studies.save(changed(**parts), path)
+    assert not path.exists()
+
+
+def test_a_file_that_was_changed_by_hand_is_refused_by_name(path):
+    path.write_text(json.dumps(changed(seconds="long")))
+    with pytest.raises(ValueError, match=r"study\.json is not a study: at seconds"):
+        studies.load(path)
+    path.write_text(json.dumps(changed(seconds=math.nan)))
+    with pytest.raises(ValueError, match=r"study\.json is not a study: seconds is not a finite number"):
+        studies.load(path)
+    path.write_text(json.dumps(STUDY)[:-9])
+    with pytest.raises(ValueError, match=r"study\.json is not a study: it is not JSON"):
+        studies.load(path)
+
+
+def test_a_study_that_is_not_there_is_said_so():
+    with pytest.raises(FileNotFoundError, match="no study 'moon'; the book has: "):
+        studies.load("moon")
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_the_book_s_own_studies_are_whole_and_fair(name):
+    study = studies.load(name)
+    assert study["name"] == name
+    assert all(len(commit) == 40 for commit in study["commits"]), "a study of the book is made from a committed state"
+    for pictures in study["pictures"]:
+        for optimizer in {run["optimizer"] for run in study["runs"]}:
+            of_arm = studies.scores(study, lambda run: run["seed"], pictures=pictures, optimizer=optimizer)
+            assert all(len(seeds) >= 5 for seeds in of_arm.values())
+
+
+# ---- the sums -------------------------------------------------------------------------------------
+
+
+def test_scores_come_by_arm_in_the_order_of_the_seeds():
+    assert studies.scores(STUDY, "f1") == {"max": [0.5, 0.25], "hwd": [0.75, 0.625]}
+    share = studies.scores(STUDY, lambda run: run["by_width"]["found"][0] / run["by_width"]["true"][0])
+    assert share == {"max": [0.5, 0.5], "hwd": [0.5, 0.5]}
+
+
+def test_settings_choose_runs():
+    study = changed(runs=[one_run(optimizer="sgd", f1=0.25), one_run(optimizer="adamw", f1=0.75)])
+    assert studies.scores(study, "f1", optimizer="adamw") == {"max": [0.75]}
+
+
+def test_runs_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="no run with {'optimizer': 'lion'}"):
+        studies.scores(STUDY, "f1", optimizer="lion")
+    with pytest.raises(ValueError, match="no score 'iou'; it has: f1"):
+        studies.scores(STUDY, "iou")
+    both = changed(runs=[one_run(optimizer="sgd"), one_run(optimizer="adamw")])
+    with pytest.raises(ValueError, match="max has seed 0 twice: say which runs you mean"):
+        studies.scores(both, "f1")
+    with pytest.raises(ValueError, match="hwd lacks seed 1"):
+        studies.scores(changed(runs=STUDY["runs"][:3]), "f1")
+
+
+@pytest.mark.parametrize("count", range(2, 11))
+def test_an_interval_is_student_s(count):
+    random.seed(count)
+    values = [random.gauss(0.8, 0.02) for _ in range(count)]
+    low, high = stats.t.interval(0.95, count - 1, loc=sum(values) / count, scale=stats.sem(values))
+
+    found = studies.interval(values)
+
+    assert found.mean - found.half == pytest.approx(low, abs=1e-4)
+    assert found.mean + found.half == pytest.approx(high, abs=1e-4)
+
+
+def test_an_interval_by_hand():
+    # mean 2, standard deviation 1, standard error 1 / √3, and 4.303 of those
+    assert studies.interval([1, 2, 3]) == pytest.approx((2, 4.303 / math.sqrt(3)))
+    assert str(studies.Interval(0.5, 0.0125)) == "0.500 ± 0.013"
+
+
+def test_95_of_100_intervals_hold_the_true_mean():
+    random.seed(7)
+    held = [
+        abs((found := studies.interval([random.gauss(3, 2) for _ in range(5)])).mean - 3) <= found.half
+        for _ in range(4000)
+    ]
+    assert sum(held) / len(held) == pytest.approx(0.95, abs=0.012)
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.5] * 11])
+def test_an_interval_needs_a_few_numbers(values):
+    with pytest.raises(ValueError, match=f"2 to 10 numbers, got {len(values)}"):
+        studies.interval(values)
+
+
+def test_a_difference_is_paired():
+    # Seeds differ much, the arms always by about 0.01: of unpaired numbers one could not say so.
+    of_arm = {"hwd": [0.511, 0.709, 0.910], "max": [0.5, 0.7, 0.9]}
+    found = studies.difference(of_arm, "hwd", "max")
+    expected = stats.ttest_rel(of_arm["hwd"], of_arm["max"]).confidence_interval(0.95)
+    assert found.mean == pytest.approx(0.01)
+    assert (found.mean - found.half, found.mean + found.half) == pytest.approx(tuple(expected), abs=1e-5)
+    assert studies.difference(of_arm, "max", "hwd").mean == pytest.approx(-0.01)
+
+
+def test_a_difference_needs_two_arms_of_the_same_seeds():
+    with pytest.raises(ValueError, match="no arm 'avg'; there are: max, hwd"):
+        studies.difference({"max": [1, 2], "hwd": [1, 2]}, "avg", "max")
+    with pytest.raises(ValueError, match="hwd has 3 seeds, max has 2"):
+        studies.difference({"max": [1, 2], "hwd": [1, 2, 3]}, "hwd", "max")
+
+
+def test_a_table_has_a_line_per_arm():
+    columns = {"numbers": {"max": "100", "hwd": "400"}, "F1": {"hwd": [0.75, 0.75], "max": [0.5, 0.5]}}
+    assert studies.table(columns).replace("\N{NO-BREAK SPACE}", " ").splitlines() == [
+        "| arm | numbers | F1 |",
+        "| --- | --- | --- |",
+        "| max | 100 | 0.500 ± 0.000 |",
+        "| hwd | 400 | 0.750 ± 0.000 |",
+    ]
+    assert "0.500\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.000" in studies.table(columns)  # stays on one line
+    with pytest.raises(ValueError, match="one column or more, of the same arms"):
+        studies.table({})
+    with pytest.raises(ValueError, match="of the same arms"):
+        studies.table({"F1": {"max": [1, 2]}, "IoU": {"hwd": [1, 2]}})
+
+
+def test_conditions_name_data_hardware_and_time():
+    said = studies.conditions(STUDY)
+    for part in ("4 runs, 2 seeds", "roads, 3 epochs of 4 pictures", "scored on 4 others", "32 × 48", "8 at a time"):
+        assert part in said
+    for part in ("one thread of a CPU, 2 cores, float32", "torch 2.15.0", "1.5 hours", "2026-11-20"):
+        assert part in said
+
+
+# ---- the figure -----------------------------------------------------------------------------------
+
+
+def test_every_seed_and_every_mean_is_drawn(drawn):
+    values = {"max": [0.5, 0.25], "hwd": [0.75, 0.625]}
+    doubled = {arm: [2 * one for one in seeds] for arm, seeds in values.items()}
+    figures.intervals({"roads": {"SGD": values, "AdamW": doubled}}, "Four seeds.", x_label="F1")
+
+    ((figure, alt),) = drawn
+    assert isinstance(figure, Figure) and alt == "Four seeds."
+    (axes,) = figure.axes
+    assert axes.get_title() == "roads" and axes.get_xlabel() == "F1"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["max", "hwd"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["SGD", "AdamW"]
+    (means, _, (bar,)), (other, _, _) = axes.containers
+    assert means.get_xdata().tolist() == [0.375, 0.6875]
+    assert other.get_xdata().tolist() == [0.75, 1.375]
+    assert means.get_marker() != other.get_marker() and means.get_color() != other.get_color()
+    half = studies.interval(values["max"]).half
+    assert bar.get_segments()[0][:, 0].tolist() == pytest.approx([0.375 - half, 0.375 + half])
+    seeds = [list(line.get_xdata()) for line in axes.lines if line.get_markersize() == 3]
+    assert seeds == [values["max"], values["hwd"], doubled["max"], doubled["hwd"]]
+    dots = [line for line in axes.lines if line.get_markersize() == 3]
+    assert [line.get_color() for line in dots] == [means.get_color()] * 2 + [other.get_color()] * 2
+    # Means and seeds keep to their arm: nearer to it than to the next one.
+    for line, row in zip(dots, (0, 1, 0, 1), strict=True):
+        assert all(abs(height - row) < 0.5 for height in line.get_ydata())
+    for line in (means, other):
+        assert all(abs(height - row) < 0.5 for height, row in zip(line.get_ydata(), (0, 1), strict=True))
+
+
+@pytest.mark.parametrize(
+    "panels",
+    [
+        {},
+        {"roads": {}},
+        {"roads": {"SGD": {}}},
+        {"roads": {"SGD": {"max": [1, 2]}}, "walls": {"AdamW": {"max": [1, 2]}}},
+        {"roads": {"SGD": {"max": [1, 2]}, "AdamW": {"hwd": [1, 2]}}},
+        {"roads": {f"optimizer {i}": {"max": [1, 2]} for i in range(9)}},
+    ],
+)
+def test_panels_that_do_not_match_are_refused(drawn, panels):
+    with pytest.raises(ValueError, match="the same"):
+        figures.intervals(panels, "alt", x_label="F1")
+    assert not drawn
