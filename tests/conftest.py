@@ -14,6 +14,28 @@ os.environ.setdefault("BOOK_OFFLINE", "1")
 # Where photographs are, a chapter would train for half an hour on them.
 os.environ.setdefault("BOOK_TIER", "smoke")
 
+def pytest_addoption(parser):
+    """`--quick`, which `make quick` says."""
+    parser.addoption("--quick", action="store_true", help="the first case of every test, but of no slow one")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep on one worker what needs each other or shares something dear; with --quick, leave out what is slow."""
+    quick, seen = [], set()
+    for item in items:
+        browses = {"browser", "site"} & set(getattr(item, "fixturenames", ()))
+        if item.path.suffix == ".ipynb":  # cells need those above them
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        elif browses:  # one Chromium, one build of the site
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        elif not item.get_closest_marker("slow") and (test := item.nodeid.partition("[")[0]) not in seen:
+            seen.add(test)
+            quick.append(item)
+    if config.getoption("quick"):
+        config.hook.pytest_deselected(items=list(set(items) - set(quick)))
+        items[:] = quick
+
+
 _FLAGS = [
     "--no-sandbox",  # inside a container there is none to have
     "--disable-gpu",

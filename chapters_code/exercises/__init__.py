@@ -12,6 +12,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
 import torch
@@ -21,25 +22,16 @@ from chapters_code.exercises.checking import Exercise, Wrong
 
 __all__ = ["check", "grade", "hint", "numbers", "solution", "solution_note", "solution_source"]
 
-# In the order of the book.  Each has its checks and hints in exercises/NAME.py, its answers in solutions/NAME.py.
-CHAPTERS = (
-    "pictures",
-    "pooling",
-    "strided",
-    "dilated",
-    "aspp",
-    "transposed",
-    "fcn",
-    "hwd",
-    "wtconv",
-    "u2net",
-    "choosing",
+# Each chapter's checks and hints are in NAME.py, its answers in solutions/NAME.py.
+_NAMES = {module.name for module in iter_modules(__path__)} - {"checking", "solutions"}
+_CHAPTERS = sorted(
+    (import_module(f"{__name__}.{name}") for name in _NAMES),
+    key=lambda chapter: int(chapter.EXERCISES[0].number.split(".")[0]),
 )
-
 _EXERCISES: dict[str, tuple[Exercise, ModuleType]] = {
-    exercise.number: (exercise, import_module(f"{__name__}.solutions.{chapter}"))
-    for chapter in CHAPTERS
-    for exercise in import_module(f"{__name__}.{chapter}").EXERCISES
+    exercise.number: (exercise, import_module(f"{__name__}.solutions.{chapter.__name__.split('.')[-1]}"))
+    for chapter in _CHAPTERS
+    for exercise in chapter.EXERCISES
 }
 # How many hints of each exercise this reader has seen.
 _seen: dict[str, int] = {}
@@ -48,7 +40,7 @@ _failed: dict[str, object] = {}
 
 
 def numbers() -> tuple[str, ...]:
-    """Give the numbers of all exercises, in the order of the book."""
+    """Return the numbers of all exercises, in the order of the book."""
     return tuple(_EXERCISES)
 
 
@@ -167,7 +159,5 @@ def _solution(number: str) -> tuple[Callable, ModuleType]:
 
 def _find(number: str) -> Exercise:
     if number not in _EXERCISES:
-        raise ValueError(
-            f"there is no exercise {number!r}; there are {', '.join(_EXERCISES)} (chapters are listed in {__name__})"
-        )
+        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(_EXERCISES)}")
     return _EXERCISES[number][0]

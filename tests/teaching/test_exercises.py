@@ -311,7 +311,7 @@ def test_numbers_are_those_of_the_book_in_order():
     chapters = {chapter for chapter, _ in places}
     for chapter in chapters:
         assert sum(one == chapter for one, _ in places) >= 5, f"chapter {chapter} has fewer than five exercises"
-    assert len(chapters) == len(exercises.CHAPTERS)
+    assert len(chapters) == len(exercises._CHAPTERS)
 
 
 # ---- answers that try to be believed ------------------------------------------------------------
