@@ -150,7 +150,8 @@ class U2Net(nn.Module):
         channels = [stage.out_channels for stage in encoder]
         self.encoder = nn.ModuleList(map(_rsu, encoder, [in_channels, *channels]))
         below = [*(stage.out_channels for stage in decoder[1:]), channels[-1]]
-        self.decoder = nn.ModuleList(map(_rsu, decoder, map(sum, zip(below, channels, strict=False))))
+        joined = [deeper + beside for deeper, beside in zip(below, channels, strict=False)]
+        self.decoder = nn.ModuleList(map(_rsu, decoder, joined))
         heads = [*(stage.out_channels for stage in decoder), channels[-1]]
         self.sides = nn.ModuleList(nn.Conv2d(width, num_classes, 3, padding=1) for width in heads)
         self.merge = nn.Conv2d(len(heads) * num_classes, num_classes, 1)

@@ -12,5 +12,7 @@ gets wrong on so few photographs is *what* a thing is, not where it ends, and fi
 
 from experiments import work
 
+ARMS = ("fcn-mobilenet", "fcn-8s-mobilenet")
+
 if __name__ == "__main__":
-    work.main(__doc__, ("fcn-mobilenet", "fcn-8s-mobilenet"), seeds=range(3))
+    work.main(__doc__, ARMS, seeds=range(3))

@@ -20,5 +20,7 @@ Expected, before the first run:
 
 from experiments import work
 
+ARMS = ("u2netp", "unet-saliency", "u2netp-cracks", "unet-cracks")
+
 if __name__ == "__main__":
-    work.main(__doc__, ("u2netp", "unet-saliency", "u2netp-cracks", "unet-cracks"), seeds=range(5))
+    work.main(__doc__, ARMS, seeds=range(5))

@@ -1,7 +1,9 @@
 """What several test files share."""
 
 import os
+import random
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("BOOK_OFFLINE", "1")
 # Where photographs are, a chapter would train for half an hour on them.
 os.environ.setdefault("BOOK_TIER", "smoke")
+
+
+# What tests draw follows from this number and the test's own name, whichever tests ran before it.
+SEED = int(os.environ.get("BOOK_SEED", "0"))
+
+
+@pytest.fixture(autouse=True)
+def seeded(request):
+    """Seed what a test draws from; a failure says how to draw the same again."""
+    import numpy as np
+    import torch
+
+    seed = zlib.crc32(f"{SEED} {request.node.name}".encode())
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Say with a failure from which seed it drew."""
+    report = yield
+    if report.failed:
+        report.sections.append(("random numbers", f"BOOK_SEED={SEED} draws the same again; another one, others"))
+    return report
+
 
 def pytest_addoption(parser):
     """`--quick`, which `make quick` says."""

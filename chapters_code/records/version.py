@@ -22,7 +22,7 @@ def commit() -> str:
             number = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
             state = [*git, "status", "--porcelain", "--", ".", ":!records/*.json"]
             changed = subprocess.run(state, capture_output=True, text=True, check=True).stdout
-            return number.strip() + "+" * bool(changed)
+            return number.strip() + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         pass
     try:

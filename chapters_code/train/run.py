@@ -75,9 +75,10 @@ class Run:
     @property
     def name(self) -> str:
         """What the run is called; a name that a run of the book's own would have, no other run gets."""
-        own = "-own" * (self.recipe not in RECIPES.get(self.recipe.name, {}).values())
-        drawn = "-twin" * self.train_set.origin.startswith("synthetic twin")
-        return f"{self.recipe.name}-{self.recipe.tier}{own}-seed{self.seed}{drawn}"
+        ours = self.recipe in RECIPES.get(self.recipe.name, {}).values()
+        drawn = self.train_set.origin.startswith("synthetic twin")
+        recipe = f"{self.recipe.name}-{self.recipe.tier}{'' if ours else '-own'}"
+        return f"{recipe}-seed{self.seed}{'-twin' if drawn else ''}"
 
     @property
     def headline(self) -> dict[str, str]:
@@ -115,7 +116,8 @@ class Run:
             self.history, self.commits = state["history"], state["commits"]
             checkpoints.set_random_state(state["random"][self.accelerator.process_index])
         self.since, now = time.monotonic(), commit()  # of the code that runs, whatever is edited meanwhile
-        self.commits += [now] * (now not in self.commits)
+        if now not in self.commits:
+            self.commits.append(now)
 
     def stop(self, indices: Tensor, loss: float, length: float) -> None:
         """Write down which pictures made the loss or its gradient infinite or NaN, and end the run."""
