@@ -15,6 +15,7 @@ from chapters_code.dilated import conv2d_polyphase, conv2d_zero_stuffed
 from chapters_code.pooling import max_pool2d_loops
 from chapters_code.receptive_field import (
     RULES,
+    Fields,
     effective_radius,
     effective_receptive_field,
     receptive_field,
@@ -26,10 +27,13 @@ from chapters_code.wtconv import WTConv2d
 from every_layer import LAYERS
 
 
-def gradient_footprint(module: nn.Module, in_channels: int, size: tuple[int, int], pixel: tuple[int, int]):
+def gradient_footprints(module: nn.Module, in_channels: int, size: tuple[int, int], pixels: list[tuple[int, int]]):
     """Say which pixels have a gradient, in a copy where nothing can cancel: all weights and pixels are above 0.
 
     The maximum sends its gradient to one pixel only, so a mean over the same window stands in for it.
+
+    Returns:
+        Bool, (H, W), for each of the output's pixels; and the output's height and width.
     """
     network = copy.deepcopy(module).double().eval()
     for name, part in list(network.named_modules()):
@@ -55,31 +59,45 @@ def gradient_footprint(module: nn.Module, in_channels: int, size: tuple[int, int
     x = torch.rand(1, in_channels, *size, dtype=torch.float64, generator=generator).add(0.5).requires_grad_()
     out = network(x)
     out = out["out"] if isinstance(out, dict) else out
-    out[0, :, pixel[0], pixel[1]].sum().backward()
-    return x.grad[0].ne(0).any(dim=0)
+    gradients = [torch.autograd.grad(out[0, :, i, j].sum(), x, retain_graph=True)[0] for i, j in pixels]
+    return [gradient[0].ne(0).any(dim=0) for gradient in gradients], out.shape[-2:]
 
 
-def nan_footprint(module, in_channels: int, size: tuple[int, int], pixel: tuple[int, int]):
-    """Spoil one pixel after the other, each in a picture of its own, and see whether the output pixel is spoilt."""
+def gradient_footprint(module: nn.Module, in_channels: int, size: tuple[int, int], pixel: tuple[int, int]):
+    """Say which pixels have a gradient of one pixel."""
+    return gradient_footprints(module, in_channels, size, [pixel])[0][0]
+
+
+def nan_footprints(module, in_channels: int, size: tuple[int, int], pixels: list[tuple[int, int]]):
+    """Spoil one pixel after the other, each in a picture of its own, and see whether the output pixels are spoilt."""
     x = torch.randn(1, in_channels, *size).repeat(math.prod(size), 1, 1, 1)
     places = torch.arange(math.prod(size))
     x[places, :, places // size[1], places % size[1]] = float("nan")
-    return module(x)[:, :, pixel[0], pixel[1]].isnan().any(dim=1).reshape(size)
+    with torch.no_grad():
+        spoilt = module(x).isnan().any(dim=1)
+    return [spoilt[:, i, j].reshape(size) for i, j in pixels], spoilt.shape[-2:]
 
 
-def some_pixels(height: int, width: int) -> set[tuple[int, int]]:
+def some_pixels(height: int, width: int) -> list[tuple[int, int]]:
     """Corners, the middle, and what stands beside the middle: another phase where a network doubles."""
     middle = (height // 2, width // 2)
     beside = (max(0, middle[0] - 1), max(0, middle[1] - 1))
-    return {(0, 0), (height - 1, 0), (height - 1, width - 1), middle, (middle[0], beside[1]), (beside[0], 0)}
+    return [*{(0, 0), (height - 1, 0), (height - 1, width - 1), middle, (middle[0], beside[1]), (beside[0], 0)}]
 
 
-def assert_agrees(module: nn.Module, in_channels: int, size: tuple[int, int], reference=gradient_footprint) -> None:
-    with torch.no_grad():
-        shape = module(torch.zeros(1, in_channels, *size)).shape
-    for pixel in some_pixels(*shape[-2:]):
-        field = receptive_field(module, size, pixel, in_channels=in_channels)
-        expected = reference(module, in_channels, size, pixel)
+def every_pixel(height: int, width: int) -> list[tuple[int, int]]:
+    return [(row, column) for row in range(height) for column in range(width)]
+
+
+def assert_agrees(
+    module: nn.Module, in_channels: int, size: tuple[int, int], reference=gradient_footprints, choose=some_pixels
+) -> None:
+    fields = Fields(module, size, in_channels=in_channels)
+    pixels = choose(*fields.output_size)
+    footprints, output_size = reference(module, in_channels, size, pixels)
+    assert fields.output_size == output_size
+    for pixel, expected in zip(pixels, footprints, strict=True):
+        field = fields.at(*pixel)
         assert torch.equal(field.touched, expected), f"{pixel}: {(field.touched ^ expected).sum()} pixels differ"
         if expected.any() and 0 not in field.stride:
             # Where no border cuts it, the box must be the one that was announced.
@@ -100,7 +118,7 @@ def test_every_layer_touches_what_has_a_gradient(layer, size):
     module = layer.make().eval()
     # Two matrices multiply every pixel, by zeros too: no gradient comes of that, but a NaN does.
     matrices = any(isinstance(part, BilinearUpsample2d) for part in module.modules())
-    assert_agrees(module, layer.in_channels, size, nan_footprint if matrices else gradient_footprint)
+    assert_agrees(module, layer.in_channels, size, nan_footprints if matrices else gradient_footprints)
 
 
 class Joined(nn.Module):
@@ -164,8 +182,9 @@ def test_compositions_of_pytorch_touch_what_has_a_gradient(name):
 def test_a_weight_that_is_a_rounded_zero_does_not_count():
     """Five times as large, every fifth pixel lies on a pixel and looks at nothing else; 1e-16 is not a look."""
     layer = nn.Upsample(scale_factor=5, mode="bilinear")
+    fields = Fields(layer, (39, 41))
     for place in (0, 12, 37):  # at the first one, PyTorch's second weight is 6e-17
-        field = receptive_field(layer, (39, 41), (5 * place + 2, 5 * place + 2))
+        field = fields.at(5 * place + 2, 5 * place + 2)
         assert field.touched.nonzero().tolist() == [[place, place]]
 
 
@@ -217,7 +236,7 @@ def test_channels_are_kept_apart(layer):
 )
 def test_maxima_touch_what_can_spoil_them(layer):
     """A NaN passes through every maximum, wherever it stands in the window: here no mean needs to stand in."""
-    assert_agrees(layer.eval(), 1, (13, 10), nan_footprint)
+    assert_agrees(layer.eval(), 1, (13, 10), nan_footprints)
 
 
 def test_loops_are_followed_too():
@@ -350,8 +369,9 @@ def test_taps_beyond_a_small_picture_are_part_of_the_field():
 
 def test_the_start_is_where_the_first_pixel_looks_and_strides_lead_to_the_others():
     network = nn.Sequential(nn.Conv2d(1, 1, 5, 2, 2), nn.MaxPool2d(3, 2, 1), nn.Conv2d(1, 1, 3, 1, 1))
+    fields = Fields(network, (64, 48))
     for pixel in [(3, 4), (4, 3)]:
-        field = receptive_field(network, (64, 48), pixel)
+        field = fields.at(*pixel)
         begin = [field.start[i] + pixel[i] * field.stride[i] for i in (0, 1)]
         expected = torch.zeros(64, 48, dtype=torch.bool)
         rows, columns = (slice(max(0, begin[i]), begin[i] + field.size[i]) for i in (0, 1))
@@ -406,8 +426,9 @@ def test_statistics_can_be_taken_as_given():
 
 
 def test_numbers_do_not_depend_on_the_picture_where_they_need_not():
+    expected = receptive_field(UNet(), (128, 96), (0, 0))[:3]
     for size in [(64, 48), (21, 30), (61, 45)]:
-        assert receptive_field(UNet(), size, (0, 0))[:3] == receptive_field(UNet(), (128, 96), (0, 0))[:3]
+        assert receptive_field(UNet(), size, (0, 0))[:3] == expected
 
 
 def test_a_module_for_one_size_has_the_numbers_of_that_size():
