@@ -18,7 +18,7 @@ from types import ModuleType
 import torch
 from IPython.display import display
 
-from chapters_code.exercises.checking import Exercise, Wrong
+from chapters_code.exercises.checking import Exercise, Wrong, whole
 
 __all__ = ["check", "grade", "hint", "numbers", "solution", "solution_note", "solution_source"]
 
@@ -44,8 +44,15 @@ def numbers() -> tuple[str, ...]:
     return tuple(_EXERCISES)
 
 
-def grade(number: str, answer: Callable) -> str | None:
+def grade(number: str, answer: Callable, seed: int | None = None) -> str | None:
     """Try an answer; return None if it is right, and what is wrong with it if not.
+
+    Args:
+        number: The exercise, for example "1.1".
+        answer: The function.
+        seed: Draw the inputs from this seed only.  Without it they are drawn twice: from a seed that the reader's
+            random numbers give, so that a page shows the same again, and from a new one, so that no answer can have
+            learnt the results by heart.  What is wrong names its seed.
 
     Raises:
         NotImplementedError: The answer is still the empty stub.
@@ -59,25 +66,26 @@ def grade(number: str, answer: Callable) -> str | None:
         )
     # Whatever is drawn here, the reader's own random numbers go on as if nothing had been checked.
     with torch.random.fork_rng(devices=[]):
-        try:
-            exercise.check(answer)
-            # Once more, on inputs that no answer can have learnt by heart.
-            torch.default_generator.seed()
-            exercise.check(answer)
-        except Wrong as wrong:
-            return str(wrong)
+        for one in (whole(0, 10**6), torch.default_generator.seed() % 10**6) if seed is None else (seed,):
+            torch.default_generator.manual_seed(one)
+            try:
+                exercise.check(answer)
+            except Wrong as wrong:
+                again = f"check({number!r}, {exercise.name}, seed={one})".replace("'", '"')
+                return f"{wrong}\n\nThe inputs were drawn with seed {one}; {again} tries the same ones again."
     return None
 
 
-def check(number: str, answer: Callable) -> None:
+def check(number: str, answer: Callable, seed: int | None = None) -> None:
     """Try your answer on many inputs, and say that it is right, or what is wrong and the next hint.
 
     Args:
         number: The exercise, for example "1.1".
         answer: Your function.
+        seed: Try the inputs of one seed only, which the message of a wrong answer names.
     """
     try:
-        problem = grade(number, answer)
+        problem = grade(number, answer, seed)
     except NotImplementedError:
         print(f"Exercise {number} waits for you: replace the line with raise by your answer, then run the cell again.")
         print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')

@@ -9,21 +9,16 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from chapters_code import aspp
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
 
 __all__ = ["EXERCISES"]
-
-
-def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers, half of them negative: sums of them are exact in any order."""
-    return torch.randint(-9, 10, shape).to(dtype)
 
 
 def _maps() -> list[Tensor]:
     """Draw feature maps from tiny to small, never square only, in two precisions."""
     return [
-        *(_digits(*shape) for shape in ((1, 1, 1, 2), (1, 2, 2, 3), (2, 1, 4, 2), (2, 3, 5, 8))),
-        _digits(1, 2, 6, 4, dtype=torch.float64),
+        *(digits(*shape) for shape in ((1, 1, 1, 2), (1, 2, 2, 3), (2, 1, 4, 2), (2, 3, 5, 8))),
+        digits(1, 2, 6, 4, dtype=torch.float64),
         torch.randn(3, 2, 7, 9, dtype=torch.float64),
     ]
 
@@ -36,7 +31,7 @@ def _taps(height: int, width: int, rate: int) -> int:
 
 def _random_map() -> tuple[int, int]:
     """Draw a size that no table has."""
-    return int(torch.randint(10, 30, ())), int(torch.randint(30, 40, ()))
+    return whole(10, 30), whole(30, 40)
 
 
 def _check_image_level(answer: Callable) -> None:
@@ -51,7 +46,7 @@ def _check_pyramid(answer: Callable) -> None:
         return torch.cat([functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates], dim=1)
 
     calls = [
-        Call.of(x, _digits(out_channels, x.shape[1], 3, 3, dtype=x.dtype), rates)
+        Call.of(x, digits(out_channels, x.shape[1], 3, 3, dtype=x.dtype), rates)
         for x in _maps()
         for out_channels, rates in ((1, (1,)), (2, (2, 1)), (1, (1, 2, 3)), (3, (6, 12, 18)), (2, (4, 1, 9, 2)))
     ]
@@ -62,7 +57,7 @@ def _check_count_parameters(answer: Callable) -> None:
     def trusted(in_channels: int, out_channels: int, rates: tuple[int, ...]) -> int:
         return sum(one.numel() for one in aspp.ASPP(in_channels, out_channels, rates).parameters())
 
-    larger = [(*map(int, torch.randint(3, 40, (2,))), tuple(range(1, int(torch.randint(3, 8, ()))))) for _ in range(3)]
+    larger = [(*map(int, torch.randint(3, 40, (2,))), tuple(range(1, whole(3, 8)))) for _ in range(3)]
     small = product((1, 2, 5), (1, 3), ((1,), (6, 12), (6, 12, 18)))
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
@@ -81,7 +76,7 @@ def _check_largest_rate(answer: Callable) -> None:
     # Halves only: with them a mean that equals `least` is exactly equal, however it is computed.
     small = product((2, 5, 10), (3, 9, 15), (1.5, 2, 4, 6, 9))
     larger = [(*_random_map(), least) for least in (1.5, 3, 6.5)]
-    larger += [(int(torch.randint(60, 90, ())), int(torch.randint(90, 200, ())), 1.5)]
+    larger += [(whole(60, 90), whole(90, 200), 1.5)]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
@@ -98,7 +93,7 @@ def _check_compose(answer: Callable) -> None:
         ((1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 2, 4), (2, 3, 3)), (1, 3), (torch.float32, torch.float64)
     ):
         shapes = ((middle, in_channels, side, side), (middle,), (out, middle, 1, 1), (out,))
-        calls.append(Call.of(*(_digits(*shape, dtype=dtype) for shape in shapes)))
+        calls.append(Call.of(*(digits(*shape, dtype=dtype) for shape in shapes)))
     compare(answer, trusted, calls)
 
 
@@ -119,8 +114,8 @@ def _check_aspp_by_hand(answer: Callable) -> None:
     settings = ((1, 1, (1,)), (2, 3, (2, 1)), (1, 2, (4, 1, 18, 2)))
     for (shape, dtype), (middle, out, rates) in product(shapes.items(), settings):
         points, taps = (middle, shape[1], 1, 1), (len(rates), middle, shape[1], 3, 3)
-        x, image, point, kernels = (_digits(*one, dtype=dtype) for one in (shape, points, points, taps))
-        join = _digits(out, (len(rates) + 2) * middle, 1, 1, dtype=dtype)
+        x, image, point, kernels = (digits(*one, dtype=dtype) for one in (shape, points, points, taps))
+        join = digits(out, (len(rates) + 2) * middle, 1, 1, dtype=dtype)
         calls.append(Call.of(x, image, point, kernels, rates, join))
     compare(answer, trusted, calls, gradients=True)
 

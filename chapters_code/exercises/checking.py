@@ -1,7 +1,8 @@
 """How an answer is checked: run it beside a trusted implementation, from the smallest input upwards.
 
 A chapter's exercises call `compare` with the answer, the trusted function and a list of calls.  The first call where
-the two part is the smallest one that shows the mistake, and that is what the student sees.
+the two part is the smallest one that shows the mistake, and that is what the student sees.  Whatever a check draws
+comes from PyTorch's generator, which `grade` has seeded: the seed repeats it.
 """
 
 import copy
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import combinations, product
 from types import FrameType
 from typing import Any
 
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["STUB", "Asked", "Call", "Exercise", "Wrong", "compare", "smallest_first", "whole"]
+__all__ = ["STUB", "Asked", "Call", "Exercise", "Wrong", "all_pairs", "compare", "digits", "smallest_first", "whole"]
 
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
@@ -79,6 +81,31 @@ class Asked:
 def whole(low: int, high: int) -> int:
     """Draw a whole number from `low` up to, not including, `high`."""
     return int(torch.randint(low, high, ()))
+
+
+def digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw whole numbers, half of them negative: easy to read in a failing case, with ties, and exact in any sum."""
+    return torch.randint(-9, 10, shape).to(dtype)
+
+
+def all_pairs(*axes: Iterable, fits: Callable[..., bool] = lambda *one: True) -> list[tuple]:
+    """Choose a few of all combinations of `axes`: each two values that can stand together do so in one of them.
+
+    A mistake that shows with one value, or with two together, is found as in the whole grid, in a tenth of the time.
+    A mistake that needs three needs a call of its own.
+
+    Args:
+        axes: The values of each setting, the simplest first.
+        fits: Whether a combination can be.
+    """
+    rows = [row for row in product(*axes) if fits(*row)]
+    pairs = [set(combinations(enumerate(row), 2)) for row in rows]
+    chosen, missing = [], set().union(*pairs)
+    while missing:
+        best = max(range(len(rows)), key=lambda i: len(pairs[i] & missing))
+        chosen.append(rows[best])
+        missing -= pairs[best]
+    return chosen
 
 
 def smallest_first(calls: Iterable[Call]) -> list[Call]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import dilated, receptive_field, strided
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -21,11 +21,6 @@ _COUNTED = (
     *(dilated.footprint, dilated.count_holes),
     *(receptive_field.receptive_field, receptive_field.receptive_field_of_stack),
 )
-
-
-def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers: easy to read in a failing case, and exact in any order of adding."""
-    return torch.randint(-9, 10, shape).to(dtype)
 
 
 def _rates(layers: int, largest: int) -> tuple[int, ...]:
@@ -56,7 +51,7 @@ def _check_space_to_batch(answer: Callable) -> None:
         return out.flatten(0, 2)
 
     shapes = ((1, 1, 2, 2, 2), (1, 2, 4, 6, 2), (2, 1, 6, 2, 2), (2, 3, 6, 9, 3), (3, 2, 8, 4, 4), (2, 2, 3, 5, 1))
-    calls = [Call.of(_digits(*shape), rate) for *shape, rate in shapes]
+    calls = [Call.of(digits(*shape), rate) for *shape, rate in shapes]
     calls.append(Call.of(torch.randn(2, 2, 6, 12, dtype=torch.float64), 3))
     compare(answer, trusted, calls, gradients=True)
 
@@ -80,7 +75,7 @@ def _check_conv2d_by_taps(answer: Callable) -> None:
         return functional.conv2d(x, weight, dilation=dilation)
 
     calls = [
-        Call.of(_digits(*x, dtype=dtype), _digits(*weight, dtype=dtype), dilation)
+        Call.of(digits(*x, dtype=dtype), digits(*weight, dtype=dtype), dilation)
         for x, weight, dilation, dtype in (
             ((1, 1, 2, 3), (1, 1, 1, 2), 1, torch.float32),
             ((1, 1, 3, 5), (1, 1, 2, 2), 2, torch.float32),
@@ -110,7 +105,7 @@ def _check_without_holes(answer: Callable) -> None:
     for extra, kernel_size in product((0, 0, 1), (3, 5)):
         rates = [1]
         for _ in range(3):
-            rates.append(int(torch.randint(1, 2 + (kernel_size - 1) * sum(rates), ())))
+            rates.append(whole(1, 2 + (kernel_size - 1) * sum(rates)))
         rates[-1] = 1 + (kernel_size - 1) * sum(rates[:-1]) + extra
         order = torch.randperm(len(rates)).tolist()
         grown.append(Call.of(tuple(rates[place] for place in order), kernel_size))

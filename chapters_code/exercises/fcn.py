@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code.data.pictures import VOID, palette
-from chapters_code.exercises.checking import Asked, Call, Exercise, compare, whole
+from chapters_code.exercises.checking import Asked, Call, Exercise, all_pairs, compare, whole
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.train import losses
 from chapters_code.transposed import bilinear_kernel
@@ -104,7 +104,7 @@ def _check_as_convolution(answer: Callable) -> None:
         return kernel
 
     calls = []
-    for (classes, channels), (height, width), dtype in product(
+    for (classes, channels), (height, width), dtype in all_pairs(
         ((1, 1), (2, 1), (1, 3), (4, 2)), ((1, 1), (1, 2), (2, 3), (3, 2), (7, 7)), (torch.float32, torch.float64)
     ):
         calls.append(Call.of(torch.randn(classes, channels * height * width, dtype=dtype), height, width))

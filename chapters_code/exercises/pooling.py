@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import pooling
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -17,16 +17,11 @@ _READY = (pooling.max_pool2d, pooling.max_pool2d_loops)
 _SHAPES = ((1, 1, 2, 3), (1, 2, 5, 4), (2, 1, 3, 7), (2, 3, 7, 9))
 
 
-def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers: easy to read in a failing case, with many ties, and half of them negative."""
-    return torch.randint(-9, 10, shape).to(dtype)
-
-
 def _pictures() -> list[Tensor]:
     """Draw pictures from tiny to small, never square only, in two precisions, with and without ties."""
     return [
-        *(_digits(*shape) for shape in _SHAPES),
-        _digits(1, 2, 6, 4, dtype=torch.float64),
+        *(digits(*shape) for shape in _SHAPES),
+        digits(1, 2, 6, 4, dtype=torch.float64),
         torch.randn(2, 3, 8, 11, dtype=torch.float64),
         # In eighths, so that another right way to compute it (255 - x, say) does not round.
         (8 * torch.randn(1, 4, 13, 6)).round() / 8,
@@ -70,16 +65,16 @@ def _check_max_pool1d_loops(answer: Callable) -> None:
     def trusted(x: Tensor, kernel_size: int, stride: int, padding: int) -> Tensor:
         return functional.max_pool1d(x, kernel_size, stride, padding)
 
-    signals = (_digits(1, 1, 4), _digits(1, 2, 5), _digits(2, 3, 8), torch.randn(2, 2, 11, dtype=torch.float64))
+    signals = (digits(1, 1, 4), digits(1, 2, 5), digits(2, 3, 8), torch.randn(2, 2, 11, dtype=torch.float64))
     # The smallest tie there is.
     signals += (torch.full((1, 1, 2), 5.0),)
     # All negative: the case that finds zeros used as padding.
     signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)))
-    calls = [
-        Call.of(x, kernel, stride, padding)
-        for x, kernel, stride, padding in product(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2))
-        if padding <= kernel // 2 and kernel <= x.shape[-1]
-    ]
+    settings = all_pairs(
+        *(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2)),
+        fits=lambda x, kernel, stride, padding: padding <= kernel // 2 and kernel <= x.shape[-1],
+    )
+    calls = [Call.of(*one) for one in settings]
     compare(answer, trusted, calls, gradients=True, without=("max_pool",), closed=_READY)
 
 
@@ -95,7 +90,7 @@ def _check_safe_width(answer: Callable) -> None:
         return next(width for width, yes in enumerate(safe, 1) if yes)
 
     # A few larger ones at random, so that a table of the small ones will not do.
-    larger = [(int(torch.randint(6, 16, ())), int(torch.randint(6, 16, ()))) for _ in range(3)]
+    larger = [(whole(6, 16), whole(6, 16)) for _ in range(3)]
     compare(answer, trusted, [Call.of(*one) for one in (*product(range(1, 6), range(1, 6)), *larger)])
 
 
@@ -107,7 +102,7 @@ def _check_max_pool2d_gradient(answer: Callable) -> None:
     # A road of one grey: every window is one large tie.
     pictures = (*_pictures(), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 5, 4))
     calls = [
-        Call.of(x, kernel, _digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
+        Call.of(x, kernel, digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
         for x, kernel in _fitting(pictures, (2, 3))
     ]
     compare(answer, trusted, calls, without=("max_pool",), closed=_READY, autograd=False)

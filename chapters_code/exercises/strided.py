@@ -8,15 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import strided
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
 from chapters_code.shapes import conv_size
 
 __all__ = ["EXERCISES"]
-
-
-def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers: easy to read in a failing case, and sums of them are exact."""
-    return torch.randint(-9, 10, shape).to(dtype)
 
 
 def _check_padding_around(answer: Callable) -> None:
@@ -32,7 +27,7 @@ def _check_padding_around(answer: Callable) -> None:
         return total // 2, total - total // 2
 
     # A few larger ones at random, so that a table of the small ones will not do.
-    larger = [tuple(int(torch.randint(low, low + 9, ())) for low in (20, 6, 2)) for _ in range(6)]
+    larger = [tuple(whole(low, low + 9) for low in (20, 6, 2)) for _ in range(6)]
     compare(answer, trusted, [Call.of(*one) for one in (*product(range(1, 9), range(1, 6), range(1, 5)), *larger)])
 
 
@@ -41,8 +36,8 @@ def _check_sobel(answer: Callable) -> None:
         across = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
         return functional.conv2d(x, torch.stack([across, across.T])[:, None])
 
-    pictures = [_digits(*shape) for shape in ((1, 1, 3, 3), (1, 1, 3, 5), (2, 1, 6, 4))]
-    pictures += [_digits(1, 1, 4, 5, dtype=torch.float64), torch.randn(3, 1, 5, 8, dtype=torch.float64)]
+    pictures = [digits(*shape) for shape in ((1, 1, 3, 3), (1, 1, 3, 5), (2, 1, 6, 4))]
+    pictures += [digits(1, 1, 4, 5, dtype=torch.float64), torch.randn(3, 1, 5, 8, dtype=torch.float64)]
     compare(answer, trusted, [Call.of(x) for x in pictures], gradients=True)
 
 
@@ -53,7 +48,7 @@ def _check_depth_to_space(answer: Callable) -> None:
     shapes = ((1, 4, 1, 1, 2), (1, 4, 1, 2, 2), (1, 4, 3, 2, 2), (2, 8, 2, 3, 2))
     shapes += ((1, 9, 2, 1, 3), (2, 18, 1, 2, 3), (1, 2, 3, 4, 1))
     calls = [
-        Call.of(_digits(*shape, dtype=dtype), block)
+        Call.of(digits(*shape, dtype=dtype), block)
         for *shape, block in shapes
         for dtype in (torch.float32, torch.float64)
     ]
@@ -75,9 +70,9 @@ def _check_multiply_adds(answer: Callable) -> None:
         ((1, 1, 2, 2, 0),),
         ((3, 4, 3, 2, 1), (4, 5, 1, 1, 0)),
         ((3, 16, 3, 1, 1), (16, 16, 3, 2, 1), (16, 32, 3, 2, 0)),
-        ((1, int(torch.randint(2, 9, ())), 5, 3, 2),),
+        ((1, whole(2, 9), 5, 3, 2),),
     )
-    sizes = ((7, 10), (12, 9), (int(torch.randint(8, 30, ())), int(torch.randint(8, 30, ()))))
+    sizes = ((7, 10), (12, 9), (whole(8, 30), whole(8, 30)))
     compare(answer, trusted, [Call.of(layers, *size) for layers in networks for size in sizes])
 
 
@@ -93,7 +88,7 @@ def _check_nonzero_weights(answer: Callable) -> None:
         )
         if kernel_size <= min(height, width) + 2 * padding
     ]
-    height, width = (int(torch.randint(8, 15, ())) for _ in range(2))
+    height, width = (whole(8, 15) for _ in range(2))
     calls.append(Call.of(height, width, 5, 2, 2))
     compare(answer, trusted, calls, closed=(strided.conv2d_matrix,))
 
@@ -113,7 +108,7 @@ def _check_is_steady(answer: Callable) -> None:
     kernels += [torch.zeros(3, 3), torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]])]
     # Their columns add up to 0, so no road is ever seen: steady.
     kernels += [torch.tensor([[-1.0, -2], [1, 2]]), torch.tensor([[1.0, 0], [0, 1]])]
-    kernels += [_digits(size, size) / 8 for size in (2, 3, 4, 5)]
+    kernels += [digits(size, size) / 8 for size in (2, 3, 4, 5)]
     for size, stride in ((4, 2), (5, 2), (5, 3), (6, 3), (7, 4)):
         kernels.append(_steady(size, stride))
     compare(answer, trusted, [Call.of(kernel, stride) for kernel in kernels for stride in (1, 2, 3, 4)])
@@ -121,7 +116,7 @@ def _check_is_steady(answer: Callable) -> None:
 
 def _steady(size: int, stride: int) -> Tensor:
     """Draw a kernel and mend its first columns, so that all columns a stride apart add up to the same."""
-    kernel = _digits(size, size) / 8
+    kernel = digits(size, size) / 8
     for first in range(stride):
         kernel[0, first] += 1 - kernel[:, first::stride].sum()
     return kernel
@@ -134,8 +129,8 @@ def _check_fold_blur(answer: Callable) -> None:
         # The full convolution of each kernel with the blur, which is its own mirror image.
         return functional.conv2d(weight, blurs, padding=2, groups=weight.shape[1])
 
-    weights = [_digits(*shape) for shape in ((1, 1, 1, 1), (1, 1, 2, 2), (1, 2, 3, 3), (2, 1, 3, 3), (3, 2, 2, 2))]
-    weights += [torch.randn(2, 3, 4, 4, dtype=torch.float64), _digits(2, 2, 1, 1, dtype=torch.float64)]
+    weights = [digits(*shape) for shape in ((1, 1, 1, 1), (1, 1, 2, 2), (1, 2, 3, 3), (2, 1, 3, 3), (3, 2, 2, 2))]
+    weights += [torch.randn(2, 3, 4, 4, dtype=torch.float64), digits(2, 2, 1, 1, dtype=torch.float64)]
     compare(answer, trusted, [Call.of(weight) for weight in weights], gradients=True)
 
 

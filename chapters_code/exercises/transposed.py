@@ -8,19 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import transposed
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
 from chapters_code.shapes import conv_size, conv_transpose_size
 
 __all__ = ["EXERCISES"]
-
-
-def _digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers, half of them negative: sums of them are exact in any order."""
-    return torch.randint(-9, 10, shape).to(dtype)
-
-
-def _between(low: int, high: int) -> int:
-    return int(torch.randint(low, high + 1, ()))
 
 
 def _check_stamp(answer: Callable) -> None:
@@ -28,11 +19,11 @@ def _check_stamp(answer: Callable) -> None:
         return functional.conv_transpose1d(x[None, None], kernel[None, None], stride=stride, padding=padding)[0, 0]
 
     calls = [
-        Call.of(_digits(size, dtype=dtype), _digits(taps, dtype=dtype), stride, padding)
-        for size, taps, stride, padding, dtype in product(
-            (1, 2, 3, 5), (1, 2, 3, 4), (1, 2, 3, 6), (0, 1, 2), (torch.float32, torch.float64)
+        Call.of(digits(size, dtype=dtype), digits(taps, dtype=dtype), stride, padding)
+        for size, taps, stride, padding, dtype in all_pairs(
+            *((1, 2, 3, 5), (1, 2, 3, 4), (1, 2, 3, 6), (0, 1, 2), (torch.float32, torch.float64)),
+            fits=lambda size, taps, stride, padding, dtype: (size - 1) * stride + taps > 2 * padding,
         )
-        if (size - 1) * stride + taps > 2 * padding
     ]
     ways = (
         transposed.conv_transpose2d_loops,
@@ -57,7 +48,7 @@ def _check_padding_back(answer: Callable) -> None:
         )
 
     small = product((3, 4, 5, 6, 33, 34), (1, 2, 3, 4, 7), (1, 2, 3, 4), (0, 1, 3))
-    larger = [(_between(40, 900), _between(1, 20), _between(5, 40), _between(0, 9)) for _ in range(10)]
+    larger = [(whole(40, 901), whole(1, 21), whole(5, 41), whole(0, 10)) for _ in range(10)]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger) if _there_and_back(*one)])
 
 
@@ -74,7 +65,7 @@ def _check_stamps_on(answer: Callable) -> None:
     ]
     for stride, kernel_size in ((2, 3), (3, 8), (32, 64), (5, 3)):
         end = 999_999 * stride + kernel_size
-        calls += [Call.of(place, 1_000_000, kernel_size, stride) for place in (_between(0, end - 1), 1, end - 1)]
+        calls += [Call.of(place, 1_000_000, kernel_size, stride) for place in (whole(0, end), 1, end - 1)]
     closed = (transposed.overlap_count, transposed.conv_transpose2d_loops)
     compare(answer, trusted, calls, without=("conv",), closed=closed)
 
@@ -83,7 +74,7 @@ def _check_tent(answer: Callable) -> None:
     def trusted(taps: int) -> Tensor:
         return transposed.bilinear_kernel(1, 1, (1, taps))[0, 0, 0]
 
-    sides = (*range(1, 10), _between(10, 70), 64, 63)
+    sides = (*range(1, 10), whole(10, 71), 64, 63)
     compare(answer, trusted, [Call.of(taps) for taps in sides], closed=(transposed.bilinear_kernel,))
 
 
@@ -92,12 +83,12 @@ def _check_input_gradient(answer: Callable) -> None:
         x = gradient.new_zeros(len(gradient), weight.shape[1], *size, requires_grad=True)
         return torch.autograd.grad(functional.conv2d(x, weight, None, stride, padding), x, gradient)[0]
 
-    calls = []
-    for size, side, stride, padding in product(((3, 5), (6, 4), (7, 8)), (1, 2, 3), (1, 2, 3), (0, 1)):
-        for (out_channels, channels), dtype in (((1, 1), torch.float32), ((3, 2), torch.float64)):
-            gradient = _digits(2, out_channels, *conv_size(size, side, stride, padding), dtype=dtype)
-            weight = _digits(out_channels, channels, side, side, dtype=dtype)
-            calls.append(Call.of(gradient, weight, size, stride, padding))
+    calls, kinds = [], ((1, 1, torch.float32), (3, 2, torch.float64))
+    for size, side, stride, padding, kind in all_pairs(((3, 5), (6, 4), (7, 8)), (1, 2, 3), (1, 2, 3), (0, 1), kinds):
+        out_channels, channels, dtype = kind
+        gradient = digits(2, out_channels, *conv_size(size, side, stride, padding), dtype=dtype)
+        weight = digits(out_channels, channels, side, side, dtype=dtype)
+        calls.append(Call.of(gradient, weight, size, stride, padding))
     compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
 
@@ -108,7 +99,7 @@ def _check_shuffle_weight(answer: Callable) -> None:
             weight[(channel * block + i) * block + j, channel, i, j] = 1
         return weight
 
-    calls = [Call.of(*one) for one in (*product((1, 2, 3), (1, 2, 3)), (_between(4, 7), _between(2, 4)))]
+    calls = [Call.of(*one) for one in (*product((1, 2, 3), (1, 2, 3)), (whole(4, 8), whole(2, 5)))]
     compare(answer, trusted, calls)
 
 
@@ -122,7 +113,7 @@ def _check_balance(answer: Callable) -> None:
 
     calls = [
         Call.of(torch.randint(1, 10, (*channels, *taps)).to(dtype), stride)
-        for channels, taps, stride, dtype in product(
+        for channels, taps, stride, dtype in all_pairs(
             ((1, 1), (2, 1), (1, 3), (3, 2)), ((3, 3), (3, 4), (5, 3)), (1, 2, 3), (torch.float32, torch.float64)
         )
     ]

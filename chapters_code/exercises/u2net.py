@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from chapters_code import blocks, metrics, u2net
 from chapters_code.cost import cost
-from chapters_code.exercises.checking import Call, Exercise, compare, whole
+from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, whole
 from chapters_code.train import losses
 
 __all__ = ["EXERCISES"]
@@ -76,7 +76,7 @@ def _check_multiply_adds(answer: Callable) -> None:
 
     sizes = ((1, 1), (4, 6), (5, 3), (16, 24), (33, 47))
     some = ((1, 1, 1), (1, 2, 3), (3, 16, 64))
-    calls = [Call.of(height, one, *size) for height, one, size in product((2, 3, 4, 7), some, sizes)]
+    calls = [Call.of(height, one, *size) for height, one, size in all_pairs((2, 3, 4, 7), some, sizes)]
     drawn = ((whole(2, 9), (whole(1, 50), whole(1, 50), whole(1, 50))) for _ in range(6))
     calls += [Call.of(*one, whole(1, 300), whole(1, 300)) for one in drawn]
     compare(answer, trusted, calls, closed=(cost, blocks.conv_norm_relu))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import wtconv
-from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, all_pairs, compare, digits, whole
 from chapters_code.fast import wtconv as fast
 from chapters_code.wtconv import WTConv2d
 
@@ -57,8 +57,8 @@ def _check_parameters(answer: Callable) -> None:
         side = kernel_size * 2**levels
         return sum(one.numel() for one in layer.parameters()), channels * (side**2 + bias)
 
-    small = product((1, 2, 3), (1, 3, 5), (1, 2, 3), (False, True))
-    larger = [(whole(20, 300), 2 * whole(1, 6) + 1, whole(1, 6), bias) for bias in (False, True) * 4]
+    small = all_pairs((1, 2, 3), (1, 3, 5), (1, 2, 3), (False, True))
+    larger = [(whole(20, 300), 2 * whole(1, 6) + 1, whole(1, 6), bias) for bias in (False, True)]
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
@@ -78,7 +78,9 @@ def _check_one_level(answer: Callable) -> None:
             torch.randn(4 * channels, 1, taps, taps, dtype=torch.float64),
             torch.randn(1, 4 * channels, 1, 1, dtype=torch.float64),
         )
-        for (n, channels), size, taps in product(((1, 1), (1, 2), (2, 3)), ((2, 4), (6, 4), (3, 5), (4, 7)), (1, 3, 5))
+        for (n, channels), size, taps in all_pairs(
+            ((1, 1), (1, 2), (2, 3)), ((2, 4), (6, 4), (3, 5), (4, 7)), (1, 3, 5)
+        )
     ]
     methods = (WTConv2d.forward, WTConv2d.split, WTConv2d.join, fast.convolve_bands)
     compare(answer, trusted, calls, gradients=True, closed=methods)
@@ -104,7 +106,7 @@ def _check_fold(answer: Callable) -> None:
 
     calls = [
         Call.of(_drawn(WTConv2d(channels, channels, taps, stride, bias, levels)))
-        for channels, taps, stride, bias, levels in product((1, 3), (1, 3), (1, 2), (False, True), (1, 2))
+        for channels, taps, stride, bias, levels in all_pairs((1, 3), (1, 3), (1, 2), (False, True), (1, 2))
     ]
     compare(Asked(answer, ask), trusted, calls)
 
@@ -227,8 +229,8 @@ def _check_swap_one(answer: Callable) -> None:
     def expected(network: nn.Module, name: str, wt_levels: int) -> Tensor:
         return output(trusted(network, name, wt_levels))
 
-    modes = ((False, False), (False, True), (True, False), (True, True))
-    calls = [Call.of(_host(*one), name, levels) for one in modes for name, levels in product(("1", "2.0"), (1, 2))]
+    settings = all_pairs((False, True), (False, True), ("1", "2.0"), (1, 2))
+    calls = [Call.of(_host(*modes), name, levels) for *modes, name, levels in settings]
     compare(Asked(answer, numbers), trusted, calls, closed=(wtconv.swap_depthwise,))
     # The stride is not among the numbers that a layer holds: it shows in what comes out.
     compare(Asked(answer, behaviour), expected, calls)
@@ -241,8 +243,10 @@ def _check_weight_gradient(answer: Callable) -> None:
         return torch.autograd.grad(out, weight, gradient)[0]
 
     calls = [
-        Call.of(*(torch.randint(-9, 10, (n, channels, *size)).double() for _ in range(2)), taps)
-        for (n, channels), size, taps in product(((1, 1), (2, 1), (1, 3), (2, 3)), ((1, 2), (3, 5), (6, 4)), (1, 3, 5))
+        Call.of(*(digits(n, channels, *size, dtype=torch.float64) for _ in range(2)), taps)
+        for (n, channels), size, taps in all_pairs(
+            ((1, 1), (2, 1), (1, 3), (2, 3)), ((1, 2), (3, 5), (6, 4)), (1, 3, 5)
+        )
     ]
     compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
