@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from itertools import permutations, product
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 import answers
 from chapters_code import exercises
 from chapters_code.exercises import check, checking, grade, hint, solution, solution_note, solution_source
-from chapters_code.exercises.checking import Call, Wrong, compare, smallest_first
+from chapters_code.exercises.checking import Call, Wrong, all_pairs, compare, smallest_first, whole
 from chapters_code.pooling import max_pool2d, windows
 
 NUMBERS = exercises.numbers()
@@ -44,53 +45,55 @@ def test_there_are_enough_answers_of_both_kinds():
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_books_answer_is_right_whatever_is_drawn(number):
-    """Ten checks, each with two draws: the second is new every time this test runs."""
-    for seed in range(10):
-        torch.manual_seed(seed)
+def test_a_solution_stands_on_its_own_and_is_right(number):
+    """What the page shows is all that a reader needs to paste: imports and code, without the explanation.
 
-        assert grade(number, book_answer(number)) is None
+    On two draws, as every answer here, of which one is new every time this test runs.
+    """
+    space = {}
+    exec(compile(solution_source(number), "solution", "exec"), space)
+    function = space[exercises._find(number).name]
 
-
-@pytest.mark.parametrize(
-    ("number", "answer"), [(number, one) for number in NUMBERS for one in answers.RIGHT.get(number, ())]
-)
-def test_other_right_answers_are_right(number, answer):
-    assert grade(number, answer) is None
-
-
-@pytest.mark.parametrize(
-    ("number", "answer", "words"), [(number, *one) for number in NUMBERS for one in answers.WRONG.get(number, ())]
-)
-def test_wrong_answers_are_refused_for_their_own_reason(number, answer, words):
-    """Whatever is drawn: a check that finds a mistake only now and then has not found it."""
-    for seed in range(3):
-        torch.manual_seed(seed)
-
-        assert words in (grade(number, answer) or "nothing was found")
+    assert function.__doc__ is None
+    assert grade(number, function) is None
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_no_answer_of_another_exercise_is_right(number):
-    for other in NUMBERS:
-        if other != number:
-            assert grade(number, book_answer(other)) is not None, other
+def test_other_right_answers_are_right(number):
+    for answer in answers.RIGHT[number]:
+        assert grade(number, answer) is None, answer.__name__
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_wrong_answers_are_refused_for_their_own_reason(number):
+    """Whatever is drawn: a check that finds a mistake only now and then has not found it."""
+    for answer, words in answers.WRONG[number]:
+        for seed in range(3):
+            assert words in (grade(number, answer, seed) or "nothing was found"), (answer.__name__, seed)
+
+
+def test_no_answer_of_another_exercise_is_right():
+    """Only those that can be called with the same number of arguments: the others stop with a TypeError."""
+    takes = {number: len(inspect.signature(book_answer(number)).parameters) for number in NUMBERS}
+    for number, other in permutations(NUMBERS, 2):
+        if takes[number] == takes[other]:
+            assert grade(number, book_answer(other)) is not None, (number, other)
 
 
 # ---- what the student reads ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_the_empty_stub_waits(number, capsys):
+def test_the_empty_stub_waits(capsys):
     def stub(*arguments):
         raise NotImplementedError("your turn")
 
-    check(number, stub)
-    out = capsys.readouterr().out
+    for number in NUMBERS:
+        check(number, stub)
+        out = capsys.readouterr().out
 
-    assert out.startswith(f"Exercise {number} waits for you: replace the line with raise by your answer")
-    assert f'hint("{number}")' in out
-    assert exercises._seen == {}, "waiting must not cost a hint"
+        assert out.startswith(f"Exercise {number} waits for you: replace the line with raise by your answer")
+        assert f'hint("{number}")' in out
+        assert exercises._seen == {}, f"{number}: waiting must not cost a hint"
 
 
 def test_a_not_implemented_error_of_another_kind_is_a_mistake(capsys):
@@ -124,36 +127,31 @@ def test_a_wrong_answer_gets_the_reason_and_one_hint(capsys):
         out = capsys.readouterr().out
 
         assert out.startswith("Exercise 1.1: not yet. The result is wrong: the numbers differ, first at [0, 0, 0, 0]: ")
+        assert re.search(r"The inputs were drawn with seed (\d+); check\(.1.1., min_pool2d, seed=\1\) tries", out)
         assert out.endswith(f"{expected}\n")
         assert out.count("Hint") == 1
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_hints_come_in_order_and_then_begin_again(number, capsys):
-    hints = exercises._find(number).hints
-    for _ in range(len(hints) + 1):
-        hint(number)
-    lines = capsys.readouterr().out.splitlines()
+def test_hints_come_in_order_and_then_begin_again(capsys):
+    """Those of one exercise do not use up those of the next."""
+    for number in NUMBERS:
+        hints = exercises._find(number).hints
+        for _ in range(len(hints) + 1):
+            hint(number)
+        lines = capsys.readouterr().out.splitlines()
 
-    expected = [f"Hint {i} of {len(hints)}: {text}" for i, text in enumerate(hints, start=1)]
-    assert lines[:-2] == expected
-    assert lines[-2:] == [f'That was the last hint. solution("{number}") shows our answer.', expected[0]]
-
-
-def test_hints_of_one_exercise_do_not_use_up_those_of_another(capsys):
-    hint("1.1")
-    hint("1.4")
-
-    assert "Hint 1 of" in capsys.readouterr().out.splitlines()[1]
+        expected = [f"Hint {i} of {len(hints)}: {text}" for i, text in enumerate(hints, start=1)]
+        assert lines[:-2] == expected
+        assert lines[-2:] == [f'That was the last hint. solution("{number}") shows our answer.', expected[0]]
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_no_hint_gives_a_line_of_the_solution_away(number):
+def test_no_hint_gives_a_line_of_the_solution_away():
     """A `return` counts by what it returns; lines that only close or name something give nothing away."""
-    lines = [line.strip().removeprefix("return ") for line in solution_source(number).splitlines()]
-    telling = [line for line in lines if re.search(r"[a-z]\w*\(", line) and not line.startswith("def ")]
-    for text in exercises._find(number).hints:
-        assert [line for line in telling if line in text] == []
+    for number in NUMBERS:
+        lines = [line.strip().removeprefix("return ") for line in solution_source(number).splitlines()]
+        telling = [line for line in lines if re.search(r"[a-z]\w*\(", line) and not line.startswith("def ")]
+        for text in exercises._find(number).hints:
+            assert [line for line in telling if line in text] == [], number
 
 
 @pytest.mark.parametrize("call", [check, grade])
@@ -267,33 +265,14 @@ def test_compare_hands_settings_on_by_name_and_judges_each_value_of_a_pair():
 # ---- solutions ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_solution_stands_on_its_own_and_is_right(number):
-    """What the page shows is all that a reader needs to paste: imports and code, without the explanation."""
-    source, space = solution_source(number), {}
-    exec(compile(source, "solution", "exec"), space)
-    function = space[exercises._find(number).name]
-
-    assert function.__doc__ is None
-    assert grade(number, function) is None
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_solution_imports_nothing_that_it_does_not_use(number):
-    tree = ast.parse(solution_source(number))
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for line in tree.body[:-1]:
-        assert isinstance(line, ast.Import | ast.ImportFrom)
-        assert used & {alias.asname or alias.name for alias in line.names}, ast.unparse(line)
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_solution_is_explained(number):
-    note = solution_note(number)
-
-    assert len(note) > 80
-    assert note == inspect.cleandoc(note)
-    assert note.rstrip().endswith((".", "`"))
+def test_a_solution_is_explained_and_imports_nothing_that_it_does_not_use():
+    for number in NUMBERS:
+        tree, note = ast.parse(solution_source(number)), solution_note(number)
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        for line in tree.body[:-1]:
+            assert isinstance(line, ast.Import | ast.ImportFrom)
+            assert used & {alias.asname or alias.name for alias in line.names}, (number, ast.unparse(line))
+        assert len(note) > 80 and note == inspect.cleandoc(note) and note.rstrip().endswith((".", "`")), number
 
 
 def test_a_solution_is_shown_as_code_and_as_text(monkeypatch):
@@ -435,6 +414,42 @@ def test_the_same_wrong_answer_gets_the_same_message_after_the_same_seed():
         problems.add(grade("1.1", max_pool2d))
 
     assert len(problems) == 1
+
+
+def test_the_seed_in_the_message_repeats_the_check():
+    """Also of a mistake that only the second draw shows, which is new every time."""
+    known = set()
+
+    def learning(x, kernel_size):
+        known.add((kernel_size, x.sum().item()))
+        return min_pool2d(x, kernel_size)
+
+    def lucky(x, kernel_size):
+        return min_pool2d(x, kernel_size) + ((kernel_size, x.sum().item()) not in known)
+
+    torch.manual_seed(4)
+    seed = whole(0, 10**6)  # as `grade` will draw it
+    assert grade("1.1", learning, seed) is None
+    torch.manual_seed(4)
+    problem = grade("1.1", lucky)
+
+    new = int(re.search(r"seed=(\d+)", problem).group(1))
+    assert new != seed
+    assert grade("1.1", lucky, new) == problem
+    assert grade("1.1", lucky, seed) is None
+
+
+def test_every_two_settings_meet_in_a_few_combinations():
+    axes = (1, 2, 3, 4), "abc", (False, True), (1, 2, 4)
+
+    def fits(one, letter, flag, last):
+        return not (flag and last == 4) and last <= one
+
+    rows, everything = all_pairs(*axes, fits=fits), [row for row in product(*axes) if fits(*row)]
+    assert rows[0] == (1, "a", False, 1) and set(rows) < set(everything) and len(rows) <= 16 < len(everything)
+    for i, j in permutations(range(4), 2):
+        assert {(row[i], row[j]) for row in rows} == {(row[i], row[j]) for row in everything}
+    assert all_pairs((1, 2), fits=lambda one: one > 2) == []
 
 
 def test_gradients_are_checked_even_where_the_notebook_switched_them_off():
