@@ -20,6 +20,7 @@ from chapters_code.data.loading import Preloaded, loader
 from chapters_code.data.pairs import FilePairs, Pair, Segmentation, Subset, ids_in_folders, ids_in_list
 from chapters_code.data.photographs.cracks import CrackSegmentation
 from chapters_code.data.pictures import decode_picture, read_head, read_picture, turn_upright
+from grids import every
 
 
 class Signs(FilePairs):
@@ -479,7 +480,7 @@ def for_pictures_alone(image):
     return image
 
 
-@pytest.mark.parametrize(
+@every(
     "transform",
     [
         transforms.ToTensor(),
@@ -493,7 +494,7 @@ def for_pictures_alone(image):
         lambda image, mask: (image, mask.tolist()),
     ],
 )
-@pytest.mark.parametrize("entrance", ["set", "loader"])
+@every("entrance", ["set", "loader"])
 def test_a_transform_for_pictures_alone_is_refused_with_what_is_wanted(transform, entrance):
     dataset = Numbers("pqr", "thin air", transform if entrance == "set" else None)
     with pytest.raises(

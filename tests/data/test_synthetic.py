@@ -23,6 +23,7 @@ from chapters_code.data.synthetic import (
     textures,
 )
 from chapters_code.data.synthetic.chance import dice_of
+from grids import every
 
 SIZES = [(96, 128), (64, 40), (16, 200), (130, 17)]
 EIGHT = np.ones((3, 3))  # neighbours by side or corner
@@ -35,8 +36,8 @@ def mask_of(*args, **kwargs):
 # ---- what comes out -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("surface", SURFACES)
+@every("size", SIZES)
+@every("surface", SURFACES)
 def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     road = cracked_road(size, crack_width=2, surface=surface)
 
@@ -48,9 +49,9 @@ def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     assert road.mask.unique().tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("crack_width", [1, 2, 5, 9])
-@pytest.mark.parametrize("bright", [False, True])
+@every("size", SIZES)
+@every("crack_width", [1, 2, 5, 9])
+@every("bright", [False, True])
 def test_the_mask_is_exactly_what_was_painted(size, crack_width, bright):
     """The bare road is the reference: other pixels equal it, crack pixels differ in every channel."""
     for seed in range(5):
@@ -144,8 +145,8 @@ def test_brush_of_five_by_hand():
     assert cracks._brush(5, 100).tolist() == expected
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("crack_width", [1, 3, 9])
+@every("size", SIZES)
+@every("crack_width", [1, 3, 9])
 def test_main_crack_and_branches_are_one_piece_from_edge_to_edge(size, crack_width):
     """A crack that left the picture and came back would be two pieces."""
     for seed in range(20):
@@ -379,7 +380,7 @@ def test_the_set_takes_only_the_widths_it_was_given():
 # ---- errors -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("arguments", "message"),
     [
         ({"size": (15, 64)}, r"16 or more, got \(15, 64\)"),

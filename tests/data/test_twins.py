@@ -13,6 +13,7 @@ from PIL import Image
 from chapters_code.data.pictures import palette, read_mask, read_picture
 from chapters_code.data.synthetic import SyntheticCracks, SyntheticSaliency, SyntheticVOC, twin, write_twin
 from chapters_code.data.synthetic.__main__ import main
+from grids import every
 
 COUNT = 9
 DRAWN = {  # the same pairs, drawn here
@@ -143,8 +144,8 @@ def test_a_note_says_what_it_is(root, name):
     assert "not photographs" in note
 
 
-@pytest.mark.parametrize("name", twin.TWINS)
-@pytest.mark.parametrize("count", range(4, 60))
+@every("name", twin.TWINS)
+@every("count", range(4, 60))
 def test_both_parts_of_a_split_hold_something(name, count):
     """Whatever the count, no list is empty."""
     tested = [twin.TWINS[name].tested(number, count) for number in range(1, count + 1)]

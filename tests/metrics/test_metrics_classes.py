@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from chapters_code.data.pictures import VOID, read_mask
 from chapters_code.metrics import ConfusionMatrix
+from grids import every
 
 K = 5
 
@@ -267,7 +268,7 @@ def test_background_alone_is_right_for_73_of_100_pixels_of_voc(book_data):
 ZEROS = torch.zeros(2, 3, 4, dtype=torch.int64)
 
 
-@pytest.mark.parametrize(
+@every(
     ("prediction", "target", "said"),
     [
         (ZEROS, ZEROS[:, :2], r"one size.*\(2, 3, 4\) and \(2, 2, 4\)"),
@@ -307,8 +308,8 @@ def test_too_few_classes_are_refused(number):
         ConfusionMatrix(number)
 
 
-@pytest.mark.parametrize("ask", ["pixel_accuracy", "mean_accuracy", "class_iou", "mean_iou", "scores", "baseline"])
-@pytest.mark.parametrize("void", [False, True])
+@every("ask", ["pixel_accuracy", "mean_accuracy", "class_iou", "mean_iou", "scores", "baseline"])
+@every("void", [False, True])
 def test_scores_of_nothing_are_refused(ask, void):
     scores = ConfusionMatrix(3)
     if void:

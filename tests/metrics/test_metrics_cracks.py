@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from chapters_code.data.pictures import VOID, read_mask
 from chapters_code.metrics import CrackScore, CrackScores, crack_scores
 from chapters_code.metrics.cracks import THRESHOLDS, dilate, local_width
+from grids import every
 
 TOLERANCES = (0, 1, 1.5, 2, 3)
 
@@ -57,10 +58,8 @@ def slow_rates(counts: np.ndarray) -> tuple[float, float, float]:
 # ---- dilation: a disc, and nothing but a disc ---------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "radius", [0, 0.9, 1, math.sqrt(2), 1.5, 2, math.sqrt(5), math.sqrt(13), 5, 7.07, 40, math.inf]
-)
-@pytest.mark.parametrize("size", [(12, 17), (1, 9), (9, 1), (5, 3)])
+@every("radius", [0, 0.9, 1, math.sqrt(2), 1.5, 2, math.sqrt(5), math.sqrt(13), 5, 7.07, 40, math.inf])
+@every("size", [(12, 17), (1, 9), (9, 1), (5, 3)])
 def test_a_grown_mask_is_what_lies_within_that_distance(radius, size):
     mask = torch.rand(size, generator=torch.Generator().manual_seed(2)) < 0.06
     mask[-1, 0] = True
@@ -97,8 +96,8 @@ def width_by_hand(mask, largest):
     return found
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 12), (20, 13)])
-@pytest.mark.parametrize("largest", [1, 3, 16])
+@every("size", [(1, 1), (1, 9), (7, 12), (20, 13)])
+@every("largest", [1, 3, 16])
 def test_the_local_width_is_that_of_the_largest_square(size, largest):
     torch.manual_seed(sum(size))
     for share in (0.5, 0.8, 0.95, 1.1):

@@ -18,6 +18,7 @@ from chapters_code.metrics.saliency import (
     s_measure,
     weighted_f_measure,
 )
+from grids import every
 
 ALL = (mae, max_f_measure, s_measure, e_measure, weighted_f_measure)
 
@@ -96,7 +97,7 @@ def close(ours: float, expected: float, atol: float = 1e-9) -> None:
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", pictures())
+@every("name", pictures())
 def test_every_measure_is_that_of_pysodmetrics(name):
     prediction, target = pictures()[name]
     reference = theirs(prediction, target)
@@ -343,8 +344,8 @@ def test_a_picture_turned_upside_down_has_the_same_score(measure):
     close(measure(prediction.flip(0), target.flip(0)), measure(prediction, target))
 
 
-@pytest.mark.parametrize("measure", ALL)
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32])
+@every("measure", ALL)
+@every("dtype", [torch.bool, torch.uint8, torch.int32])
 def test_the_dtype_of_the_truth_does_not_matter(measure, dtype):
     prediction, target = blob(20, 31)
     assert measure(prediction.float(), target.to(dtype)) == measure(prediction.float(), target)
@@ -478,8 +479,8 @@ def test_a_batch_with_a_fault_is_not_counted_at_all():
 GREY, TRUTH = torch.full((4, 6), 0.5), torch.ones(4, 6, dtype=torch.int64)
 
 
-@pytest.mark.parametrize("measure", ALL)
-@pytest.mark.parametrize(
+@every("measure", ALL)
+@every(
     ("prediction", "target", "said"),
     [
         (GREY[None], TRUTH[None], r"prediction must be one picture.*\(1, 4, 6\)"),

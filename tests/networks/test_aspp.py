@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from torchvision.models.segmentation import deeplabv3
 
 from chapters_code.aspp import ASPP, ArticleASPP, from_article, from_torchvision, linear_form, valid_taps
+from grids import every
 
 RATES = [(6, 12, 18), (1,), (3, 2), (1, 2, 4, 8, 16)]
 # FACTS C-3: mean valid taps at rates 6, 12, 18, 24; share of the positions with the centre alone.
@@ -54,8 +55,8 @@ def count_by_convolution(size, rate, kernel_size=3):
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rates", RATES)
-@pytest.mark.parametrize("size", [(10, 15), (7, 4), (1, 1), (1, 6)])
+@every("rates", RATES)
+@every("size", [(10, 15), (7, 4), (1, 1), (1, 6)])
 def test_with_batch_norm_it_is_torchvisions(rates, size):
     """Evaluation mode, float32: within 1e-6 of the largest number, some units of its last place."""
     theirs, ours = theirs_and_ours(rates=rates)
@@ -235,8 +236,8 @@ def test_one_number_is_a_square_map():
 # ---- laws ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (4, 7), (10, 15), (20, 30), (33, 33)])
+@every("kernel_size", [1, 3, 5, 7])
+@every("size", [(1, 1), (1, 9), (4, 7), (10, 15), (20, 30), (33, 33)])
 def test_taps_are_those_that_a_convolution_counts(size, kernel_size):
     """Whole numbers, so exactly."""
     for rate in (1, 2, 3, 5, 6, 9, 12, 18, 24, 40):
@@ -424,7 +425,7 @@ def test_any_list_of_rates_will_do():
 # ---- bad input ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@every(
     ("settings", "message"),
     [
         ({"rates": ()}, r"one dilation rate or more, got none; \(6, 12, 18\)"),
@@ -446,8 +447,8 @@ def test_bad_settings_are_named(settings, message):
         ASPP(**{"in_channels": 4, "out_channels": 6, **settings})
 
 
-@pytest.mark.parametrize("norm", [None, "batch", "group"])
-@pytest.mark.parametrize(
+@every("norm", [None, "batch", "group"])
+@every(
     ("x", "message"),
     [
         (torch.zeros(4, 5, 8), r"\(N, C, H, W\), got \(4, 5, 8\); x\[None\]"),

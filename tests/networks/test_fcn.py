@@ -23,6 +23,7 @@ from chapters_code.receptive_field import receptive_field
 from chapters_code.train.losses import cross_entropy
 from chapters_code.weights import NoWeights
 from every_layer import settled
+from grids import every
 
 # How far an output pixel's field reaches up and left; down and right it is less, see the test of the field.
 RADIUS = {"resnet18": 264, "mobilenet_v2": 292}
@@ -45,8 +46,8 @@ def count(module: nn.Module) -> int:
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 47), (32, 64), (375, 500), (320, 480)])
+@every("backbone", BACKBONES)
+@every("size", [(1, 1), (1, 40), (33, 47), (32, 64), (375, 500), (320, 480)])
 def test_logits_have_the_size_of_the_picture(backbone, size):
     model = FCN(7, backbone, upsample="fixed").eval()
     batch = 1 if size[0] > 100 else 3

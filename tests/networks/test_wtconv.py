@@ -13,6 +13,7 @@ from torchvision.models.convnext import CNBlockConfig
 
 from chapters_code.receptive_field import receptive_field
 from chapters_code.wtconv import WTConv2d, swap_depthwise
+from grids import every
 
 
 @pytest.fixture(autouse=True)
@@ -116,11 +117,11 @@ def test_the_names_are_those_of_the_authors_layer():
     assert {value.dtype for value in state.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize("size", [(16, 24), (13, 22), (5, 7), (1, 4)])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("levels", [1, 2, 3, 4])
-@pytest.mark.parametrize(("kernel_size", "bias"), [(3, True), (5, False)])
-@pytest.mark.parametrize("fast", [False, True])
+@every("size", [(16, 24), (13, 22), (5, 7), (1, 4)])
+@every("stride", [1, 2, 3])
+@every("levels", [1, 2, 3, 4])
+@every(("kernel_size", "bias"), [(3, True), (5, False)])
+@every("fast", [False, True])
 def test_it_gives_the_authors_output_from_the_authors_state_dict(fast, kernel_size, bias, levels, stride, size):
     """Values and gradients by the picture; to 1e-5 in float32, which is added in another order.
 
@@ -166,8 +167,8 @@ def test_the_layer_starts_as_the_authors_do():
 # ---- the transform inside -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [(8, 12), (7, 13), (1, 5)])
-@pytest.mark.parametrize("wavelet", ["db1", "db2", "sym4", "bior2.2", "rbio3.1"])
+@every("size", [(8, 12), (7, 13), (1, 5)])
+@every("wavelet", ["db1", "db2", "sym4", "bior2.2", "rbio3.1"])
 def test_split_is_pywavelets_and_join_turns_it_round(wavelet, size):
     """With zeros around, channel by channel: a, h, v, d of the first, then of the second."""
     layer = only_bands(wt_type=wavelet)
@@ -180,9 +181,9 @@ def test_split_is_pywavelets_and_join_turns_it_round(wavelet, size):
     assert_close(layer.join(bands)[..., : size[0], : size[1]], x, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("size", [(16, 24), (13, 21)])
-@pytest.mark.parametrize("levels", [1, 2, 3])
-@pytest.mark.parametrize("wavelet", ["db1", "db2", "sym4", "bior2.2"])
+@every("size", [(16, 24), (13, 21)])
+@every("levels", [1, 2, 3])
+@every("wavelet", ["db1", "db2", "sym4", "bior2.2"])
 @pytest.mark.filterwarnings("ignore:Level value of")  # PyWavelets: the filters are long for the picture; it goes on
 def test_with_identity_kernels_the_output_is_a_sum_of_known_parts(wavelet, levels, size):
     """The picture itself, and for each further level the picture without the details of the levels before."""

@@ -16,6 +16,7 @@ from chapters_code.dilated import (
     dilate_kernel,
     footprint,
 )
+from grids import every
 
 BOTH = (conv2d_zero_stuffed, conv2d_polyphase)
 NAN, INF = float("nan"), float("inf")
@@ -70,9 +71,9 @@ def assert_same(ours, inputs, *settings):
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("ours", BOTH)
+@every("setting", SETTINGS)
+@every("size", SIZES)
+@every("ours", BOTH)
 def test_values_and_gradients_are_those_of_pytorch(ours, size, setting):
     """Of the picture, of the kernel and of the bias; with and without groups."""
     kernel, *rest = setting
@@ -112,9 +113,9 @@ def test_groups_are_those_of_pytorch(ours, groups):
     assert_same(ours, (x, weight, bias), 2, 2, 1, groups)
 
 
-@pytest.mark.parametrize("dilation", [1, 2, 3, 5])
-@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 3), (3, 5)])
-@pytest.mark.parametrize("shape", [(1, 1, 11), (2, 3, 14)])
+@every("dilation", [1, 2, 3, 5])
+@every(("stride", "padding"), [(1, 0), (2, 3), (3, 5)])
+@every("shape", [(1, 1, 11), (2, 3, 14)])
 def test_the_loops_in_one_dimension_are_pytorchs(shape, stride, padding, dilation):
     x = torch.randint(-4, 5, shape).double().requires_grad_()
     weight = torch.randint(-4, 5, (4, shape[1], 3)).double().requires_grad_()
@@ -266,8 +267,8 @@ def test_the_numbers_of_wang_and_others():
 # ---- laws ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel_size", [1, 3, 5])
-@pytest.mark.parametrize("rates", [(2, 2, 2), (1, 2, 5), (3,), (4, 1), (2, 4, 8), (1, 3, 9), (6, 6)])
+@every("kernel_size", [1, 3, 5])
+@every("rates", [(2, 2, 2), (1, 2, 5), (3,), (4, 1), (2, 4, 8), (1, 3, 9), (6, 6)])
 def test_the_footprint_is_where_the_gradient_is_not_zero(rates, kernel_size):
     """Kernels of ones: nothing cancels, so every touched pixel has a gradient of 1 or more."""
     reach = sum(rates) * (kernel_size // 2)
@@ -414,8 +415,8 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("ours", BOTH)
+@every("case", REFUSED)
+@every("ours", BOTH)
 def test_bad_input_is_named(ours, case):
     x, weight, settings, message = REFUSED[case]
 

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from chapters_code import wavelets as plain
 from chapters_code.fast.wavelets import haar_dwt2, haar_idwt2, haar_join, haar_split
 from chapters_code.receptive_field import receptive_field
+from grids import every
 
 SIZES = [(2, 4), (6, 10), (5, 7), (1, 1), (1, 6), (9, 2)]
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -22,8 +23,8 @@ def picture(*size, lead=(2, 3), dtype=torch.float64):
     return torch.randn(*lead, *size, dtype=torch.float64).to(dtype)
 
 
-@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 3), (0, 3)])
-@pytest.mark.parametrize("size", SIZES)
+@every("lead", [(), (3,), (2, 3), (2, 2, 3), (0, 3)])
+@every("size", SIZES)
 def test_it_is_the_plain_transform_in_values_and_gradients(size, lead):
     """Both ways, and once more through the gradients, each output pulled with another strength."""
     x = picture(*size, lead=lead)
@@ -54,8 +55,8 @@ def test_the_bands_lie_in_one_block_in_the_order_that_convolutions_take():
     assert_close(haar_split(x[0]), bands[0], **EXACT)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("size", SIZES)
+@every("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@every("size", SIZES)
 def test_other_dtypes_differ_by_a_few_roundings(size, dtype):
     """Numbers up to 8, three additions and a halving each way."""
     x = picture(*size, dtype=dtype)

@@ -10,6 +10,7 @@ from chapters_code.fast import wtconv as fast
 from chapters_code.fast.wtconv import convolve_bands, depthwise
 from chapters_code.receptive_field import receptive_field
 from chapters_code.wtconv import WTConv2d
+from grids import every
 
 SIZES = [(8, 12), (7, 10), (5, 9), (1, 4), (1, 1)]
 
@@ -59,9 +60,9 @@ def layer_of(channels=3, kernel_size=5, levels=1):
     return layer
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("levels", [1, 2, 3])
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+@every("size", SIZES)
+@every("levels", [1, 2, 3])
+@every("kernel_size", [1, 3, 5, 7])
 def test_bands_are_those_of_the_plain_layer(kernel_size, levels, size):
     """Values, gradients by picture, kernels and scales, and gradients of gradients."""
     layer, x = layer_of(3, kernel_size, levels), drawn(2, 3, *size)
@@ -125,10 +126,10 @@ def test_receptive_fields_are_followed_through_it():
 # ---- depthwise convolution ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
-@pytest.mark.parametrize("batch", [1, 3])
+@every("size", SIZES)
+@every("bias", [True, False])
+@every("kernel_size", [1, 3, 5, 7])
+@every("batch", [1, 3])
 def test_depthwise_is_pytorchs_convolution(batch, kernel_size, bias, size):
     given = [drawn(batch, 4, *size), drawn(4, 1, kernel_size, kernel_size), *([drawn(4)] if bias else [])]
 

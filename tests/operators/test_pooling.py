@@ -19,6 +19,7 @@ from chapters_code.pooling import (
     max_pool2d_loops,
     windows,
 )
+from grids import every
 
 INF, NAN = float("inf"), float("nan")
 MAX, AVG = (max_pool2d, max_pool2d_loops), (avg_pool2d, avg_pool2d_loops)
@@ -65,17 +66,17 @@ def assert_same(ours, theirs, x, *args, **kwargs):
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("ours", [*MAX, *AVG])
+@every("settings", SETTINGS)
+@every("size", SIZES)
+@every("ours", [*MAX, *AVG])
 def test_values_and_gradients_are_those_of_pytorch(ours, size, settings):
     """On pictures full of ties and on pictures without any."""
     assert_same(ours, THEIRS[ours], picture(2, 3, *size), *settings)
     assert_same(ours, THEIRS[ours], torch.randn(2, 3, *size, dtype=torch.float64), *settings)
 
 
-@pytest.mark.parametrize("settings", [*SETTINGS, (2, 2, 1), (3, 3, 0), ((5, 2), 4, (2, 1))])
-@pytest.mark.parametrize("size", SIZES)
+@every("settings", [*SETTINGS, (2, 2, 1), (3, 3, 0), ((5, 2), 4, (2, 1))])
+@every("size", SIZES)
 def test_ceil_mode_is_that_of_pytorch(size, settings):
     x = picture(2, 3, *size)
 
@@ -85,8 +86,8 @@ def test_ceil_mode_is_that_of_pytorch(size, settings):
         assert_same(avg_pool2d, functional.avg_pool2d, x, *settings, **options)
 
 
-@pytest.mark.parametrize("settings", [one for one in SETTINGS if one[2]])
-@pytest.mark.parametrize("size", SIZES)
+@every("settings", [one for one in SETTINGS if one[2]])
+@every("size", SIZES)
 def test_the_mean_without_padding_is_that_of_pytorch(size, settings):
     assert_same(avg_pool2d, functional.avg_pool2d, picture(2, 3, *size), *settings, count_include_pad=False)
 
@@ -109,8 +110,8 @@ def test_random_settings_agree_with_pytorch():
         assert_close(avg_pool2d_loops(x, *settings), avg_pool2d(x, *settings))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("ours", [*MAX, *AVG])
+@every("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@every("ours", [*MAX, *AVG])
 def test_every_floating_dtype_stays_what_it_is(ours, dtype):
     """`assert_close` knows each dtype's last bit.
 
@@ -169,8 +170,8 @@ def test_a_repeated_picture_of_stride_zero_is_read_and_not_written(ours):
     assert_close(ours(x, 2), THEIRS[ours](x, 2))
 
 
-@pytest.mark.parametrize("ours", [*MAX, *AVG])
-@pytest.mark.parametrize("settings", [(2, None, 0), (3, 2, 1), ((2, 3), 1, (1, 0))])
+@every("ours", [*MAX, *AVG])
+@every("settings", [(2, None, 0), (3, 2, 1), ((2, 3), 1, (1, 0))])
 def test_nan_and_infinity_spread_as_in_pytorch(ours, settings):
     """Values only: which of two NaN in a window gets the gradient is left out, as the module says."""
     x = torch.randn(2, 3, 7, 8)
@@ -354,8 +355,8 @@ def test_rows_and_columns_play_the_same_part(ours):
 # ---- the layers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ceil_mode", [False, True])
-@pytest.mark.parametrize("settings", SETTINGS)
+@every("ceil_mode", [False, True])
+@every("settings", SETTINGS)
 def test_the_layers_equal_those_of_pytorch(settings, ceil_mode):
     x = torch.randn(2, 3, 6, 9)
 
@@ -413,8 +414,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("ours", [*MAX, *AVG])
+@every("case", REFUSED)
+@every("ours", [*MAX, *AVG])
 def test_bad_input_is_named(ours, case):
     """Whatever is refused here, PyTorch refuses, too."""
     x, settings, message = REFUSED[case]
@@ -425,7 +426,7 @@ def test_bad_input_is_named(ours, case):
         THEIRS[ours](x, **settings)
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@every("case", REFUSED)
 def test_the_layers_refuse_the_same(case):
     x, settings, message = REFUSED[case]
     for layer in (MaxPool2d, AvgPool2d):

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from chapters_code.shapes import conv_size, conv_transpose_size, dwt_size, interpolate_size, pair, pool_size
+from grids import every
 
 SIZES = [(1, 6), (5, 3), (4, 7)]
 # Legal and illegal numbers together: agreement includes what is refused.
@@ -250,7 +251,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("function", "args", "kwargs", "message"), REFUSALS)
+@every(("function", "args", "kwargs", "message"), REFUSALS)
 def test_the_error_says_what_came_and_what_to_do(function, args, kwargs, message):
     with pytest.raises(ValueError, match=message):
         function(*args, **kwargs)

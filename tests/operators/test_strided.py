@@ -24,6 +24,7 @@ from chapters_code.strided import (
     space_to_depth,
 )
 from gradients import gradients
+from grids import every
 
 INF, NAN = float("inf"), float("nan")
 BOTH = (conv2d, conv2d_loops)
@@ -57,9 +58,9 @@ def assert_same(ours, tensors, *settings, **close):
 # ---- convolution: the reference library ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("ours", BOTH)
+@every("settings", SETTINGS)
+@every("size", SIZES)
+@every("ours", BOTH)
 def test_values_and_gradients_are_those_of_pytorch(ours, size, settings):
     """By the picture, by the weights and by the bias."""
     kernel, *rest = settings
@@ -200,8 +201,8 @@ def test_rows_and_columns_play_the_same_part(ours):
 # ---- the matrix ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("size", SIZES)
+@every("settings", SETTINGS)
+@every("size", SIZES)
 def test_the_matrix_is_the_convolution_and_its_transpose_the_gradient(size, settings):
     kernel, *rest = settings
     x, weight, _ = case(kernel, rest[-1], size, batch=1)
@@ -272,8 +273,8 @@ def test_the_layer_takes_one_picture_no_picture_and_channels_last():
     assert_close(layer(x.contiguous(memory_format=torch.channels_last)), layer(x))
 
 
-@pytest.mark.parametrize("name", ["in_channels", "out_channels", "kernel_size", "stride"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, None, (3, 3)])
+@every("name", ["in_channels", "out_channels", "kernel_size", "stride"])
+@every("value", [0, -1, 1.5, True, None, (3, 3)])
 def test_the_layer_names_what_it_cannot_use(name, value):
     settings = {"in_channels": 3, "out_channels": 4, name: value}
 
@@ -357,8 +358,8 @@ def test_only_square_kernels_are_pointwise():
 # ---- blur ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
-@pytest.mark.parametrize("size", [(5, 8), (1, 3), (2, 2)])
+@every("kernel_size", [1, 3, 5, 7])
+@every("size", [(5, 8), (1, 3), (2, 2)])
 def test_a_blur_is_that_of_scipy(kernel_size, size):
     """Also where the kernel is larger than the picture."""
     x = torch.randn(2, 3, *size, dtype=torch.float64)
@@ -369,8 +370,8 @@ def test_a_blur_is_that_of_scipy(kernel_size, size):
     assert_close(blur(x, kernel_size), torch.from_numpy(expected), **EXACT)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
+@every("stride", [1, 2, 3])
+@every("kernel_size", [1, 2, 3, 4, 5])
 def test_a_blur_with_a_stride_keeps_every_so_many_pixels_of_a_blur(kernel_size, stride):
     x = torch.randn(2, 3, 7, 10, dtype=torch.float64)
 
@@ -461,8 +462,8 @@ def test_nan_spreads_in_a_blur_as_far_as_the_kernel():
     assert found[0, 0, 1:4, 2:5].all() and found.sum() == 9
 
 
-@pytest.mark.parametrize("make", [blur, lambda x, **settings: BlurPool2d(**settings)(x)])
-@pytest.mark.parametrize(
+@every("make", [blur, lambda x, **settings: BlurPool2d(**settings)(x)])
+@every(
     ("x", "settings", "message"),
     [
         (torch.zeros(1, 1, 4, 4), {"kernel_size": 0}, "kernel_size must be a whole number of 1 or more, got 0"),
@@ -479,8 +480,8 @@ def test_a_blur_names_what_it_cannot_use(make, x, settings, message):
         make(x, **settings)
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("ours", BOTH)
+@every("settings", SETTINGS)
+@every("ours", BOTH)
 def test_the_operators_of_the_book_multiply_as_often_as_those_of_pytorch(ours, settings):
     """The loops multiply without a matrix product, so PyTorch's counter does not see them; the other form it does."""
     kernel, *rest = settings
@@ -575,8 +576,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("ours", BOTH)
+@every("case", REFUSED)
+@every("ours", BOTH)
 def test_bad_input_is_named(ours, case):
     """Whatever is refused here, PyTorch refuses, too."""
     tensors, settings, message = REFUSED[case]

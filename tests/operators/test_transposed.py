@@ -26,6 +26,7 @@ from chapters_code.transposed import (
     phase_sums,
 )
 from gradients import gradients
+from grids import every
 
 INF, NAN = float("inf"), float("nan")
 WAYS = (conv_transpose2d_loops, conv_transpose2d_matrix, conv_transpose2d_zero_inserted)
@@ -63,9 +64,9 @@ def assert_same(ours, tensors, *settings, **close):
 # ---- three ways: the reference library ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("ours", WAYS)
+@every("settings", SETTINGS)
+@every("size", SIZES)
+@every("ours", WAYS)
 def test_values_and_gradients_are_those_of_pytorch(ours, size, settings):
     """By the map, by the weights and by the bias."""
     kernel, *rest = settings
@@ -118,8 +119,8 @@ def test_every_floating_dtype_stays_what_it_is(ours, dtype, close):
     assert_same(ours, tensors, 2, 1, **close)
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("ours", WAYS)
+@every("settings", SETTINGS)
+@every("ours", WAYS)
 def test_a_single_picture_and_an_empty_batch(ours, settings):
     kernel, *rest = settings
     x, weight, bias = case(kernel, rest[3])
@@ -150,9 +151,9 @@ def test_maps_that_lie_otherwise_in_memory_are_the_same(ours):
     assert_close(ours(constant, weight), ours(constant.contiguous(), weight), **EXACT)
 
 
-@pytest.mark.parametrize("bad", [NAN, INF])
-@pytest.mark.parametrize("settings", SETTINGS[1:7])
-@pytest.mark.parametrize("ours", [conv_transpose2d_loops, conv_transpose2d_zero_inserted])
+@every("bad", [NAN, INF])
+@every("settings", SETTINGS[1:7])
+@every("ours", [conv_transpose2d_loops, conv_transpose2d_zero_inserted])
 def test_nan_and_infinity_spread_as_in_pytorch(ours, settings, bad):
     """Over the pixels that the stamp reaches, and no others; also where the tap is 0."""
     kernel, *rest = settings
@@ -220,8 +221,8 @@ THERE = [
 ]
 
 
-@pytest.mark.parametrize("settings", THERE)
-@pytest.mark.parametrize("ours", WAYS)
+@every("settings", THERE)
+@every("ours", WAYS)
 def test_it_is_the_adjoint_of_convolution(ours, settings):
     """⟨conv(x), y⟩ = ⟨x, conv_transpose(y)⟩, whatever x and y are."""
     x, weight, y, output_padding = way_there(settings)
@@ -232,8 +233,8 @@ def test_it_is_the_adjoint_of_convolution(ours, settings):
     assert_close((there * y).sum(), (x * back).sum(), **EXACT)
 
 
-@pytest.mark.parametrize("settings", THERE)
-@pytest.mark.parametrize("ours", WAYS)
+@every("settings", THERE)
+@every("ours", WAYS)
 def test_it_is_how_a_convolution_sends_its_gradient_back(ours, settings):
     x, weight, y, output_padding = way_there(settings)
     _, stride, padding, groups, dilation = settings
@@ -285,8 +286,8 @@ def test_sizes_are_those_of_the_formula(ours):
 # ---- three ways: errors -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ours", WAYS)
-@pytest.mark.parametrize(
+@every("ours", WAYS)
+@every(
     ("arguments", "message"),
     [
         (([[1.0]], torch.ones(1, 1, 2, 2)), r"x must be a torch.Tensor, got list; torch.as_tensor\(x\) makes one"),
@@ -343,9 +344,9 @@ def test_counts_by_hand():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("size", [(5, 7), (6, 4)])
-@pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 2), (5, 6)])
-@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
+@every("size", [(5, 7), (6, 4)])
+@every("kernel", [(1, 1), (2, 3), (4, 2), (5, 6)])
+@every("stride", [1, 2, (3, 1)])
 def test_counts_are_pytorchs_and_the_windows_of_a_convolution(size, kernel, stride):
     """A pixel is reached by as many stamps as windows of the convolution look at it: its gradient, for ones."""
     counts = overlap_count(size, kernel, stride)
@@ -357,16 +358,16 @@ def test_counts_are_pytorchs_and_the_windows_of_a_convolution(size, kernel, stri
     assert counts.sum() == math.prod(size) * math.prod(kernel)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
-@pytest.mark.parametrize("kernel_size", range(1, 9))
+@every("stride", [1, 2, 3, 4])
+@every("kernel_size", range(1, 9))
 def test_counts_are_even_inside_just_if_the_stride_divides_the_kernel(kernel_size, stride):
     inside = overlap_count((20, 21), kernel_size, stride)[kernel_size:-kernel_size, kernel_size:-kernel_size]
 
     assert (len(inside.unique()) == 1) == (kernel_size % stride == 0)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3, (2, 4), (5, 1)])
-@pytest.mark.parametrize("kernel", [(1, 1), (3, 2), (4, 5)])
+@every("stride", [1, 2, 3, (2, 4), (5, 1)])
+@every("kernel", [(1, 1), (3, 2), (4, 5)])
 def test_phase_sums_are_what_a_flat_map_comes_out_as_inside(kernel, stride):
     """The phase of the first tap first; the pattern repeats."""
     weight = torch.randn(3, 2, *kernel, dtype=torch.float64)
@@ -446,8 +447,8 @@ def test_the_tents_of_one_scale_add_up_to_one_everywhere(scale):
     assert_close(phase_sums(bilinear_kernel(1, 1, size), scale), torch.ones(1, scale, scale))
 
 
-@pytest.mark.parametrize("stride", range(1, 6))
-@pytest.mark.parametrize("size", range(1, 12))
+@every("stride", range(1, 6))
+@every("size", range(1, 12))
 def test_a_tent_is_flat_just_if_its_slope_fits_the_stride(size, stride):
     """From the top down to 0 in m whole strides: the sum is m, in each direction.
 
@@ -470,8 +471,8 @@ def test_it_follows_the_default_dtype():
         torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("scale", range(1, 8))
-@pytest.mark.parametrize("groups", [1, 3])
+@every("scale", range(1, 8))
+@every("groups", [1, 3])
 def test_the_layer_is_interpolate_inside(groups, scale):
     """The rim, where the kernel hangs over, is as wide as half the scale; there it is darker."""
     x = torch.rand(2, 3, 6, 5, dtype=torch.float64) + 1
@@ -516,7 +517,7 @@ def test_the_layer_of_the_source():
     assert layer.weight.requires_grad and layer.bias is None
 
 
-@pytest.mark.parametrize(
+@every(
     ("function", "arguments", "message"),
     [
         (bilinear_kernel, (3, 4, 4), "got in_channels=3, out_channels=4: change the number of channels by a 1 × 1"),
@@ -556,9 +557,9 @@ def test_the_matrix_by_hand():
     assert interpolation_matrix(1, 4, "replicate").tolist() == [[1]] * 4
 
 
-@pytest.mark.parametrize("rim", RIMS)
-@pytest.mark.parametrize("scale", range(1, 8))
-@pytest.mark.parametrize("size", [1, 2, 7])
+@every("rim", RIMS)
+@every("scale", range(1, 8))
+@every("size", [1, 2, 7])
 def test_rows_of_the_matrix(size, scale, rim):
     """Shares of one or two neighbours; they add up to 1, but for "zero" at the rim."""
     matrix = interpolation_matrix(size, scale, rim)
@@ -575,8 +576,8 @@ def test_rows_of_the_matrix(size, scale, rim):
     assert_close(matrix, matrix.flip(0, 1))
 
 
-@pytest.mark.parametrize("scale", range(1, 8))
-@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 4), (7, 12)])
+@every("scale", range(1, 8))
+@every("size", [(1, 1), (1, 6), (5, 4), (7, 12)])
 def test_with_a_replicated_rim_it_is_interpolate_everywhere(size, scale):
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     expected = functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
@@ -585,8 +586,8 @@ def test_with_a_replicated_rim_it_is_interpolate_everywhere(size, scale):
     assert_close(BilinearUpsample2d(scale, "replicate")(x), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("scale", range(1, 8))
-@pytest.mark.parametrize("size", [(1, 1), (5, 4), (3, 8)])
+@every("scale", range(1, 8))
+@every("size", [(1, 1), (5, 4), (3, 8)])
 def test_with_a_zero_rim_it_is_the_transposed_convolution_everywhere(size, scale):
     x = torch.randn(2, 3, *size)
 

@@ -10,11 +10,12 @@ from chapters_code.predict import Answer
 from chapters_code.records import predictions, runs
 from chapters_code.train import checkpoints
 from chapters_code.train.recipes import build_network, recipe
+from grids import every
 
 NAMES = predictions.names()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every("name", NAMES)
 def test_each_is_small_and_belongs_to_a_run_of_the_book(name):
     record, photograph, *part = split(name)
     path = predictions._HERE / f"{name}.png"

@@ -14,6 +14,7 @@ from chapters_code.records import studies
 from chapters_code.train import recipes
 from chapters_code.train.losses import LOSSES
 from chapters_code.train.recipes import RECIPES, TIERS, adapted, build_network, datasets, ready, recipe
+from grids import every
 
 ALL = [sizes[tier] for sizes in RECIPES.values() for tier in TIERS]
 
@@ -25,7 +26,7 @@ def test_a_recipe_names_what_exists(plan):
     assert json.loads(json.dumps(dataclasses.asdict(plan)))["batch_size"] == plan.batch_size
 
 
-@pytest.mark.parametrize(
+@every(
     ("changes", "said"),
     [
         ({"optimizer": "lion"}, "optimizer must be of sgd, adam, adamw; got 'lion'"),
