@@ -60,3 +60,19 @@ def addresses_in(figure):
     """Find addresses in a figure's module and still picture, but for the name of the SVG format: nobody asks that."""
     texts = [text.replace("http://www.w3.org/2000/svg", "") for text in (figure._esm, figure.still())]
     return [found for text in texts for found in re.findall(r"https?:|//[a-z]+\.", text)]
+
+
+def at_widths(page, widths=(300, 320, 390, 800)):
+    """Make a page as wide as phones are, and a desk, one after the other; at none of them it may overflow."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        yield width
+
+
+def smallest(page, role, count):
+    """Give the least width and the least height of all controls of a role; so many there must be."""
+    measure = "all => all.map((one) => one.getBoundingClientRect()).map(({width, height}) => [width, height])"
+    widths, heights = zip(*page.get_by_role(role).evaluate_all(measure), strict=True)
+    assert len(widths) == count
+    return {"width": min(widths), "height": min(heights)}

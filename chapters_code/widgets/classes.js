@@ -77,12 +77,8 @@ const LOOK = `
   .slider { margin: 12px 0 4px; }
   .boards { display: grid; grid: auto-flow / repeat(2, minmax(0, 1fr)); gap: 8px 12px; }
   .boards p { display: flex; min-height: 42px; align-items: end; font-size: 14px; line-height: 1.5; }
-  canvas { display: block; width: 100%; aspect-ratio: 3 / 2; image-rendering: pixelated; border-radius: 3px; }
+  canvas { aspect-ratio: 3 / 2; border-radius: 3px; }
   .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 8px 0 12px; font-size: 14px; }
-  i { display: inline-block; width: 12px; height: 12px; margin-right: 5px; border: 1px solid var(--line);
-    vertical-align: -1px; }
-  .told { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
-  .told strong { display: block; font-weight: 600; }
   table { border-spacing: 2px; margin-top: 12px; font-size: 14px; }
   caption { padding-bottom: 4px; text-align: left; }
   th, td { padding: 2px 8px; text-align: right; border: 2px solid transparent; border-radius: 4px; }
@@ -98,12 +94,6 @@ const LOOK = `
     thead th { writing-mode: vertical-rl; text-align: end; }
   }
 `;
-
-const swatch = (colour) => {
-  const node = make("i", { "aria-hidden": "true" });
-  node.style.background = colour;
-  return node;
-};
 
 /** A picture of cells under its title. */
 function board() {
@@ -151,33 +141,29 @@ function table() {
 }
 
 function render({ model, el }) {
-  const change = (name) => (value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   const controls = {
-    shown: choice("class to look at", CLASSES.map((one) => [one, one]), change("shown")),
-    void: choice("void border", [["left out", "left out"], ["background", "counted as background"]], change("void")),
-    threshold: slider("threshold, in percent", 0, 100, change("threshold")),
+    shown: choice("class to look at", CLASSES.map((one) => [one, one]), (shown) => change({ shown })),
+    void: choice("void border", [["left out", "left out"], ["background", "counted as background"]],
+      (border) => change({ void: border })),
+    threshold: slider("threshold, in percent", 0, 100, (threshold) => change({ threshold })),
   };
-  const named = (words, name) => make("div", {}, make("p", { "aria-hidden": "true" }, words), controls[name].node);
   const boards = { truth: board(), sure: board(), answer: board(), found: board() };
-  const counts = table();
-  const main = make("strong"), ofClass = make("span");
+  const counts = table(), told = telling(1);
   const legend = [
     ...CLASSES.map((name, i) => [COLOURS[i], name]), [COLOURS[VOID], "void"],
     ...["both", "missed", "invented"].map((kind) => [KINDS[kind], kind === "both" ? "found" : kind]),
   ];
   openFigure(el, "Threshold and class", LOOK).append(
-    make("div", { className: "choices" }, named("class to look at", "shown"), named("void border", "void")),
+    make("div", { className: "choices" }, named("class to look at", controls.shown),
+      named("void border", controls.void)),
     controls.threshold.node,
     make("div", { className: "boards" }, ...Object.values(boards).map(({ node }) => node)),
     make("p", { className: "legend" }, ...legend.map(([colour, name]) => make("span", {}, swatch(colour), name))),
-    make("div", { className: "told", ariaLive: "polite" }, main, ofClass),
-    counts.node);
+    told.node, counts.node);
 
   function draw() {
-    const state = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    const state = get();
     for (const [name, control] of Object.entries(controls)) control.show(state[name]);
     const number = CLASSES.indexOf(state.shown), target = targetOf(state), answer = answerOf(state);
     boards.truth.show("the truth", target, (one) => COLOURS[one]);
@@ -186,12 +172,10 @@ function render({ model, el }) {
     boards.answer.show(`the answer, from ${state.threshold}\u00a0% on`, answer, (one) => COLOURS[one]);
     boards.found.show(`${state.shown}: found, missed, invented`, foundOf(state), (one) => KINDS[one]);
     counts.show(confusion(target, answer), number);
-    [main.textContent, ofClass.textContent] = sentences(state);
+    told.show(sentences(state));
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

@@ -15,17 +15,15 @@ import torch
 import traitlets
 from torch import Tensor
 
-from chapters_code.checks import check_whole
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Whole, es_module
 
 __all__ = ["CLASSES", "ThresholdAndClass"]
 
 CLASSES = ("background", "car", "person", "bird")
 VOID = 255
 _HEIGHT, _WIDTH = 24, 36
-_CHOICES = {"shown": CLASSES, "void": ("left out", "background")}
 # The colours of classes.js.  VOC's border is of this cream, too.
 _COLOURS = {0: "#3c434c", 1: COLOURS["sky"], 2: COLOURS["orange"], 3: COLOURS["purple"], VOID: "#e0e0c0"}
 _FOUND = {
@@ -108,9 +106,9 @@ class ThresholdAndClass(MovingFigure):
 
     _esm = es_module("classes.js")
 
-    threshold = traitlets.Any().tag(sync=True, state=True)
-    shown = traitlets.Any().tag(sync=True, state=True)
-    void = traitlets.Any().tag(sync=True, state=True)
+    threshold = Whole(0, 100)
+    shown = Choice(*CLASSES)
+    void = Choice("left out", "background")
     # Drawn here alone; the JavaScript is given them.
     truth = traitlets.List(_draw_truth(), read_only=True).tag(sync=True, state=True)
     scores = traitlets.List(_draw_scores(), read_only=True).tag(sync=True, state=True)
@@ -186,17 +184,6 @@ class ThresholdAndClass(MovingFigure):
             f'<rect width="76" height="63" rx="1" fill="{PAPER}"/>'
             f"{''.join(drawn)}{''.join(said)}</svg>"
         )
-
-    @traitlets.validate("threshold")
-    def _check_threshold(self, proposal) -> int:
-        return check_whole("threshold", proposal["value"], 0, 100)
-
-    @traitlets.validate("shown", "void")
-    def _check_choice(self, proposal) -> str:
-        name, value = proposal["trait"].name, proposal["value"]
-        if value not in _CHOICES[name]:
-            raise ValueError(f"{name} must be one of {', '.join(_CHOICES[name])}; got {name}={value!r}")
-        return value
 
 
 def _lightness(percent: int) -> str:

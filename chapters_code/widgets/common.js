@@ -1,4 +1,4 @@
-/* What the figures that move have in common: elements, labelled controls, one calm style.
+/* What the figures that move have in common: the state, elements, labelled controls, one calm style.
    moving.py puts this file before a figure's own, so the two are one module and nothing is imported. */
 
 // Half-transparent greys suit light and dark pages alike; the colours are Okabe and Ito's.
@@ -26,7 +26,33 @@ const STYLE = `
   .button:hover { border-color: currentColor; }
   button { padding: 0; cursor: pointer; }
   button:disabled { opacity: 0.5; cursor: default; }
+  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(var(--narrowest, 7.5rem), 1fr));
+    gap: 4px 20px; margin: 12px 0; }
+  svg, canvas { display: block; width: 100%; }
+  canvas { image-rendering: pixelated; }
+  .caption { margin-bottom: 6px; font-size: 14px; }
+  .swatch { display: inline-block; width: 12px; height: 12px; margin-right: 5px; border: 1px solid var(--line);
+    vertical-align: -1px; }
+  .told { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
+  .told strong { display: block; font-weight: 600; }
 `;
+
+/** Between a figure and its model: `get` the state, `change` some of it, `follow` it by drawing now and whenever it
+    changes; that gives back how to stop. */
+function stateOf(model, names) {
+  return {
+    get: () => Object.fromEntries(names.map((name) => [name, model.get(name)])),
+    change(changes) {
+      for (const [name, value] of Object.entries(changes)) model.set(name, value);
+      model.save_changes();
+    },
+    follow(draw) {
+      names.forEach((name) => model.on(`change:${name}`, draw));
+      draw();
+      return () => names.forEach((name) => model.off(`change:${name}`, draw));
+    },
+  };
+}
 
 /** Make an element: properties where the element has them, attributes otherwise. */
 function make(tag, settings = {}, ...children) {
@@ -37,6 +63,27 @@ function make(tag, settings = {}, ...children) {
   }
   node.append(...children);
   return node;
+}
+
+/** Give a node attributes, new ones or other values. */
+function put(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+}
+
+/** Make an element of an SVG: attributes alone, for its properties are not plain values. */
+function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  put(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/** Tell where on a drawing the reader points, in units of its viewBox: go(row, column). */
+function onPoint(node, go) {
+  node.addEventListener("click", (event) => {
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(node.getScreenCTM().inverse());
+    go(y, x);
+  });
 }
 
 /** Give a figure a place of its own: the page's style does not reach in, the figure's does not leak out. */
@@ -72,8 +119,36 @@ function choice(name, options, onChange) {
   };
 }
 
+/** A control under a name that only the eye needs, for the control has one of its own. */
+function named(words, { node }) {
+  return make("div", { className: "named" }, make("p", { "aria-hidden": "true" }, words), node);
+}
+
+function caption(...parts) {
+  return make("p", { className: "caption" }, ...parts);
+}
+
+/** A square of a colour, for a legend. */
+function swatch(colour) {
+  return make("i", { className: "swatch", "aria-hidden": "true", style: `background: ${colour}` });
+}
+
+/** What a figure says: a main line, and `lines` more; read aloud when it changes. */
+function telling(lines) {
+  const all = [make("strong"), ...range(lines).map(() => make("span"))];
+  return {
+    node: make("div", { className: "told", ariaLive: "polite" }, ...all),
+    show: (texts) => texts.forEach((text, i) => { all[i].textContent = text; }),
+  };
+}
+
 function button(label, onclick, className = "button") {
   return make("button", { type: "button", className, textContent: label, onclick });
+}
+
+/** A map that Python has packed, its bytes in base64: {height, width, values}, row by row. */
+function unpack({ height, width, bytes }) {
+  return { height, width, values: Array.from(atob(bytes), (one) => one.charCodeAt(0)) };
 }
 
 /** Keep `count` children: those that stay keep the reader's focus. */
@@ -89,6 +164,18 @@ function keyMove(key, at, count, columns) {
   if (!(key in move)) return null;
   const to = at + move[key];
   return to < 0 || to >= count ? at : to;
+}
+
+const range = (count) => Array.from({ length: count }, (_, i) => i);
+
+/** A whole number as the reader sees it: thousands apart, a true minus sign. */
+function whole(number) {
+  return number.toLocaleString("en-US").replace("-", "−");
+}
+
+/** A size as the reader sees it, never broken into two lines. */
+function square(height, width = height) {
+  return `${height}\u00a0×\u00a0${width}`;
 }
 
 /** A number as the reader sees it: no trailing zeros, a true minus sign, −∞. */

@@ -38,9 +38,7 @@ export function crackText(state) {
 const LOOK = `
   .top { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; }
   .top .button { padding: 0 12px; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7.5rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
-  svg { display: block; width: 100%; max-width: 26rem; aspect-ratio: 1; border: 1px solid var(--line);
-    border-radius: 8px; }
+  svg { max-width: 26rem; aspect-ratio: 1; border: 1px solid var(--line); border-radius: 8px; }
   .field { fill: var(--tint); stroke: var(--line); }
   .touched { fill: var(--blue); }
   .crack { fill: var(--orange); }
@@ -48,10 +46,9 @@ const LOOK = `
   .own { fill: #fff; stroke: #2b2b2b; stroke-width: 0.12; }
   .key { margin: 6px 0 12px; font-size: 14px; }
   .key span { white-space: nowrap; margin-right: 12px; }
-  .key i { display: inline-block; width: 12px; height: 12px; margin-right: 5px; border: 1px solid var(--line); }
-  .telling { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
-  .telling strong { display: block; font-size: 18px; font-weight: 600; }
-  .telling span { font-size: 14px; }
+  .swatch { vertical-align: baseline; }
+  .told strong { font-size: 18px; }
+  .told span { font-size: 14px; }
 `;
 
 /** Squares at all crossings of these columns and rows, as one path, with a thin gap between neighbours. */
@@ -59,50 +56,33 @@ function squares(columns, rows) {
   return rows.flatMap((y) => columns.map((x) => `M${x - 0.46} ${y - 0.46}h.92v.92h-.92z`)).join("");
 }
 
-function shape(tag, className) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  node.setAttribute("class", className);
-  return node;
-}
-
-function place(node, settings) {
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-}
-
 function render({ model, el }) {
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   // A layer that is taken away and comes back has its rate again.
-  const last = Array.from({ length: LAYERS }, (_, i) => model.get("rates")[i] ?? 1);
+  const last = range(LAYERS).map((i) => get().rates[i] ?? 1);
   const kernel = choice("kernel", [[3, "3 × 3"], [5, "5 × 5"]], (kernel_size) => change({ kernel_size }));
   const layers = slider("layers", 1, LAYERS, (number) => change({ rates: last.slice(0, number) }));
   const rates = last.map((_, i) => slider(`rate of layer ${i + 1}`, 1, LARGEST, (rate) =>
-    change({ rates: model.get("rates").map((one, j) => (j === i ? rate : one)) })));
+    change({ rates: get().rates.map((one, j) => (j === i ? rate : one)) })));
   const crack = slider("crack's column", -FARTHEST, FARTHEST, (number) => change({ crack: number }));
   const presets = [[2, 2, 2], [1, 2, 5]].map((one) => button(`rates ${one.join(", ")}`, () => change({ rates: one })));
 
-  const svg = shape("svg", "picture");
-  const [field, line, own] = [shape("rect", "field"), shape("rect", "crack"), shape("circle", "own")];
-  const [touched, seen] = [shape("path", "touched"), shape("path", "seen")];
-  svg.append(field, touched, line, seen, own);
-  place(svg, { role: "img" });
-  place(own, { r: 0.3 });
-  const key = make("p", { className: "key", "aria-hidden": "true" });
-  for (const [colour, words] of [["var(--blue)", "touched"], ["var(--tint)", "missed"], ["var(--orange)", "crack"],
-    ["var(--vermillion)", "crack, seen"], ["#fff", "the output pixel"]]) {
-    key.append(make("span", {}, make("i", { style: `background: ${colour}` }), words));
-  }
+  const [field, line] = ["field", "crack"].map((name) => svg("rect", { class: name }));
+  const [touched, seen] = ["touched", "seen"].map((name) => svg("path", { class: name }));
+  const picture = svg("svg", { class: "picture", role: "img" }, field, touched, line, seen,
+    svg("circle", { class: "own", r: 0.3 }));
+  const key = [["var(--blue)", "touched"], ["var(--tint)", "missed"], ["var(--orange)", "crack"],
+    ["var(--vermillion)", "crack, seen"], ["#fff", "the output pixel"]];
   const where = make("span"), numbers = make("strong"), verdict = make("span");
-  const telling = make("div", { className: "telling", "aria-live": "polite" }, where, numbers, verdict);
   openFigure(el, "What a stack of dilated layers sees", LOOK).append(
     make("div", { className: "top" }, kernel.node, ...presets),
     make("div", { className: "sliders" }, layers.node, ...rates.map(({ node }) => node), crack.node),
-    svg, key, telling);
+    picture, make("p", { className: "key", "aria-hidden": "true" },
+      ...key.map(([colour, words]) => make("span", {}, swatch(colour), words))),
+    make("div", { className: "told", "aria-live": "polite" }, where, numbers, verdict));
 
   function draw() {
-    const state = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    const state = get();
     const offsets = footprint(state), reach = offsets.at(-1), { side, touched: inside, holes } = count(state);
     state.rates.forEach((rate, i) => { last[i] = rate; });
     kernel.show(state.kernel_size);
@@ -111,21 +91,19 @@ function render({ model, el }) {
     crack.show(state.crack);
 
     const half = Math.max(reach, Math.abs(state.crack), 5) + 1, span = 2 * half + 1;
-    place(svg, { viewBox: `${-half - 0.5} ${-half - 0.5} ${span} ${span}` });
-    place(field, { x: -reach - 0.5, y: -reach - 0.5, width: side, height: side, "stroke-width": span / 150 });
-    place(touched, { d: squares(offsets, offsets) });
-    place(line, { x: state.crack - 0.2, y: -half - 0.5, width: 0.4, height: span });
-    place(seen, { d: squares(offsets.includes(state.crack) ? [state.crack] : [], offsets) });
+    put(picture, { viewBox: `${-half - 0.5} ${-half - 0.5} ${span} ${span}` });
+    put(field, { x: -reach - 0.5, y: -reach - 0.5, width: side, height: side, "stroke-width": span / 150 });
+    put(touched, { d: squares(offsets, offsets) });
+    put(line, { x: state.crack - 0.2, y: -half - 0.5, width: 0.4, height: span });
+    put(seen, { d: squares(offsets.includes(state.crack) ? [state.crack] : [], offsets) });
 
     where.textContent = `Field ${side} × ${side} = ${side ** 2} pixels`;
     numbers.textContent = `${inside} touched, ${holes} missed`;
     verdict.textContent = crackText(state);
-    svg.ariaLabel = `${where.textContent}: ${numbers.textContent}. ${verdict.textContent}`;
+    picture.ariaLabel = `${where.textContent}: ${numbers.textContent}. ${verdict.textContent}`;
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

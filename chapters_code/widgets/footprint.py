@@ -8,18 +8,11 @@ and a straight crack, one pixel wide, that is seen or not.
 Left out: strides, different rates for rows and columns, and how often a pixel is touched.
 """
 
-import traitlets
-
-from chapters_code.checks import check_whole
 from chapters_code.dilated import footprint
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Several, Whole, es_module
 
 __all__ = ["Footprint"]
-
-# The same limits as the controls of footprint.js.
-_MOST_LAYERS, _LARGEST_RATE, _FARTHEST = 5, 8, 8
-_KERNELS = (3, 5)
 
 
 class Footprint(MovingFigure):
@@ -40,9 +33,10 @@ class Footprint(MovingFigure):
 
     _esm = es_module("footprint.js")
 
-    rates = traitlets.Any().tag(sync=True, state=True)
-    kernel_size = traitlets.Any().tag(sync=True, state=True)
-    crack = traitlets.Any().tag(sync=True, state=True)
+    # The same limits as the controls of footprint.js.
+    rates = Several(Whole(1, 8), "a list of one to five numbers, one for the rate of each layer", least=1, most=5)
+    kernel_size = Choice(3, 5)
+    crack = Whole(-8, 8)
 
     def __init__(self, rates=(2, 2, 2), kernel_size=3, crack=1, **kwargs):
         super().__init__(rates=rates, kernel_size=kernel_size, crack=crack, **kwargs)
@@ -80,23 +74,6 @@ class Footprint(MovingFigure):
             f' fill="{COLOURS["vermillion"]}"/>'
             f'<circle r="0.3" fill="#fff" stroke="{INK}" stroke-width="0.12"/></svg>'
         )
-
-    @traitlets.validate("rates")
-    def _check_rates(self, proposal) -> list[int]:
-        rates = proposal["value"]
-        if not isinstance(rates, list | tuple) or not 1 <= len(rates) <= _MOST_LAYERS:
-            raise ValueError(f"rates must be one to {_MOST_LAYERS} numbers, one for each layer, got rates={rates!r}")
-        return [check_whole("each of rates", rate, 1, _LARGEST_RATE) for rate in rates]
-
-    @traitlets.validate("kernel_size")
-    def _check_kernel_size(self, proposal) -> int:
-        if proposal["value"] not in _KERNELS:
-            raise ValueError(f"kernel_size must be 3 or 5, got kernel_size={proposal['value']!r}")
-        return int(proposal["value"])
-
-    @traitlets.validate("crack")
-    def _check_crack(self, proposal) -> int:
-        return check_whole("crack", proposal["value"], -_FARTHEST, _FARTHEST)
 
 
 def _squares(columns, rows) -> str:

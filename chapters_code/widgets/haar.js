@@ -9,11 +9,6 @@ const LARGEST_LEVEL = 4, LARGEST_THRESHOLD = 100, LARGEST_SIDE = 256, UNIT = 2 *
 const GAIN = 4; // details are drawn so many times as strong
 const EDGES = { h: "horizontal edges", v: "vertical edges", d: "corners and diagonals", a: "averages" };
 
-/** The pixels of a stored picture, whose bytes stand in base64. */
-export function pixelsOf({ height, width, grey }) {
-  return { height, width, values: Array.from(atob(grey), (one) => one.charCodeAt(0)) };
-}
-
 /** One step: averages and differences of the 2 × 2 blocks. */
 export function split({ height, width, values }) {
   const bands = {};
@@ -45,7 +40,7 @@ export function join({ a, h, v, d }) {
 
 /** The names of all bands, from the first step to the last: "h1", "v1", "d1", "h2", ..., and the averages. */
 export function namesOf(level) {
-  const details = Array.from({ length: level }, (_, i) => [..."hvd"].map((letter) => `${letter}${i + 1}`));
+  const details = range(level).map((i) => [..."hvd"].map((letter) => `${letter}${i + 1}`));
   return [...details.flat(), `a${level}`];
 }
 
@@ -81,7 +76,7 @@ export function rebuild(bands, level) {
 }
 
 /** All that is computed from a state. */
-export function transform(state, x = pixelsOf(state.picture)) {
+export function transform(state, x = unpack(state.picture)) {
   const bands = bandsOf(x, state.level), kept = thinned(bands, state);
   return { picture: x, bands, kept, rebuilt: rebuild(kept, state.level) };
 }
@@ -114,7 +109,7 @@ export function percent(share) {
 /** What the figure says: of what is left, of the error, and of the picture that came back. */
 export function sentences(numbers, { rule, threshold }) {
   const { nonzero, total, energy, kept, error, lost, psnr } = numbers;
-  const count = (one) => Math.round(one).toLocaleString("en");
+  const count = (one) => whole(Math.round(one));
   const left = `${percent(nonzero / total)} of the numbers are not 0: ${count(nonzero)} of ${count(total)}.`
     + ` They have ${percent(energy ? kept / energy : 1)} of the energy.`;
   if (!error) return [left, "Nothing was changed, and the picture comes back whole: its error is 0."];
@@ -144,9 +139,8 @@ const LOOK = `
   .choice span { padding: 6px 11px; }
   .boards { display: grid; gap: 12px; margin: 12px 0; }
   @container (min-width: 30rem) { .boards { grid-template-columns: repeat(2, minmax(0, 1fr)); align-items: end; } }
-  .caption { margin-bottom: 4px; font-size: 14px; }
+  .caption { margin-bottom: 4px; }
   .board { position: relative; overflow: hidden; border-radius: 3px; }
-  canvas { display: block; width: 100%; image-rendering: pixelated; }
   .band { position: absolute; border: solid rgb(255 255 255 / 55%); border-width: 0 1px 1px 0; cursor: pointer; }
   .band b { display: block; width: fit-content; padding: 0 4px; background: rgb(0 0 0 / 62%); color: #fff;
     font-size: 12px; line-height: 1.35; }
@@ -160,8 +154,7 @@ const LOOK = `
   .bands b { font-weight: 600; }
   .bands [aria-pressed="true"] { border-color: var(--blue); box-shadow: inset 0 -4px var(--blue); }
   .bands [aria-pressed="false"] b { text-decoration: line-through; }
-  .told { min-height: 64px; margin: 12px 0; padding: 8px 14px; border-left: 4px solid var(--orange);
-    background: var(--tint); font-size: 14px; }
+  .told { margin: 12px 0; font-size: 14px; }
   .told p:first-child { font-weight: 600; }
   .own { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: center; font-size: 14px; }
   .own .button { position: relative; display: flex; align-items: center; padding: 0 12px; }
@@ -223,10 +216,7 @@ function placeOf(name) {
 function render({ model, el }) {
   let now, own = null; // a picture of the reader's is no part of the state, for that may go to a kernel elsewhere
   let pixels = { of: null }, chosen = 0;
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   /** Drop a band, or take it back. */
   const toggle = (name) => change({
     dropped: now.dropped.includes(name) ? now.dropped.filter((one) => one !== name) : [...now.dropped, name].sort() });
@@ -241,7 +231,6 @@ function render({ model, el }) {
   const frames = make("div", { "aria-hidden": "true" });
   const buttons = make("div", { className: "bands", role: "group", ariaLabel: "Bands that are kept" });
   const told = make("div", { className: "told", ariaLive: "polite" });
-  const caption = (text) => make("p", { className: "caption", textContent: text });
 
   const input = make("input", { type: "file", accept: "image/*", ariaLabel: "Take your own picture" });
   const note = make("p", { ariaLive: "polite", textContent: PROMISE });
@@ -306,9 +295,9 @@ function render({ model, el }) {
   }
 
   function draw() {
-    now = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    now = get();
     for (const [name, control] of Object.entries(controls)) control.show(now[name]);
-    if (pixels.of !== now.picture) pixels = { of: now.picture, read: pixelsOf(now.picture) };
+    if (pixels.of !== now.picture) pixels = { of: now.picture, read: unpack(now.picture) };
     back.hidden = !own;
 
     const found = transform(now, own ?? pixels.read), numbers = numbersOf(found);
@@ -323,9 +312,7 @@ function render({ model, el }) {
     boards.joined.say(said.at(-1));
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

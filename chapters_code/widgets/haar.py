@@ -19,23 +19,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import traitlets
 from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
-from chapters_code.checks import check_whole
 from chapters_code.notebook import INK, PAPER
 from chapters_code.wavelets import Bands, haar_dwt2, haar_idwt2
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Setting, Several, Whole, es_module, pack, unpack
 
 __all__ = ["Haar", "Numbers"]
 
 # The same limits as in haar.js.
-_LIMITS = {"level": (1, 4), "threshold": (0, 100)}
-_UNIT, _LARGEST_SIDE, _GAIN = 2 ** _LIMITS["level"][1], 256, 4
-_RULES = ("hard", "soft")
-_NAMES = [f"{letter}{step}" for step in range(1, _LIMITS["level"][1] + 1) for letter in Bands._fields]
+_MOST_STEPS, _LARGEST_SIDE, _GAIN = 4, 256, 4
+_UNIT = 2**_MOST_STEPS
+_NAMES = [f"{letter}{step}" for step in range(1, _MOST_STEPS + 1) for letter in Bands._fields]
 
 
 class Numbers(NamedTuple):
@@ -74,11 +71,11 @@ class Haar(MovingFigure):
 
     _esm = es_module("haar.js")
 
-    picture = traitlets.Any().tag(sync=True, state=True)
-    level = traitlets.Any().tag(sync=True, state=True)
-    dropped = traitlets.Any().tag(sync=True, state=True)
-    threshold = traitlets.Any().tag(sync=True, state=True)
-    rule = traitlets.Any().tag(sync=True, state=True)
+    picture = Setting(lambda name, value: _stored(value))
+    level = Whole(1, _MOST_STEPS)
+    dropped = Several(Choice(*_NAMES), 'a list of bands such as ["h1", "v1"]', unique=True)
+    threshold = Whole(0, 100)
+    rule = Choice("hard", "soft")
 
     def __init__(self, picture=None, level=1, dropped=(), threshold=0, rule="hard", **kwargs):
         picture = _photograph() if picture is None else picture
@@ -87,7 +84,7 @@ class Haar(MovingFigure):
     @property
     def pixels(self) -> Tensor:
         """The picture, (H, W) float64 from 0 to 255."""
-        return torch.from_numpy(_read(self.picture).astype(np.float64))
+        return torch.from_numpy(unpack("picture", self.picture).astype(np.float64))
 
     @property
     def bands(self) -> dict[str, Tensor]:
@@ -172,31 +169,6 @@ class Haar(MovingFigure):
             return torch.where(band.abs() < self.threshold, 0, band)
         return band.sign() * (band.abs() - self.threshold).clamp(min=0)
 
-    @traitlets.validate("picture")
-    def _check_picture(self, proposal) -> dict:
-        return _stored(proposal["value"])
-
-    @traitlets.validate(*_LIMITS)
-    def _check_whole_number(self, proposal) -> int:
-        name = proposal["trait"].name
-        return check_whole(name, proposal["value"], *_LIMITS[name])
-
-    @traitlets.validate("rule")
-    def _check_rule(self, proposal) -> str:
-        if proposal["value"] not in _RULES:
-            raise ValueError(f"rule must be one of {', '.join(_RULES)}; got rule={proposal['value']!r}")
-        return proposal["value"]
-
-    @traitlets.validate("dropped")
-    def _check_dropped(self, proposal) -> list[str]:
-        dropped = proposal["value"]
-        if not isinstance(dropped, list | tuple | set) or any(name not in _NAMES for name in dropped):
-            raise ValueError(
-                f'dropped must be a list of bands such as ["h1", "v1"], each one of {", ".join(_NAMES)};'
-                f" got dropped={dropped!r}"
-            )
-        return sorted(set(dropped))
-
 
 @lru_cache
 def _photograph() -> np.ndarray:
@@ -208,12 +180,11 @@ def _photograph() -> np.ndarray:
 
 
 def _stored(picture: ArrayLike | dict) -> dict:
-    """Make of a picture what a page can hold: its height, its width, and its grey bytes in base64."""
-    x = _read(picture) if isinstance(picture, dict) else np.asarray(picture)
+    """Make of a picture what a page can hold: its greys, packed."""
+    x = unpack("picture", picture) if isinstance(picture, dict) else np.asarray(picture)
     if x.dtype != np.uint8 or x.ndim not in (2, 3) or (x.ndim == 3 and len(x) not in (1, 3)):
-        raise ValueError(
-            f"picture must be uint8 of shape (H, W), (1, H, W) or (3, H, W), got {x.dtype} of shape {x.shape}"
-        )
+        got = f"{x.dtype} of shape {x.shape}" if x.ndim else repr(picture)
+        raise ValueError(f"picture must be uint8 of shape (H, W), (1, H, W) or (3, H, W), got {got}")
     if any(side % _UNIT or not _UNIT <= side <= _LARGEST_SIDE for side in x.shape[-2:]):
         height, width = (min(side - side % _UNIT, _LARGEST_SIDE) for side in x.shape[-2:])
         cure = f"picture[..., :{height}, :{width}] is" if height and width else "take a larger one, which is"
@@ -224,13 +195,7 @@ def _stored(picture: ArrayLike | dict) -> dict:
     if x.ndim == 3:
         red, green, blue = x.astype(np.int64) if len(x) == 3 else x.astype(np.int64).repeat(3, axis=0)
         x = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)  # whole numbers, as in haar.js
-    return {"grey": base64.b64encode(x.tobytes()).decode(), "height": x.shape[0], "width": x.shape[1]}
-
-
-def _read(stored: dict) -> np.ndarray:
-    """Turn `_stored` round, (H, W) uint8."""
-    grey = np.frombuffer(base64.b64decode(stored["grey"]), np.uint8)
-    return grey.reshape(stored["height"], stored["width"])
+    return pack(x)
 
 
 def _bmp(plane: Tensor) -> str:

@@ -6,7 +6,6 @@
 const STATE = ["kernel", "kernel_size", "seed", "stride", "tile"];
 const MAP = [8, 10], LARGEST_KERNEL = 8, LARGEST_STRIDE = 4, LARGEST_SEED = 99; // as in overlap.py
 
-const range = (count) => Array.from({ length: count }, (_, i) => i);
 const grid = (rows, columns, value) => range(rows).map((i) => range(columns).map((j) => value(i, j)));
 
 /** Whole numbers from 1 to 9, as overlap.py rolls them; every product stays below 2^53. */
@@ -95,13 +94,10 @@ export function sentences(state) {
 
 const LOOK = `
   .choice { width: fit-content; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7.5rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
   .boards { display: grid; gap: 16px 28px; margin: 14px 0; }
   @container (min-width: 36rem) { .boards { grid-template-columns: minmax(0, 5fr) minmax(0, 3fr); } }
-  .caption { margin-bottom: 6px; font-size: 14px; }
   .side { display: grid; gap: 14px; align-content: start; }
   .side > * { max-width: 19rem; }
-  svg { display: block; width: 100%; }
   .map { max-height: 36rem; touch-action: manipulation; cursor: crosshair; }
   .stamp { fill: var(--blue); }
   .pixel { shape-rendering: crispEdges; } /* or the page shines through between them */
@@ -115,10 +111,7 @@ const LOOK = `
   .tiles [aria-pressed="true"] { font-weight: 600; }
   .tiles [aria-pressed="true"]::after { content: ""; position: absolute; top: 3px; right: 3px; width: 9px; height: 9px;
     border: 1px solid #2b2b2b; border-radius: 50%; background: var(--orange); }
-  .told { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint);
-    font-size: 14px; }
-  .told strong { display: block; font-size: 16px; font-weight: 600; }
-  .told span { display: block; }
+  .told { font-size: 14px; } .told strong { font-size: 16px; } .told span { display: block; }
 `;
 
 /** The grey of a number, beside the mean of the tiles: 0 is dark, the mean 65 %, twice the mean and above light. */
@@ -130,21 +123,13 @@ const inkOn = (percent) => (percent >= 46 ? "#000" : "#fff"); // 4.5 : 1 on ever
 const levelsOf = ({ kernel_size: size, stride }) => Math.ceil(size / stride);
 const topOf = (state) => levelsOf(state) + 0.5;
 
-const shape = (tag, settings = {}) => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-  return node;
-};
-
 function render({ model, el }) {
   let now;
+  const { get, change: set, follow } = stateOf(model, STATE);
   /** Set what the reader chose; the tile that is looked at stays one of the stride's. */
   const change = (changes) => {
     const { stride, tile } = { ...now, ...changes };
-    for (const [name, value] of Object.entries({ ...changes, tile: tile.map((one) => Math.min(one, stride - 1)) })) {
-      model.set(name, value);
-    }
-    model.save_changes();
+    set({ ...changes, tile: tile.map((one) => Math.min(one, stride - 1)) });
   };
   const look = (row, column) => change({ tile: [row % now.stride, column % now.stride] });
 
@@ -157,16 +142,14 @@ function render({ model, el }) {
   };
   const [kernel, ...sliders] = Object.values(controls).map(({ node }) => node);
   // Sliders, tiles and sentences say all to those who do not see the pictures.
-  const map = shape("svg", { class: "map", "aria-hidden": "true" });
-  map.addEventListener("click", (event) => {
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
+  const map = svg("svg", { class: "map", "aria-hidden": "true" });
+  onPoint(map, (y, x) => {
     const row = Math.floor(y - topOf(now)), column = Math.floor(x);
     const [height, width] = MAP.map((side) => (side - 1) * now.stride + now.kernel_size);
     if (row >= 0 && column >= 0 && row < height && column < width) look(row, column);
   });
-  const taps = shape("svg", { "aria-hidden": "true" });
-  const caption = (text) => make("p", { className: "caption", textContent: text });
-  const kernelCaption = caption("");
+  const taps = svg("svg", { "aria-hidden": "true" });
+  const kernelCaption = caption();
   const tiles = make("div", { className: "tiles", role: "group", ariaLabel: "Tiles. Arrow keys move." });
   tiles.addEventListener("keydown", (event) => {
     const { stride, tile: [row, column] } = now;
@@ -176,9 +159,9 @@ function render({ model, el }) {
     look(Math.floor(to / stride), to);
     tiles.children[to].focus();
   });
-  const told = make("div", { className: "told", ariaLive: "polite" }, make("strong"), make("span"), make("span"));
+  const told = telling(2);
   openFigure(el, "Overlapping stamps of a transposed convolution", LOOK).append(kernel,
-    make("div", { className: "sliders" }, ...sliders), told,
+    make("div", { className: "sliders" }, ...sliders), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("Above: where each pixel of one row stamps the kernel. Below: what a flat map of"
         + ` ${MAP[0]} × ${MAP[1]} ones comes out as; in the frame, the rim is not felt.`), map),
@@ -190,36 +173,36 @@ function render({ model, el }) {
   function drawMap(answer, mean) {
     const { kernel_size: size, stride, tile } = now, levels = levelsOf(now), top = topOf(now);
     const [[above, below], [left, right]] = MAP.map((side) => insideOf(now, side));
-    map.setAttribute("viewBox", `-0.5 -0.2 ${answer[0].length + 1} ${top + answer.length + 0.5}`);
+    put(map, { viewBox: `-0.5 -0.2 ${answer[0].length + 1} ${top + answer.length + 0.5}` });
     map.replaceChildren(
-      ...range(MAP[1]).map((i) => shape("rect", {
+      ...range(MAP[1]).map((i) => svg("rect", {
         class: "stamp", x: i * stride + 0.06, y: i % levels + 0.1, width: size - 0.12, height: 0.8 })),
-      ...answer.flatMap((row, i) => row.map((value, j) => shape("rect", {
+      ...answer.flatMap((row, i) => row.map((value, j) => svg("rect", {
         class: "pixel", x: j, y: top + i, width: 1, height: 1, fill: grey(lightness(value / mean)) }))),
       ...answer.flatMap((row, i) => row.flatMap((_, j) => (i % stride === tile[0] && j % stride === tile[1]
-        ? [shape("circle", { class: "dot", cx: j + 0.5, cy: top + i + 0.5, r: 0.2 })] : []))),
-      shape("rect", { class: "inside", x: left, y: top + above, width: right - left, height: below - above }),
+        ? [svg("circle", { class: "dot", cx: j + 0.5, cy: top + i + 0.5, r: 0.2 })] : []))),
+      svg("rect", { class: "inside", x: left, y: top + above, width: right - left, height: below - above }),
     );
   }
 
   /** The kernel with its numbers; the taps of the chosen tile have a dot. */
   function drawTaps() {
     const weight = weightOf(now), largest = Math.max(...weight.flat());
-    taps.setAttribute("viewBox", `0 0 ${now.kernel_size} ${now.kernel_size}`);
+    put(taps, { viewBox: `0 0 ${now.kernel_size} ${now.kernel_size}` });
     taps.style.maxWidth = `${3 * now.kernel_size}rem`;
     taps.replaceChildren(
       ...weight.flatMap((row, i) => row.flatMap((tap, j) => {
         const percent = Math.round(30 + 60 * tap / largest);
-        const number = shape("text", { class: "tap", x: j + 0.5, y: i + 0.54, fill: inkOn(percent) });
-        number.textContent = numberText(tap, 2).replace(/^0\./, "."); // as wide as the cell allows
-        return [shape("rect", { x: j + 0.02, y: i + 0.02, width: 0.96, height: 0.96, fill: grey(percent) }), number];
+        return [svg("rect", { x: j + 0.02, y: i + 0.02, width: 0.96, height: 0.96, fill: grey(percent) }),
+          svg("text", { class: "tap", x: j + 0.5, y: i + 0.54, fill: inkOn(percent) },
+            numberText(tap, 2).replace(/^0\./, "."))]; // as wide as the cell allows
       })),
-      ...tapsAt(now).map(([i, j]) => shape("circle", { class: "dot", cx: j + 0.85, cy: i + 0.15, r: 0.11 })),
+      ...tapsAt(now).map(([i, j]) => svg("circle", { class: "dot", cx: j + 0.85, cy: i + 0.15, r: 0.11 })),
     );
   }
 
   function draw() {
-    now = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    now = get();
     const { kernel_size: size, stride, tile } = now, sums = tilesOf(now), mean = meanOf(sums);
     for (const [name, control] of Object.entries(controls)) control.show(now[name]);
     controls.seed.node.hidden = now.kernel !== "random";
@@ -237,12 +220,10 @@ function render({ model, el }) {
       one.ariaPressed = i === chosen;
       one.tabIndex = i === chosen ? 0 : -1;
     });
-    sentences(now).forEach((text, i) => { told.children[i].textContent = text; });
+    told.show(sentences(now));
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

@@ -9,20 +9,17 @@ Left out: padding, which only cuts the rim off; channels; kernels that are not s
 """
 
 import torch
-import traitlets
 from torch import Tensor
 
-from chapters_code.checks import check_whole
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.transposed import bilinear_kernel, conv_transpose2d_loops, overlap_count, phase_sums
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Several, Whole, es_module
 
 __all__ = ["Overlap"]
 
 # The same choices and limits as in overlap.js.
 _MAP = (8, 10)  # large enough that the widest kernel at stride 1 has an inside
-_KERNELS = ("ones", "bilinear", "random")
-_LIMITS = {"kernel_size": (1, 8), "stride": (1, 4), "seed": (1, 99)}
+_LARGEST_STRIDE = 4
 
 
 class Overlap(MovingFigure):
@@ -45,11 +42,11 @@ class Overlap(MovingFigure):
 
     _esm = es_module("overlap.js")
 
-    kernel_size = traitlets.Any().tag(sync=True, state=True)
-    stride = traitlets.Any().tag(sync=True, state=True)
-    kernel = traitlets.Any().tag(sync=True, state=True)
-    seed = traitlets.Any().tag(sync=True, state=True)
-    tile = traitlets.Any().tag(sync=True, state=True)
+    kernel_size = Whole(1, 8)
+    stride = Whole(1, _LARGEST_STRIDE)
+    kernel = Choice("ones", "bilinear", "random")
+    seed = Whole(1, 99)
+    tile = Several(Whole(0, _LARGEST_STRIDE - 1), "a row and a column such as (0, 1)", least=2, most=2)
 
     def __init__(self, kernel_size=3, stride=2, kernel="ones", seed=1, tile=(0, 0), **kwargs):
         super().__init__(kernel_size=kernel_size, stride=stride, kernel=kernel, seed=seed, tile=tile, **kwargs)
@@ -125,24 +122,6 @@ class Overlap(MovingFigure):
             f'<rect x="{left}" y="{levels + 0.5 + top:g}" width="{right - left}" height="{bottom - top}" fill="none"'
             f' stroke="{INK}" stroke-width="0.2"/></svg>'
         )
-
-    @traitlets.validate(*_LIMITS)
-    def _check_whole_number(self, proposal) -> int:
-        name = proposal["trait"].name
-        return check_whole(name, proposal["value"], *_LIMITS[name])
-
-    @traitlets.validate("kernel")
-    def _check_kernel(self, proposal) -> str:
-        if proposal["value"] not in _KERNELS:
-            raise ValueError(f"kernel must be one of {', '.join(_KERNELS)}; got kernel={proposal['value']!r}")
-        return proposal["value"]
-
-    @traitlets.validate("tile")
-    def _check_tile(self, proposal) -> list[int]:
-        tile = proposal["value"]
-        if not isinstance(tile, list | tuple) or len(tile) != 2:
-            raise ValueError(f"tile must be a row and a column such as (0, 1), got tile={tile!r}")
-        return [check_whole("each number of tile", one, 0, _LIMITS["stride"][1] - 1) for one in tile]
 
 
 def _random_taps(seed: int, count: int) -> list[int]:

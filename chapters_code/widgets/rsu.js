@@ -13,7 +13,6 @@ const STAGES = [["En1", 3, 32, 64], ["En2", 64, 32, 128], ["En3", 128, 64, 256],
 const MAPS = [[320, 320], [288, 288], [160, 240], [45, 61], [20, 20], [10, 10]];
 const BLOCKS = ["rsu", "plain", "residual"];
 
-const range = (count) => Array.from({ length: count }, (_, i) => i);
 const sum = (numbers) => numbers.reduce((one, other) => one + other, 0);
 
 /** Dilations on the way down; those on the way up are the same without the last. */
@@ -100,8 +99,6 @@ export function fieldsOf(state) {
   return { rsu: { whole, here }, plain: stack(2), residual: stack(3) };
 }
 
-const whole = (number) => number.toLocaleString("en-US");
-const square = (height, width) => `${height}\u00a0×\u00a0${width}`;
 const nameOf = ({ dilated, height }) => `RSU-${height}${dilated ? "F" : ""}`;
 
 /** A count as the table shows it. */
@@ -151,22 +148,17 @@ export function sentences(state) {
 // ---- the picture ------------------------------------------------------------------------------------
 
 const LOOK = `
-  .pick { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; margin-bottom: 8px; }
-  .pick > span { min-width: 4.6rem; font-size: 14px; }
+  .named { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; margin-bottom: 8px; }
+  .named p { min-width: 4.6rem; font-size: 14px; }
   .choice { width: fit-content; max-width: 100%; flex-wrap: wrap; font-size: 14px; }
-  .told { min-height: 64px; margin: 10px 0; padding: 8px 14px; border-left: 4px solid var(--orange);
-    background: var(--tint); font-size: 14px; }
-  .told strong { display: block; font-size: 16px; font-weight: 600; }
-  .told span { display: block; }
+  .told { margin: 10px 0; font-size: 14px; } .told strong { font-size: 16px; } .told span { display: block; }
   .boards { display: grid; gap: 16px 28px; }
   @container (min-width: 40rem) { .boards { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
   .boards > * { max-width: 28rem; }
-  .caption { margin-bottom: 6px; font-size: 14px; }
   .caption i { display: inline-block; width: 18px; height: 0; margin: 0 3px 4px 0; border-top: 3px solid; }
   .caption .halved { border-color: var(--blue); }
   .caption .share { border-color: var(--orange); border-width: 5px; }
   .caption .alone { width: 14px; height: 11px; margin-bottom: -1px; border: 1.5px dashed var(--vermillion); }
-  svg { display: block; width: 100%; }
   .line { fill: none; stroke: currentColor; stroke-width: 1.2px; }
   .line.halved { stroke: var(--blue); stroke-width: 3px; }
   .tip { fill: currentColor; }
@@ -189,32 +181,25 @@ const WIDE = 320, BOX = [134, 36], STEP = 52, TOP = 26;
 const LEFT = 1 + BOX[0] / 2, MIDDLE = WIDE / 2, RIGHT = WIDE - LEFT; // of the boxes' middles
 const rowAt = (row) => TOP + row * STEP + BOX[1] / 2;
 
-const shape = (tag, settings = {}, text = "") => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-  node.textContent = text;
-  return node;
-};
-
 /** Straight lines through some points, with a tip at the last one. */
 function arrow(points, name = "") {
   const [[x0, y0], [x, y]] = points.slice(-2), dx = Math.sign(x - x0), dy = Math.sign(y - y0);
   const side = (sign) => `${x - 7 * dx + 4 * sign * dy} ${y - 7 * dy + 4 * sign * dx}`;
   // The line ends within its tip, so that it does not stick out.
   const line = [...points.slice(0, -1), [x - 5 * dx, y - 5 * dy]].map((one) => one.join(" ")).join("L");
-  return [shape("path", { class: `line ${name}`, d: `M${line}` }),
-    shape("path", { class: `tip ${name}`, d: `M${x} ${y}L${side(1)}L${side(-1)}Z` })];
+  return [svg("path", { class: `line ${name}`, d: `M${line}` }),
+    svg("path", { class: `tip ${name}`, d: `M${x} ${y}L${side(1)}L${side(-1)}Z` })];
 }
 
 /** A convolution as a box, around x in a row; `most` is the largest number of multiply-adds. */
 function box(one, x, row, most) {
   const left = x - BOX[0] / 2, top = TOP + row * STEP, rate = one.rate > 1 ? `, rate ${one.rate}` : "";
   return [
-    shape("rect", { class: isAlone(one) ? "box alone" : "box", x: left, y: top, width: BOX[0], height: BOX[1], rx: 4 }),
-    shape("rect", { class: "share", x: left + 3, y: top + BOX[1] - 4, width: (BOX[0] - 6) * workOf(one) / most,
+    svg("rect", { class: isAlone(one) ? "box alone" : "box", x: left, y: top, width: BOX[0], height: BOX[1], rx: 4 }),
+    svg("rect", { class: "share", x: left + 3, y: top + BOX[1] - 4, width: (BOX[0] - 6) * workOf(one) / most,
       height: 3 }),
-    shape("text", { class: "size", x, y: top + 14 }, square(one.height, one.width)),
-    shape("text", { x, y: top + 28 }, `${one.from} → ${one.to}${rate}`),
+    svg("text", { class: "size", x, y: top + 14 }, square(one.height, one.width)),
+    svg("text", { x, y: top + 28 }, `${one.from} → ${one.to}${rate}`),
   ];
 }
 
@@ -233,11 +218,11 @@ function draw(state) {
     ...arrow([[LEFT, rowAt(height - 1) + half], [LEFT, rowAt(height)], [MIDDLE - BOX[0] / 2, rowAt(height)]]),
     ...arrow([[MIDDLE + BOX[0] / 2, rowAt(height)], [RIGHT, rowAt(height)], [RIGHT, rowAt(height - 1) + half]]),
     ...arrow([[RIGHT, rowAt(0) - 11], [RIGHT, 2]]),
-    shape("circle", { class: "box", cx: sumAt[0], cy: sumAt[1], r: 11 }),
-    shape("text", { x: sumAt[0], y: sumAt[1] + 4 }, "+"),
-    shape("text", { x: LEFT + 12, y: 14 }, "x"),
-    shape("text", { x: MIDDLE, y: rowAt(0) - 6 }, "F₁(x)"),
-    shape("text", { class: "left", x: RIGHT - 8, y: 14 }, "U(F₁(x)) + F₁(x)"),
+    svg("circle", { class: "box", cx: sumAt[0], cy: sumAt[1], r: 11 }),
+    svg("text", { x: sumAt[0], y: sumAt[1] + 4 }, "+"),
+    svg("text", { x: LEFT + 12, y: 14 }, "x"),
+    svg("text", { x: MIDDLE, y: rowAt(0) - 6 }, "F₁(x)"),
+    svg("text", { class: "left", x: RIGHT - 8, y: 14 }, "U(F₁(x)) + F₁(x)"),
     ...rsu.flatMap((one, i) => {
       const [x, row] = i < height ? [LEFT, i] : i > height ? [RIGHT, 2 * height - i] : [MIDDLE, height];
       return box(one, x, row, most);
@@ -246,10 +231,7 @@ function draw(state) {
 }
 
 function render({ model, el }) {
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   const numbers = (text) => text.split(",").map(Number);
   const controls = {
     height: slider("height", LOWEST, HIGHEST, (height) => change({ height })),
@@ -261,9 +243,7 @@ function render({ model, el }) {
       change({ map_height, map_width });
     }),
   };
-  const pick = (name, { node }) => make("div", { className: "pick" },
-    make("span", { "aria-hidden": "true", textContent: name }), node);
-  const picture = shape("svg", { role: "img" });
+  const picture = svg("svg", { role: "img" });
   const head = make("th", { scope: "col" });
   const rows = ["Parameters", "Multiply-adds", "Field of the middle pixel", "… on this map", "Layers in a row"].map(
     (name) => make("tr", {}, make("th", { scope: "row", textContent: name }), ...BLOCKS.map(() => make("td"))));
@@ -271,13 +251,12 @@ function render({ model, el }) {
     make("thead", {}, make("tr", {}, make("td"), head,
       ...BLOCKS.slice(1).map((textContent) => make("th", { scope: "col", textContent })))),
     make("tbody", {}, ...rows));
-  const caption = (...parts) => make("p", { className: "caption" }, ...parts);
   const key = (name) => make("i", { className: name });
-  const told = make("div", { className: "told", ariaLive: "polite" }, make("strong"), make("span"), make("span"));
+  const told = telling(2);
   openFigure(el, "RSU builder", LOOK).append(
-    controls.height.node, pick("way down", controls.dilated),
-    pick("channels in–inside–out, in U²-Net's encoders, its last decoder, and the small U²-Net†", controls.channels),
-    pick("map", controls.map), told,
+    controls.height.node, named("way down", controls.dilated),
+    named("channels in–inside–out, in U²-Net's encoders, its last decoder, and the small U²-Net†", controls.channels),
+    named("map", controls.map), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("A box is a convolution: the map's size, and channels in → out. ", key("halved"),
         "halved on the way down, enlarged on the way up. ", key("share"), "multiply-adds. ", key("alone"),
@@ -285,13 +264,12 @@ function render({ model, el }) {
       make("div", {}, caption("The RSU beside a plain and a residual block with the same channels."), table)));
 
   function show() {
-    const state = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    const state = get();
     const chosen = { ...state, channels: `${CHANNELS.map((name) => state[name])}`,
       map: `${[state.map_height, state.map_width]}` };
     for (const [name, control] of Object.entries(controls)) control.show(chosen[name]);
 
-    picture.setAttribute("viewBox", `0 0 ${WIDE} ${TOP + state.height * STEP + BOX[1] + 4}`);
-    picture.setAttribute("aria-label", describe(state));
+    put(picture, { viewBox: `0 0 ${WIDE} ${TOP + state.height * STEP + BOX[1] + 4}`, "aria-label": describe(state) });
     picture.replaceChildren(...draw(state));
     head.textContent = nameOf(state);
     const convolutions = convolutionsOf(state), fields = fieldsOf(state);
@@ -302,12 +280,10 @@ function render({ model, el }) {
         rows[row].children[1 + column].textContent = text;
       });
     });
-    sentences(state).forEach((text, i) => { told.children[i].textContent = text; });
+    told.show(sentences(state));
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, show));
-  show();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, show));
+  return follow(show);
 }
 
 export default { render };

@@ -12,28 +12,17 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-import traitlets
 from torch import nn
 
 from chapters_code.blocks import PlainBlock, ResidualBlock
-from chapters_code.checks import check_whole
 from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.receptive_field import receptive_field
 from chapters_code.u2net import RSU
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Flag, MovingFigure, Whole, es_module
 
 __all__ = ["Convolution", "RSUBuilder"]
 
-# The height as in rsu.js.  More channels would not fit into a box; U²-Net has at most 1024, 256 and 512.
-_LIMITS = {
-    "height": (2, 8),
-    "in_channels": (1, 1024),
-    "mid_channels": (1, 512),
-    "out_channels": (1, 512),
-    "map_height": (1, 512),
-    "map_width": (1, 512),
-}
 _BLOCKS = {"plain": PlainBlock, "residual": ResidualBlock}  # beside the RSU
 # The drawing, as in rsu.js: its width, a box, the steps between rows, and how far down the first row begins.
 _WIDE, _BOX, _STEP, _TOP = 320, (134, 36), 52, 26
@@ -72,13 +61,14 @@ class RSUBuilder(MovingFigure):
 
     _esm = es_module("rsu.js")
 
-    height = traitlets.Any().tag(sync=True, state=True)
-    in_channels = traitlets.Any().tag(sync=True, state=True)
-    mid_channels = traitlets.Any().tag(sync=True, state=True)
-    out_channels = traitlets.Any().tag(sync=True, state=True)
-    dilated = traitlets.Any().tag(sync=True, state=True)
-    map_height = traitlets.Any().tag(sync=True, state=True)
-    map_width = traitlets.Any().tag(sync=True, state=True)
+    # The height as in rsu.js.  More channels would not fit into a box; U²-Net has at most 1024, 256 and 512.
+    height = Whole(2, 8)
+    in_channels = Whole(1, 1024)
+    mid_channels = Whole(1, 512)
+    out_channels = Whole(1, 512)
+    dilated = Flag()
+    map_height = Whole(1, 512)
+    map_width = Whole(1, 512)
 
     def __init__(
         self,
@@ -195,17 +185,6 @@ class RSUBuilder(MovingFigure):
     def _costs(self) -> dict:
         shape = 1, self.in_channels, self.map_height, self.map_width
         return {name: cost(block, *shape) for name, block in self._blocks().items()}
-
-    @traitlets.validate(*_LIMITS)
-    def _check_whole_number(self, proposal) -> int:
-        name = proposal["trait"].name
-        return check_whole(name, proposal["value"], *_LIMITS[name])
-
-    @traitlets.validate("dilated")
-    def _check_dilated(self, proposal) -> bool:
-        if not isinstance(proposal["value"], bool):
-            raise ValueError(f"dilated must be True or False, got {proposal['value']!r}")
-        return proposal["value"]
 
 
 @cache

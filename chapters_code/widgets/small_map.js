@@ -59,9 +59,9 @@ function percent(share) {
 
 const LOOK = `
   .choice { width: fit-content; max-width: 100%; flex-wrap: wrap; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
+  .sliders { --narrowest: 7rem; }
   .board { position: relative; }
-  svg { display: block; width: 100%; max-height: 30rem; touch-action: manipulation; cursor: crosshair; }
+  svg { max-height: 30rem; touch-action: manipulation; cursor: crosshair; }
   .outside { fill: var(--tint); }
   .map { fill: none; stroke: currentColor; stroke-width: 1.5px; }
   .region { fill: var(--blue); }
@@ -70,30 +70,19 @@ const LOOK = `
   .tap.in { fill: var(--orange); stroke: #2b2b2b; }
   .tap.out { fill: none; stroke: var(--vermillion); stroke-dasharray: 3 2; }
   .map, .tap { vector-effect: non-scaling-stroke; }
-  .caption { margin: 6px 0 12px; font-size: 14px; }
+  .caption { margin: 6px 0 12px; }
   .caption i { display: inline-block; width: 11px; height: 11px; margin: 0 3px -1px 0; border: 1.5px solid #2b2b2b; }
   .caption .in { background: var(--orange); }
   .caption .out { border: 1.5px dashed var(--vermillion); }
-  .told { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
-  .told strong { display: block; font-weight: 600; }
   .rates { display: grid; grid-template-columns: repeat(4, minmax(0, 8rem)); gap: 8px; margin-top: 12px; font-size: 14px; }
   .rates button { padding: 4px; line-height: 1.35; }
   .rates button[aria-pressed="true"] { border-color: currentColor; border-width: 2px; font-weight: 600; }
   .rates p { grid-column: 1 / -1; }
 `;
 
-const svgElement = (tag, settings = {}) => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-  return node;
-};
-
 function render({ model, el }) {
   let now;
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   /** Move the edges, or the kernel; it stays on the map. */
   const go = (changes) => {
     const { height, width, row, column } = { ...now, ...changes };
@@ -113,26 +102,22 @@ function render({ model, el }) {
     row: slider("row", 0, LARGEST - 1, (row) => go({ row })),
     column: slider("column", 0, LARGEST - 1, (column) => go({ column })),
   };
-  const [map, ...sliders] = Object.values(controls).map(({ node }) => node);
+  const [maps, ...sliders] = Object.values(controls).map(({ node }) => node);
   // The sliders say all to those who do not see the picture.
-  const svg = svgElement("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" });
-  svg.addEventListener("click", (event) => {
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    go({ row: Math.floor(y), column: Math.floor(x) });
-  });
-  const caption = make("p", { className: "caption" }, make("i", { className: "in" }), "tap on the map  ",
+  const map = svg("svg", { "aria-hidden": "true", preserveAspectRatio: "xMidYMid meet" });
+  onPoint(map, (y, x) => go({ row: Math.floor(y), column: Math.floor(x) }));
+  const key = caption(make("i", { className: "in" }), "tap on the map  ",
     make("i", { className: "out" }), "tap on the padding, which is 0. Tap or click the map to move the kernel;"
     + " the numbers say how many of its taps are on the map there.");
-  const here = make("strong"), overall = make("span");
-  const told = make("div", { className: "told", ariaLive: "polite" }, here, overall);
+  const told = telling(1);
   const rates = RATES.map((rate) => button("", () => go({ rate })));
   const table = make("div", { className: "rates" }, make("p", { textContent: "On this map, taps inside on average:" }),
     ...rates);
-  openFigure(el, "A dilated kernel on a small map", LOOK).append(map,
-    make("div", { className: "sliders" }, ...sliders), make("div", { className: "board" }, svg), caption, told, table);
+  openFigure(el, "A dilated kernel on a small map", LOOK).append(maps,
+    make("div", { className: "sliders" }, ...sliders), make("div", { className: "board" }, map), key, told.node, table);
 
   function draw() {
-    now = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    now = get();
     const { height, width, rate } = now;
     controls.row.node.querySelector("input").max = height - 1;
     controls.column.node.querySelector("input").max = width - 1;
@@ -140,30 +125,28 @@ function render({ model, el }) {
 
     // Room for every place of the kernel, so that nothing jumps when it moves.
     const wide = width + 2 * rate, tall = height + 2 * rate;
-    svg.setAttribute("viewBox", `${-rate} ${-rate} ${wide} ${tall}`);
-    svg.style.aspectRatio = `${wide} / ${tall}`;
+    put(map, { viewBox: `${-rate} ${-rate} ${wide} ${tall}` });
+    map.style.aspectRatio = `${wide} / ${tall}`;
     const size = Math.max(1, 0.02 * Math.max(wide, tall)); // so that a tap can be seen on the largest map
     const regions = stretches(height, rate).flatMap(([top, bottom, down]) =>
       stretches(width, rate).map(([left, right, across]) => [top, bottom, left, right, down * across]));
     const letter = 0.035 * Math.max(wide, tall);
-    svg.replaceChildren(
-      svgElement("rect", { class: "outside", x: -rate, y: -rate, width: wide, height: tall }),
+    map.replaceChildren(
+      svg("rect", { class: "outside", x: -rate, y: -rate, width: wide, height: tall }),
       ...regions.flatMap(([top, bottom, left, right, taps]) => {
-        const region = svgElement("rect", {
+        const region = svg("rect", {
           class: "region", x: left, y: top, width: right - left, height: bottom - top, "fill-opacity": 0.06 * taps });
         if (Math.min(bottom - top, right - left) < letter) return [region];
         // In a corner, where the kernel seldom covers it.
-        const count = svgElement("text", {
-          class: "count", x: left + 0.6 * letter, y: top + 0.7 * letter, style: `font-size: ${letter}px` }); // an attribute would lose against "font: inherit"
-        count.textContent = taps;
-        return [region, count];
+        return [region, svg("text", { class: "count", x: left + 0.6 * letter, y: top + 0.7 * letter,
+          style: `font-size: ${letter}px` }, taps)]; // an attribute would lose against "font: inherit"
       }),
-      svgElement("rect", { class: "map", x: 0, y: 0, width, height }),
-      ...tapsAt(now).map(([y, x, inside]) => svgElement("rect", {
+      svg("rect", { class: "map", x: 0, y: 0, width, height }),
+      ...tapsAt(now).map(([y, x, inside]) => svg("rect", {
         class: `tap ${inside ? "in" : "out"}`, x: x + 0.5 - size / 2, y: y + 0.5 - size / 2, width: size, height: size })),
     );
 
-    [here.textContent, overall.textContent] = sentences(now);
+    told.show(sentences(now));
     rates.forEach((one, i) => {
       const { mean } = validTaps(height, width, RATES[i]);
       one.textContent = `rate ${RATES[i]}: ${mean.toFixed(2)}`;
@@ -171,9 +154,7 @@ function render({ model, el }) {
     });
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

@@ -8,17 +8,11 @@ The reader moves the kernel, the rate and the edges of the map.
 Left out: strides, larger kernels, maps of more than 65 × 65.
 """
 
-import traitlets
-
 from chapters_code.aspp import ValidTaps, valid_taps
-from chapters_code.checks import check_whole
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import MovingFigure, Whole, es_module
 
 __all__ = ["SmallMap"]
-
-# The same limits as the sliders of small_map.js.
-_LIMITS = {"height": (1, 65), "width": (1, 65), "rate": (1, 36), "row": (0, 64), "column": (0, 64)}
 
 
 class SmallMap(MovingFigure):
@@ -41,11 +35,12 @@ class SmallMap(MovingFigure):
 
     _esm = es_module("small_map.js")
 
-    height = traitlets.Any().tag(sync=True, state=True)
-    width = traitlets.Any().tag(sync=True, state=True)
-    rate = traitlets.Any().tag(sync=True, state=True)
-    row = traitlets.Any().tag(sync=True, state=True)
-    column = traitlets.Any().tag(sync=True, state=True)
+    # The same limits as the sliders of small_map.js.
+    height = Whole(1, 65)
+    width = Whole(1, 65)
+    rate = Whole(1, 36)
+    row = Whole(0, 64)
+    column = Whole(0, 64)
 
     def __init__(self, height=10, width=15, rate=6, row=None, column=None, **kwargs):
         super().__init__(height=height, width=width, rate=rate, row=0, column=0, **kwargs)
@@ -103,8 +98,3 @@ class SmallMap(MovingFigure):
             f'<rect width="{self.width}" height="{self.height}" fill="{COLOURS["sky"]}" stroke="{INK}"'
             f' stroke-width="{1.5 / unit:g}"/>{"".join(drawn)}</svg>'
         )
-
-    @traitlets.validate(*_LIMITS)
-    def _check_whole_number(self, proposal) -> int:
-        name = proposal["trait"].name
-        return check_whole(name, proposal["value"], *_LIMITS[name])

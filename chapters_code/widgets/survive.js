@@ -19,7 +19,7 @@ const TAPS = {
 const BINOMIAL = [[1 / 16, 2 / 16, 1 / 16], [2 / 16, 4 / 16, 2 / 16], [1 / 16, 2 / 16, 1 / 16]];
 
 const picture = (height, width, pixel) =>
-  Array.from({ length: height }, (_, i) => Array.from({ length: width }, (_, j) => pixel(i, j)));
+  range(height).map((i) => range(width).map((j) => pixel(i, j)));
 const clamp = (number, low, high) => Math.max(low, Math.min(number, high));
 
 /** The first column of the crack in a row. */
@@ -77,7 +77,6 @@ const LOOK = `
   .choices { display: flex; flex-wrap: wrap; gap: 4px 20px; }
   .choices p, .title { font-size: 14px; }
   .choices .choice { flex-wrap: wrap; width: fit-content; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7.5rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
   .board { display: grid; grid: auto-flow var(--cell) / repeat(var(--columns), var(--cell)); gap: 1px; width: max-content;
     --cell: min(24px, (100cqw - 17px) / 18); }
   .road { cursor: ew-resize; touch-action: pan-y; border-radius: 4px; }
@@ -89,7 +88,7 @@ const LOOK = `
   .bar { height: 6px; margin: 4px 0; border: 1px solid var(--line); border-radius: 3px; overflow: hidden; }
   .bar i { display: block; height: 100%; background: var(--blue); }
   .gone .bar { border-color: var(--vermillion); }
-  .told { position: absolute; clip-path: inset(50%); }
+  .aloud { position: absolute; clip-path: inset(50%); }
 `;
 
 /** A picture in greys: pavement in the middle, dark and bright as they are. */
@@ -129,10 +128,7 @@ function output(name) {
 
 function render({ model, el }) {
   let state;
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   const choices = (name, values) => choice(name, values.map((one) => [one, one]), (value) => change({ [name]: value }));
   const controls = {
     slope: choices("slope", Object.keys(DRIFTS)),
@@ -142,17 +138,16 @@ function render({ model, el }) {
     place: slider("place", 0, PLACES - 1, (place) => change({ place })),
     width: slider("width", 1, 3, (width) => change({ width })),
   };
-  const named = (words, name) => make("div", {}, make("p", { "aria-hidden": "true" }, words), controls[name].node);
   const asphalt = board("road"), outputs = {};
-  const shelf = make("div", { className: "outputs" }), told = make("p", { className: "told", ariaLive: "polite" });
+  const shelf = make("div", { className: "outputs" }), aloud = make("p", { className: "aloud", ariaLive: "polite" });
   openFigure(el, "Does the crack survive?", LOOK).append(
-    make("div", { className: "choices" }, named("crack", "slope"), named("ink", "ink"),
-      named("kernel of the 3 × 3", "kernel"), named("what the 2 × 2 keeps", "tap")),
+    make("div", { className: "choices" }, named("crack", controls.slope), named("ink", controls.ink),
+      named("kernel of the 3 × 3", controls.kernel), named("what the 2 × 2 keeps", controls.tap)),
     make("div", { className: "sliders" }, controls.place.node, controls.width.node),
-    make("p", { className: "title" }, "The road. Drag the crack, or move the slider."), asphalt.node, shelf, told);
+    make("p", { className: "title" }, "The road. Drag the crack, or move the slider."), asphalt.node, shelf, aloud);
 
   /** Bring the crack under the finger. */
-  function follow(event) {
+  function drag(event) {
     const box = asphalt.node.getBoundingClientRect();
     const row = clamp(Math.floor((event.clientY - box.top) / box.height * HEIGHT), 0, HEIGHT - 1);
     const column = Math.floor((event.clientX - box.left) / box.width * WIDTH);
@@ -162,28 +157,26 @@ function render({ model, el }) {
   }
   asphalt.node.addEventListener("pointerdown", (event) => {
     asphalt.node.setPointerCapture(event.pointerId);
-    follow(event);
+    drag(event);
   });
-  asphalt.node.addEventListener("pointermove", (event) => { if (event.buttons) follow(event); });
+  asphalt.node.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
 
   function draw() {
-    state = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    state = get();
     for (const [name, control] of Object.entries(controls)) control.show(state[name]);
     asphalt.show(road(state), `The road, ${HEIGHT} × ${WIDTH} pixels, with the crack at place ${state.place}`);
     const here = contrasts(state);
-    const everywhere = Array.from({ length: PLACES }, (_, place) => contrasts({ ...state, place }));
+    const everywhere = range(PLACES).map((place) => contrasts({ ...state, place }));
     for (const [name, rows] of Object.entries(shrink(state))) {
       if (!outputs[name]) shelf.append((outputs[name] = output(name)).node);
       const found = everywhere.map((one) => one[name]);
       outputs[name].show(rows, here[name], Math.min(...found), Math.max(...found));
     }
     const left = Object.entries(here).map(([name, contrast]) => `${name} ${percent(contrast)}`);
-    told.textContent = `Place ${state.place}. Left of the contrast: ${left.join("; ")}.`;
+    aloud.textContent = `Place ${state.place}. Left of the contrast: ${left.join("; ")}.`;
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

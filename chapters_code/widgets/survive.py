@@ -8,16 +8,13 @@ Numbers are brightness against the pavement, so the zeros of a convolution's pad
 ReLU, channels, and roads with texture.
 """
 
-import operator
-
 import torch
-import traitlets
 from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.notebook import INK, PAPER
 from chapters_code.strided import blur
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Whole, es_module
 
 __all__ = ["KERNELS", "Survive"]
 
@@ -34,8 +31,6 @@ KERNELS = {
     "edge": [[-1 / 8, -1 / 8, -1 / 8], [-1 / 8, 1, -1 / 8], [-1 / 8, -1 / 8, -1 / 8]],
 }
 _TAPS = ("top left", "top right", "bottom left", "bottom right")
-_CHOICES = {"slope": tuple(_DRIFTS), "ink": ("dark", "bright"), "kernel": tuple(KERNELS), "tap": _TAPS}
-_LIMITS = {"place": (0, 8), "width": (1, 3)}
 
 
 class Survive(MovingFigure):
@@ -61,12 +56,12 @@ class Survive(MovingFigure):
 
     _esm = es_module("survive.js")
 
-    place = traitlets.Any().tag(sync=True, state=True)
-    slope = traitlets.Any().tag(sync=True, state=True)
-    width = traitlets.Any().tag(sync=True, state=True)
-    ink = traitlets.Any().tag(sync=True, state=True)
-    kernel = traitlets.Any().tag(sync=True, state=True)
-    tap = traitlets.Any().tag(sync=True, state=True)
+    place = Whole(0, 8)
+    slope = Choice(*_DRIFTS)
+    width = Whole(1, 3)
+    ink = Choice("dark", "bright")
+    kernel = Choice(*KERNELS)
+    tap = Choice(*_TAPS)
 
     def __init__(self, place=4, slope="straight", width=1, ink="dark", kernel="centre", tap="top left", **kwargs):
         super().__init__(place=place, slope=slope, width=width, ink=ink, kernel=kernel, tap=tap, **kwargs)
@@ -126,25 +121,6 @@ class Survive(MovingFigure):
             f' font-family="sans-serif" font-size="0.8"><rect width="22" height="32" rx="0.3" fill="{PAPER}"/>'
             f"{''.join(drawn)}</svg>"
         )
-
-    @traitlets.validate("place", "width")
-    def _check_whole_number(self, proposal) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        least, most = _LIMITS[name]
-        try:
-            number = operator.index(value)
-        except TypeError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise ValueError(f"{name} must be a whole number from {least} to {most}, got {name}={value!r}")
-        return number
-
-    @traitlets.validate("slope", "ink", "kernel", "tap")
-    def _check_choice(self, proposal) -> str:
-        name, value = proposal["trait"].name, proposal["value"]
-        if value not in _CHOICES[name]:
-            raise ValueError(f"{name} must be one of {', '.join(_CHOICES[name])}; got {name}={value!r}")
-        return value
 
 
 def _board(x: float, y: float, title: str, values: Tensor) -> str:

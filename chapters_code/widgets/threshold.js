@@ -7,12 +7,7 @@ const STATE = ["nothing", "prediction", "target", "threshold", "tolerance"];
 const TOLERANCES = [0, 1, 2], TOP = 255, NEVER = TOP + 1, VOID = 255; // as in threshold.py, and so are the colours
 const KINDS = { ground: "#f3f1ea", found: "#0072b2", right: "#56b4e9", missed: "#000000", "false alarm": "#d55e00",
   void: "#b0b0b0" };
-const HUNDREDTHS = Array.from({ length: 101 }, (_, i) => i / 100);
-
-/** A stored map, whose bytes stand in base64. */
-export function read({ height, width, bytes }) {
-  return { height, width, values: Array.from(atob(bytes), (one) => one.charCodeAt(0)) };
-}
+const HUNDREDTHS = range(101).map((i) => i / 100);
 
 /** Give each pixel the largest value within `radius` of it, from centre to centre. */
 export function dilate({ height, width, values }, radius) {
@@ -32,13 +27,13 @@ export function dilate({ height, width, values }, radius) {
 /** All that does not depend on the threshold.  `counts[r][level]` counts pixels if all of that level or above are
     predicted: so one walk over the map counts for all thresholds. */
 export function prepare({ prediction, target }) {
-  const truth = read(target).values, levels = read(prediction);
+  const truth = unpack(target).values, levels = unpack(prediction);
   levels.values = levels.values.map((level, i) => (truth[i] === VOID ? -1 : level)); // void is never predicted
   const crack = { ...levels, values: truth.map((one) => (one === 1 ? 1 : 0)) };
   const near = TOLERANCES.map((radius) => dilate(crack, radius).values);
   const reached = TOLERANCES.map((radius) => dilate(levels, radius).values);
   const counts = TOLERANCES.map((radius) => {
-    const found = Array.from({ length: NEVER + 1 }, () => ({ predicted: 0, right: 0, found: 0, common: 0 }));
+    const found = range(NEVER + 1).map(() => ({ predicted: 0, right: 0, found: 0, common: 0 }));
     levels.values.forEach((level, i) => {
       if (level < 0) return;
       found[level].predicted += 1;
@@ -134,12 +129,9 @@ const LOOK = `
   @container (min-width: 30rem) { .boards { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
   @container (min-width: 40rem) { .lower { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
   p { font-size: 14px; }
-  canvas { display: block; width: 100%; image-rendering: pixelated; border: 1px solid var(--line); }
+  canvas { border: 1px solid var(--line); }
   .legend, .key { display: flex; flex-wrap: wrap; gap: 2px 14px; }
-  .legend i { display: inline-block; width: 12px; height: 12px; margin-right: 5px; border: 1px solid var(--line);
-    vertical-align: -1px; }
-  .told { min-height: 64px; margin: 12px 0; padding: 8px 14px; border-left: 4px solid var(--orange);
-    background: var(--tint); }
+  .told { margin: 12px 0; }
   .told p:first-child { font-size: 16px; font-weight: 600; }
   table { align-self: start; width: 100%; border-collapse: collapse; font-size: 14px; }
   caption { padding-bottom: 4px; text-align: left; }
@@ -150,7 +142,7 @@ const LOOK = `
   td[colspan] { text-align: center; }
   .now { background: var(--tint); box-shadow: inset 0 -2px var(--blue); font-weight: 700; }
   @container (max-width: 24rem) { th, td { padding: 3px 2px; font-size: 12px; } }
-  svg { display: block; width: 100%; max-width: 26rem; }
+  svg { max-width: 26rem; }
   svg text { fill: currentColor; font-size: 12px; }
   .up { text-anchor: end; dominant-baseline: central; }
   .below { text-anchor: middle; }
@@ -168,13 +160,6 @@ const CURVES = ["f1", "iou", "pixel_accuracy"];
 const FRAME = { left: 30, right: 262, top: 8, bottom: 168, nothing: 302 }; // in units of the plot's viewBox
 const across = (threshold) => FRAME.left + threshold * (FRAME.right - FRAME.left);
 const up = (score) => FRAME.bottom - score * (FRAME.bottom - FRAME.top);
-
-const shape = (tag, settings = {}, text = "") => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-  node.textContent = text;
-  return node;
-};
 
 /** A map under its title; `colour` gives [red, green, blue] for a value. */
 function board() {
@@ -225,24 +210,24 @@ function table() {
 
 /** The scores against the threshold, and beside them, on their own, those of all background. */
 function plot() {
-  const node = shape("svg", { "aria-hidden": "true", viewBox: "0 0 328 204" }); // sentences and table say it all
-  const text = (name, x, y, words) => shape("text", { class: name, x, y }, words);
+  const node = svg("svg", { "aria-hidden": "true", viewBox: "0 0 328 204" }); // sentences and table say it all
+  const text = (name, x, y, words) => svg("text", { class: name, x, y }, words);
   return {
     node,
     show(curve, here, nothing, state) {
       const key = (name) => (name === "f1" ? `f1@${state.tolerance}px` : name);
       const chosen = state.nothing ? FRAME.nothing : across(state.threshold);
       const dots = (x, scores, r) => CURVES.map((name) =>
-        shape("circle", { class: name, cx: x, cy: up(scores[key(name)]), r }));
+        svg("circle", { class: name, cx: x, cy: up(scores[key(name)]), r }));
       node.replaceChildren(
         ...[0, 0.5, 1].flatMap((score) => [
-          shape("path", { class: "grid", d: `M${FRAME.left} ${up(score)}H${FRAME.nothing + 8}` }),
+          svg("path", { class: "grid", d: `M${FRAME.left} ${up(score)}H${FRAME.nothing + 8}` }),
           text("up", FRAME.left - 5, up(score), score),
           text("below", across(score), FRAME.bottom + 15, score)]),
         text("below", FRAME.nothing, FRAME.bottom + 15, "nothing"),
         text("below", across(0.5), FRAME.bottom + 31, "threshold"),
-        shape("path", { class: "chosen", d: `M${chosen} ${FRAME.top}V${FRAME.bottom}` }),
-        ...CURVES.map((name) => shape("path", { class: name,
+        svg("path", { class: "chosen", d: `M${chosen} ${FRAME.top}V${FRAME.bottom}` }),
+        ...CURVES.map((name) => svg("path", { class: name,
           d: `M${curve.map((scores, i) => `${across(HUNDREDTHS[i])} ${up(scores[key(name)])}`).join("L")}` })),
         ...dots(FRAME.nothing, nothing, 4), ...dots(chosen, here, 5));
     },
@@ -251,10 +236,7 @@ function plot() {
 
 function render({ model, el }) {
   let now, work, curve, from = [];
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
 
   const threshold = slider("threshold", 0, 1, (one) => change({ nothing: false, threshold: one }));
   const [input, number] = ["input", "b"].map((name) => threshold.node.querySelector(name));
@@ -265,20 +247,13 @@ function render({ model, el }) {
   const nothing = button("answer nothing", () => change({ nothing: !now.nothing }));
 
   const boards = [board(), board()], scores = table(), curves = plot();
-  const legend = Object.entries(KINDS).map(([name, colour]) => {
-    const swatch = make("i", { "aria-hidden": "true" });
-    swatch.style.background = colour;
-    return make("span", {}, swatch, name === "right" ? "right, beside the crack" : name);
-  });
+  const legend = Object.entries(KINDS).map(([name, colour]) =>
+    make("span", {}, swatch(colour), name === "right" ? "right, beside the crack" : name));
   const told = [make("p"), make("p")], lesson = make("p");
-  const key = ["", "IoU", "pixel accuracy"].map((words, i) => {
-    const line = shape("svg", { "aria-hidden": "true", viewBox: "0 0 26 8" });
-    line.append(shape("path", { class: CURVES[i], d: "M0 4H26" }));
-    return make("span", {}, line, words);
-  });
+  const key = ["", "IoU", "pixel accuracy"].map((words, i) => make("span", {},
+    svg("svg", { "aria-hidden": "true", viewBox: "0 0 26 8" }, svg("path", { class: CURVES[i], d: "M0 4H26" })), words));
   openFigure(el, "Threshold, tolerance and scores", LOOK).append(
-    make("div", { className: "choices" },
-      make("div", {}, make("p", { "aria-hidden": "true" }, "tolerance"), tolerance.node), best, nothing),
+    make("div", { className: "choices" }, named("tolerance", tolerance), best, nothing),
     threshold.node,
     make("div", { className: "boards" }, ...boards.map(({ node }) => node)),
     make("p", { className: "legend" }, ...legend),
@@ -288,7 +263,7 @@ function render({ model, el }) {
     lesson);
 
   function draw() {
-    now = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    now = get();
     const maps = [now.prediction, now.target];
     if (maps.some((one, i) => one !== from[i])) {
       from = maps;
@@ -300,7 +275,7 @@ function render({ model, el }) {
     nothing.ariaPressed = now.nothing;
     number.textContent = input.ariaValueText = now.nothing ? "not used" : now.threshold.toFixed(2);
 
-    const level = levelOf(now), { height, width, values } = read(now.prediction);
+    const level = levelOf(now), { height, width, values } = unpack(now.prediction);
     boards[0].show("the probabilities (white: 1)", height, width, values, (one) => [one, one, one]);
     const words = now.nothing ? "all called background" : `called crack from ${now.threshold.toFixed(2)} on`;
     boards[1].show(`${words}; tolerance ${now.tolerance}\u00a0px`, height, width,
@@ -316,9 +291,7 @@ function render({ model, el }) {
     [told[0].textContent, told[1].textContent, lesson.textContent] = sentences(work, curve, now);
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

@@ -10,10 +10,8 @@ drawn road is judged by a simple detector, darkness: sums of whole numbers, the 
 trained.
 """
 
-import base64
 import itertools
 from functools import lru_cache
-from numbers import Real
 
 import numpy as np
 import torch
@@ -21,12 +19,11 @@ import traitlets
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from chapters_code.checks import check_whole
 from chapters_code.data import SyntheticCracks
 from chapters_code.metrics import ConfusionMatrix, CrackScores, crack_scores
 from chapters_code.metrics.cracks import dilate
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Flag, MovingFigure, Number, Setting, Whole, es_module, pack, unpack
 
 __all__ = ["TOLERANCES", "Threshold"]
 
@@ -65,30 +62,30 @@ class Threshold(MovingFigure):
 
     _esm = es_module("threshold.js")
 
-    prediction = traitlets.Any().tag(sync=True, state=True)
-    target = traitlets.Any().tag(sync=True, state=True)
-    threshold = traitlets.Any().tag(sync=True, state=True)
-    tolerance = traitlets.Any().tag(sync=True, state=True)
-    nothing = traitlets.Any().tag(sync=True, state=True)
+    prediction = Setting(lambda name, value: _stored_levels(value))
+    target = Setting(lambda name, value: _stored_truth(value))
+    threshold = Number(0, 1, decimals=2)
+    tolerance = Whole(TOLERANCES[0], TOLERANCES[-1])
+    nothing = Flag()
 
     def __init__(self, prediction=None, target=None, threshold=0.5, tolerance=2, nothing=False, **kwargs):
         if (prediction is None) != (target is None):
             raise ValueError("prediction and target belong together: give both, or neither for the drawn road")
         if prediction is None:
             prediction, target = _road()
-        # Stored before the base class sees them: each is checked against the size of the other.
-        maps = {"prediction": _stored_levels(prediction), "target": _stored_truth(target)}
-        super().__init__(**maps, threshold=threshold, tolerance=tolerance, nothing=nothing, **kwargs)
+        super().__init__(
+            prediction=prediction, target=target, threshold=threshold, tolerance=tolerance, nothing=nothing, **kwargs
+        )
 
     @property
     def probabilities(self) -> Tensor:
         """The prediction, (H, W) float64, in whole 255ths."""
-        return _read(self.prediction).double() / _TOP
+        return _unpacked("prediction", self.prediction).double() / _TOP
 
     @property
     def truth(self) -> Tensor:
         """The target, (H, W) int64, with 255 where nothing counts."""
-        return _read(self.target)
+        return _unpacked("target", self.target)
 
     @property
     def answer(self) -> Tensor:
@@ -180,9 +177,8 @@ class Threshold(MovingFigure):
         )
 
     @traitlets.validate("prediction", "target")
-    def _check_maps(self, proposal) -> dict:
-        name = proposal["trait"].name
-        stored = {"prediction": _stored_levels, "target": _stored_truth}[name](proposal["value"])
+    def _check_sizes(self, proposal) -> dict:
+        name, stored = proposal["trait"].name, proposal["value"]
         other = self.target if name == "prediction" else self.prediction
         here, there = ("{height} × {width}".format_map(one) for one in (stored, other))
         if here != there:
@@ -191,25 +187,6 @@ class Threshold(MovingFigure):
                 " for maps of another size make a new figure"
             )
         return stored
-
-    @traitlets.validate("threshold")
-    def _check_threshold(self, proposal) -> float:
-        value = proposal["value"]
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise ValueError(f"threshold must be a number from 0 to 1, got {value!r}")
-        if float(value) != round(float(value), 2):
-            raise ValueError(f"threshold must be in whole hundredths, got {value!r}: take {round(float(value), 2)}")
-        return float(value)
-
-    @traitlets.validate("tolerance")
-    def _check_tolerance(self, proposal) -> int:
-        return check_whole("tolerance", proposal["value"], TOLERANCES[0], TOLERANCES[-1])
-
-    @traitlets.validate("nothing")
-    def _check_nothing(self, proposal) -> bool:
-        if not isinstance(proposal["value"], bool):
-            raise ValueError(f"nothing must be True or False, got {proposal['value']!r}")
-        return proposal["value"]
 
 
 def _scored(answer: Tensor, truth: Tensor) -> dict[str, float]:
@@ -247,11 +224,10 @@ def _darkness(image: Tensor) -> Tensor:
 
 
 def _stored_levels(prediction: ArrayLike | Tensor | dict) -> dict:
-    """Make of probabilities what a page can hold: height, width, and a byte for each in base64."""
+    """Make of probabilities what a page can hold: a byte for each, packed."""
     if isinstance(prediction, dict):
-        prediction = _read(prediction).double() / _TOP
-    x = torch.as_tensor(prediction).detach().cpu()
-    _check_size("prediction", x)
+        prediction = _unpacked("prediction", prediction).double() / _TOP
+    x = _map("prediction", prediction)
     if not x.is_floating_point():
         raise ValueError(
             f"prediction must hold probabilities, floating point, got {x.dtype}; of a mask take mask.float()"
@@ -260,13 +236,12 @@ def _stored_levels(prediction: ArrayLike | Tensor | dict) -> dict:
         raise ValueError(
             f"prediction must lie in [0, 1], it holds {x.min():g} to {x.max():g}; of logits take logits.sigmoid()"
         )
-    return _stored((x.double() * _TOP).round())
+    return pack((x.double() * _TOP).round().byte().numpy())
 
 
 def _stored_truth(target: ArrayLike | Tensor | dict) -> dict:
     """Make of a mask what a page can hold, as `_stored_levels`."""
-    x = _read(target) if isinstance(target, dict) else torch.as_tensor(target).detach().cpu()
-    _check_size("target", x)
+    x = _map("target", _unpacked("target", target) if isinstance(target, dict) else target)
     values = x.unique().tolist()
     if x.is_floating_point() or not set(values) <= {0, 1, _VOID}:
         raise ValueError(f"target must hold 0, 1 and {_VOID}, bool or integer, got {x.dtype} with {values[:5]}")
@@ -274,26 +249,25 @@ def _stored_truth(target: ArrayLike | Tensor | dict) -> dict:
         raise ValueError(
             f"target must have a pixel that counts, but all of it is {_VOID}; a mask file: mask // {_VOID}"
         )
-    return _stored(x)
+    return pack(x.byte().numpy())
 
 
-def _check_size(name: str, x: Tensor) -> None:
+def _map(name: str, value: ArrayLike | Tensor) -> Tensor:
+    """Return a map as a tensor, or say what is wrong with its size."""
+    try:
+        x = torch.as_tensor(value).detach().cpu()
+    except (RuntimeError, TypeError, ValueError):
+        raise ValueError(f"{name} must be a tensor or an array of shape (H, W), got {value!r}") from None
     if x.dim() != 2 or not all(1 <= side <= _LARGEST_SIDE for side in x.shape):
         raise ValueError(
             f"{name} must have shape (H, W), each side from 1 to {_LARGEST_SIDE}, got {tuple(x.shape)};"
             " of one picture of a batch take x[0, 0], of a large one a part"
         )
+    return x
 
 
-def _stored(x: Tensor) -> dict:
-    data = base64.b64encode(x.byte().numpy().tobytes()).decode()
-    return {"bytes": data, "height": x.shape[0], "width": x.shape[1]}
-
-
-def _read(stored: dict) -> Tensor:
-    """Turn `_stored` round, int64 (H, W)."""
-    values = np.frombuffer(base64.b64decode(stored["bytes"]), np.uint8).astype(np.int64)
-    return torch.from_numpy(values).reshape(stored["height"], stored["width"])
+def _unpacked(name: str, packed: dict) -> Tensor:
+    return torch.from_numpy(unpack(name, packed).astype(np.int64))
 
 
 def _runs(kinds: list[list[str]]) -> str:

@@ -42,7 +42,7 @@ export function windowNumbers(state, step) {
   const left = (step % columns) * across.stride - across.padding;
   // −∞ never wins against a pixel; a 0 does count in an average.  Both as in PyTorch.
   const outside = state.operation === "max" ? -Infinity : 0;
-  return Array.from({ length: down.kernel * across.kernel }, (_, i) =>
+  return range(down.kernel * across.kernel).map((i) =>
     state.values[top + Math.floor(i / across.kernel)]?.[left + (i % across.kernel)] ?? outside);
 }
 
@@ -56,7 +56,7 @@ function keep(numbers, operation) {
 export function pool(state) {
   const { down, across } = sides(state);
   const columns = outputSize(across);
-  return Array.from({ length: outputSize(down) }, (_, row) => Array.from({ length: columns }, (_, column) =>
+  return range(outputSize(down)).map((row) => range(columns).map((column) =>
     keep(windowNumbers(state, row * columns + column), state.operation)));
 }
 
@@ -91,10 +91,8 @@ function reached(side, at) {
 
 const LOOK = `
   .choices { display: flex; flex-wrap: wrap; gap: 12px; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7.5rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
   .boards { display: flex; flex-wrap: wrap; gap: 16px 40px; --cell: min(42px, 100cqw / var(--widest)); }
   @container (min-width: 34rem) { .beside { flex-wrap: nowrap; --cell: min(42px, (100cqw - 44px) / var(--together)); } }
-  .caption { margin-bottom: 6px; font-size: 14px; }
   .grid { position: relative; display: grid; width: max-content; line-height: 1;
     grid: auto-flow var(--cell) / repeat(var(--columns), var(--cell));
     font-size: calc(var(--cell) * min(0.42, 1.4 / var(--digits))); }
@@ -109,8 +107,7 @@ const LOOK = `
     box-shadow: inset 0 0 0 1px #2b2b2b, 0 0 0 3px var(--orange), 0 0 0 4px #2b2b2b; }
   @media (prefers-reduced-motion: reduce) { .frame { transition: none; } }
   .steps { display: grid; grid-template-columns: repeat(5, minmax(0, 5.5rem)); gap: 8px; margin: 16px 0 12px; }
-  .sum { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint); }
-  .sum strong { display: block; font-size: 18px; font-weight: 600; }
+  .sum strong { font-size: 18px; }
   .problem { border-left: 8px double var(--vermillion); }
   .problem strong { font-size: 16px; font-weight: 400; }
   .sum span, .sizes { font-size: 14px; }
@@ -119,7 +116,7 @@ const LOOK = `
 
 /** A grid of cells under a caption, with a frame that moves over it. */
 function board(onTap) {
-  const caption = make("p", { className: "caption" }), frame = make("div", { className: "frame" });
+  const title = caption(), frame = make("div", { className: "frame" });
   const ground = make("div", { className: "layer", "aria-hidden": "true" });
   const cells = make("div", { className: "layer" });
   const grid = make("div", { className: "grid", role: "group" }, ground, cells, frame);
@@ -145,7 +142,7 @@ function board(onTap) {
       frame.style[side] = `calc(${count} * var(--cell))`;
     }
   }
-  return { node: make("div", {}, caption, grid), caption, grid, ground, cells, frame, show, place };
+  return { node: make("div", {}, title, grid), title, grid, ground, cells, frame, show, place };
 }
 
 function render({ model, el }) {
@@ -153,10 +150,7 @@ function render({ model, el }) {
   let cursor = 0; // the pixel that the Tab key leads to
   let timer = null;
 
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   const goTo = (step) => change({ step: Math.max(0, Math.min(step, now.count - 1)) });
   const play = () => {
     timer = setInterval(() => (now.step < now.count - 1 ? goTo(now.step + 1) : pause()), 900);
@@ -168,8 +162,8 @@ function render({ model, el }) {
   };
 
   // All that was ever drawn: a picture that is cut and grows again gets its crack back; beyond it the road goes on.
-  const start = model.get("values");
-  const original = Array.from({ length: LARGEST }, (_, row) => Array.from({ length: LARGEST }, (_, column) =>
+  const start = get().values;
+  const original = range(LARGEST).map((row) => range(LARGEST).map((column) =>
     start[Math.min(row, start.length - 1)][Math.min(column, start[0].length - 1)]));
   const canvas = original.map((row) => [...row]);
   const cut = (rows, columns) => canvas.slice(0, rows).map((row) => row.slice(0, columns));
@@ -199,10 +193,10 @@ function render({ model, el }) {
     button("Next", () => goTo(now.step + 1)), button("Last", () => goTo(now.count - 1)), playing];
   const steps = make("div", { className: "steps" }, ...buttons);
   const where = make("span"), sum = make("strong"), sizes = make("p", { className: "sizes" });
-  const telling = make("div", {}, where, sum);
+  const told = make("div", {}, where, sum);
   openFigure(el, "Pooling, one window at a time", LOOK).append(
     make("div", { className: "choices" }, dimensions, operation), make("div", { className: "sliders" }, ...sliders),
-    boards, steps, telling, sizes);
+    boards, steps, told, sizes);
 
   /** Let arrow keys go from cell to cell; `go` moves and gives back what to focus. */
   function onArrows(node, at, go) {
@@ -223,7 +217,7 @@ function render({ model, el }) {
   onArrows(steps, atStep, (to) => { goTo(to); });
 
   function draw() {
-    const state = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    const state = get();
     const { values, pavement, crack, dimensions } = state;
     values.forEach((row, y) => row.forEach((value, x) => { canvas[y][x] = value; }));
     const wrong = problem(state), { down, across } = sides(state);
@@ -270,8 +264,8 @@ function render({ model, el }) {
     }), columns, step);
 
     const padded = state.padding ? `, padded to ${shape(tall, wide)}` : "";
-    input.caption.textContent = `Input, ${shape(down.size, across.size)} pixels${padded}. Tap one: crack or pavement.`;
-    output.caption.textContent = wrong ? "No output" : `Output, ${shape(count / columns, columns)} pixels. Tap one to go there.`;
+    input.title.textContent = `Input, ${shape(down.size, across.size)} pixels${padded}. Tap one: crack or pavement.`;
+    output.title.textContent = wrong ? "No output" : `Output, ${shape(count / columns, columns)} pixels. Tap one to go there.`;
     input.grid.ariaLabel = "Input. Arrow keys move, Enter draws.";
     output.grid.ariaLabel = "Output. Arrow keys step through it.";
     const row = Math.floor(step / columns), column = step % columns;
@@ -279,8 +273,8 @@ function render({ model, el }) {
     input.place(column * across.stride, row * down.stride, across.kernel, down.kernel);
     output.place(column, row, 1, 1);
 
-    telling.ariaLive = timer ? "off" : "polite"; // or every beat of the play is read aloud
-    telling.className = wrong ? "sum problem" : "sum";
+    told.ariaLive = timer ? "off" : "polite"; // or every beat of the play is read aloud
+    told.className = wrong ? "told sum problem" : "told sum";
     where.textContent = wrong ? "No window fits."
       : `Step ${step + 1} of ${count}: row ${row}, column ${column}`;
     sum.textContent = wrong ?? sumText(state, step);
@@ -292,11 +286,10 @@ function render({ model, el }) {
     playing.textContent = timer ? "Pause" : "Play";
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
+  const stop = follow(draw);
   return () => {
     clearInterval(timer);
-    STATE.forEach((name) => model.off(`change:${name}`, draw));
+    stop();
   };
 }
 

@@ -8,19 +8,16 @@ through the output cell by cell, and draws a crack of their own.
 Left out: what a phone could not show, that is more than 10 x 10 numbers; dilation; `ceil_mode`.
 """
 
-import math
-import operator
 import statistics
 from decimal import ROUND_HALF_UP, Decimal
 
 import torch
-import traitlets
 from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.shapes import pool_size
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import Choice, MovingFigure, Setting, Whole, es_module
 
 __all__ = ["ROAD", "Window"]
 
@@ -34,9 +31,7 @@ ROAD = (
     (7, 7, 7, 7, 1, 7, 7, 7),
 )
 
-# The same limits as the sliders of window.js.
-_LARGEST_SIDE = 10
-_LIMITS = {"dimensions": (1, 2), "kernel_size": (1, 5), "stride": (1, 4), "padding": (0, 2)}
+_LARGEST_SIDE = 10  # as in window.js
 _POOLS = {
     "max": (functional.max_pool1d, functional.max_pool2d),
     "average": (functional.avg_pool1d, functional.avg_pool2d),
@@ -69,15 +64,16 @@ class Window(MovingFigure):
 
     _esm = es_module("window.js")
 
-    values = traitlets.Any().tag(sync=True, state=True)
-    dimensions = traitlets.Any().tag(sync=True, state=True)
-    kernel_size = traitlets.Any().tag(sync=True, state=True)
-    stride = traitlets.Any().tag(sync=True, state=True)
-    padding = traitlets.Any().tag(sync=True, state=True)
-    operation = traitlets.Any().tag(sync=True, state=True)
-    step = traitlets.Any().tag(sync=True, state=True)
-    pavement = traitlets.Any().tag(sync=True, state=True)
-    crack = traitlets.Any().tag(sync=True, state=True)
+    # The same limits as the sliders of window.js.
+    values = Setting(lambda name, value: _rows(value))
+    dimensions = Whole(1, 2)
+    kernel_size = Whole(1, 5)
+    stride = Whole(1, 4)
+    padding = Whole(0, 2)
+    operation = Choice("max", "average")
+    step = Whole(0)
+    pavement = Setting(lambda name, value: _number(name, value))
+    crack = Setting(lambda name, value: _number(name, value))
 
     def __init__(
         self,
@@ -94,7 +90,7 @@ class Window(MovingFigure):
     ):
         values = _rows(ROAD if values is None else values)
         flat = [number for row in values for number in row]
-        pavement = statistics.median_low(flat) if pavement is None else pavement
+        pavement = statistics.median_low(flat) if pavement is None else _number("pavement", pavement)
         if crack is None:
             crack = min(flat) if min(flat) < pavement else pavement - 1
         super().__init__(
@@ -178,33 +174,6 @@ class Window(MovingFigure):
             f'<rect width="100%" height="100%" rx="0.2" fill="{PAPER}"/>{"".join(drawn)}</svg>'
         )
 
-    @traitlets.validate("values")
-    def _check_values(self, proposal) -> list[list[int | float]]:
-        return _rows(proposal["value"])
-
-    @traitlets.validate("dimensions", "kernel_size", "stride", "padding", "step")
-    def _check_whole_number(self, proposal) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        least, most = _LIMITS.get(name, (0, math.inf))
-        try:
-            number = operator.index(value)
-        except TypeError:
-            number = None
-        if number is None or not least <= number <= most:
-            wanted = f"from {least} to {most}" if name in _LIMITS else "from 0 on"
-            raise ValueError(f"{name} must be a whole number {wanted}, got {name}={value!r}")
-        return number
-
-    @traitlets.validate("operation")
-    def _check_operation(self, proposal) -> str:
-        if proposal["value"] not in ("max", "average"):
-            raise ValueError(f'operation must be "max" or "average", got operation={proposal["value"]!r}')
-        return proposal["value"]
-
-    @traitlets.validate("pavement", "crack")
-    def _check_number(self, proposal) -> int | float:
-        return _number(proposal["value"], proposal["trait"].name)
-
 
 def _rows(values) -> list[list[int | float]]:
     """Make a picture of any nested numbers: equal rows, 1 to 10 each way."""
@@ -221,10 +190,10 @@ def _rows(values) -> list[list[int | float]]:
             f"values must have 1 to {_LARGEST_SIDE} rows and columns, got {len(rows)} x {len(rows[0])}:"
             f" cut a piece out, as in x[:{_LARGEST_SIDE}, :{_LARGEST_SIDE}]"
         )
-    return [[_number(number, "values") for number in row] for row in rows]
+    return [[_number("values", number) for number in row] for row in rows]
 
 
-def _number(value, name: str) -> int | float:
+def _number(name: str, value) -> int | float:
     """Round to what the figure shows, so that the number seen is the number used."""
     try:
         number = round(float(value), 4)

@@ -8,7 +8,6 @@ const MOST_LEVELS = 5, KERNELS = [3, 5, 7, 9]; // as in wt_reach.py
 // 80 × 120 and 40 × 60 are 320 × 480 pixels at stride 4 and 8; from 56 to 7 go the maps of a picture of 224 × 224.
 const MAPS = [[80, 120], [56, 56], [40, 60], [28, 28], [13, 21], [7, 7]];
 
-const range = (count) => Array.from({ length: count }, (_, i) => i);
 const LEVELS = range(MOST_LEVELS).map((i) => i + 1);
 
 /** Side of the field of the last level. */
@@ -54,10 +53,8 @@ export function onMap([top, left, side], { height, width }) {
   return along(top, height) * along(left, width);
 }
 
-const whole = (number) => number.toLocaleString("en-US").replace("-", "−");
 const tenths = (number) => whole(Number(number.toFixed(1)));
 const work = (count) => (count < 1e6 ? whole(count) : `${tenths(count / 1e6)} million`);
-const square = (side) => `${side}\u00a0×\u00a0${side}`;
 const plural = (levels) => `${levels} level${levels === 1 ? "" : "s"}`;
 
 /** What the figure says: of reach and parameters, of where it pays, and of the pixel. */
@@ -79,24 +76,19 @@ export function sentences(state) {
 // ---- the picture ------------------------------------------------------------------------------------
 
 const LOOK = `
-  .pick { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; margin-bottom: 8px; }
-  .pick > span { min-width: 3.2rem; font-size: 14px; }
+  .named { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; margin-bottom: 8px; }
+  .named p { min-width: 3.2rem; font-size: 14px; }
   .choice { width: fit-content; max-width: 100%; flex-wrap: wrap; }
-  .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(7rem, 1fr)); gap: 4px 20px; margin: 12px 0; }
-  .told { min-height: 64px; padding: 8px 14px; border-left: 4px solid var(--orange); background: var(--tint);
-    font-size: 14px; }
-  .told strong { display: block; font-size: 16px; font-weight: 600; }
-  .told span { display: block; }
+  .sliders { --narrowest: 7rem; }
+  .told { font-size: 14px; } .told strong { font-size: 16px; } .told span { display: block; }
   .boards { display: grid; gap: 16px 28px; margin: 14px 0; }
   @container (min-width: 40rem) { .boards { grid-template-columns: minmax(0, 5fr) minmax(0, 4fr); } }
   .side { display: grid; gap: 14px; align-content: start; }
   .side > * { max-width: 24rem; }
-  .caption { margin-bottom: 6px; font-size: 14px; }
   .caption i { display: inline-block; width: 11px; height: 11px; margin: 0 3px -1px 0; border: 1.5px solid; }
   .caption .field { border-color: var(--blue); background: rgb(0 114 178 / 35%); }
   .caption .block { border-color: var(--orange); }
   .caption .big { border: 1.5px dashed var(--vermillion); }
-  svg { display: block; width: 100%; }
   .map { max-height: 34rem; touch-action: manipulation; cursor: crosshair; }
   .map > * { vector-effect: non-scaling-stroke; }
   .outside { fill: var(--tint); }
@@ -133,20 +125,11 @@ const between = (value, [from, to]) => Math.log(value / from) / Math.log(to / fr
 const across = (reach) => FRAME.left + between(reach, REACHES) * (FRAME.right - FRAME.left);
 const up = (count) => FRAME.bottom - between(count, COUNTS) * (FRAME.bottom - FRAME.top);
 
-const shape = (tag, settings = {}, text = "") => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
-  node.textContent = text;
-  return node;
-};
-const rect = (name, x, y, width, height) => shape("rect", { class: name, x, y, width, height });
+const rect = (name, x, y, width, height) => svg("rect", { class: name, x, y, width, height });
 
 function render({ model, el }) {
   let now;
-  const change = (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  };
+  const { get, change, follow } = stateOf(model, STATE);
   /** Move the pixel; it stays on the map. */
   const go = (row, column) => {
     const within = (place, size) => Math.max(0, Math.min(place, size - 1));
@@ -159,32 +142,26 @@ function render({ model, el }) {
     column: slider("column", 0, 1, (column) => go(now.row, column)),
     kernel_size: choice("kernel size", KERNELS.map((size) => [size, square(size)]),
       (kernel_size) => change({ kernel_size })),
-    map: choice("map", MAPS.map(([height, width]) => [`${height},${width}`, `${height}\u00a0×\u00a0${width}`]), (both) => {
+    map: choice("map", MAPS.map(([height, width]) => [`${height},${width}`, square(height, width)]), (both) => {
       const [height, width] = both.split(",").map(Number);
       // A new map: the pixel starts in its middle.
       change({ height, width, row: Math.floor(height / 2), column: Math.floor(width / 2) });
     }),
   };
-  const pick = (name, { node }) => make("div", { className: "pick" },
-    make("span", { "aria-hidden": "true", textContent: name }), node);
   // Sliders, table and sentences say all to those who do not see the pictures.
-  const map = shape("svg", { class: "map", "aria-hidden": "true" });
-  map.addEventListener("click", (event) => {
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
-    go(Math.floor(y), Math.floor(x));
-  });
-  const plot = shape("svg", { class: "plot", "aria-hidden": "true", viewBox: "0 0 324 206" });
+  const map = svg("svg", { class: "map", "aria-hidden": "true" });
+  onPoint(map, (y, x) => go(Math.floor(y), Math.floor(x)));
+  const plot = svg("svg", { class: "plot", "aria-hidden": "true", viewBox: "0 0 324 206" });
   const heads = ["WTConv", ""].map((text) => make("th", { scope: "col", textContent: text }));
   const rows = ["Parameters, per channel", "Multiply-adds, per pixel", "Multiply-adds, this map, one channel"].map(
     (name) => make("tr", {}, make("th", { scope: "row", textContent: name }), make("td"), make("td")));
   const table = make("table", {},
     make("thead", {}, make("tr", {}, make("td"), ...heads)), make("tbody", {}, ...rows));
-  const caption = (...parts) => make("p", { className: "caption" }, ...parts);
   const key = (name) => make("i", { className: name });
-  const told = make("div", { className: "told", ariaLive: "polite" }, make("strong"), make("span"), make("span"));
+  const told = telling(2);
   openFigure(el, "Reach and cost of a WTConv", LOOK).append(
-    pick("kernel", controls.kernel_size), pick("map", controls.map),
-    make("div", { className: "sliders" }, ...["levels", "row", "column"].map((name) => controls[name].node)), told,
+    named("kernel", controls.kernel_size), named("map", controls.map),
+    make("div", { className: "sliders" }, ...["levels", "row", "column"].map((name) => controls[name].node)), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("Tap or click the map to move the pixel. ", key("field"), "what it sees, from the"
         + " kernel at full size to the last level. ", key("block"), "its block: here the field stays. ", key("big"),
@@ -203,10 +180,10 @@ function render({ model, el }) {
       if (Math.max(height, width) / step > 130 || largest / step > 180) return []; // too fine to be seen
       const count = (side) => range(Math.ceil(side / step) - 1).map((i) => (i + 1) * step);
       const path = [...count(width).map((x) => `M${x} 0V${height}`), ...count(height).map((y) => `M0 ${y}H${width}`)];
-      return [shape("path", { class: "lines", d: path.join("") })];
+      return [svg("path", { class: "lines", d: path.join("") })];
     };
     const squares = squaresOf(now);
-    map.setAttribute("viewBox", `${-around} ${-around} ${wide} ${tall}`);
+    put(map, { viewBox: `${-around} ${-around} ${wide} ${tall}` });
     map.style.aspectRatio = `${wide} / ${tall}`;
     map.replaceChildren(
       rect("outside", -around, -around, wide, tall),
@@ -216,7 +193,7 @@ function render({ model, el }) {
       ...squares.flatMap(([top, left], level) => {
         const [inner, beside] = level ? squares[level - 1] : [top, left]; // the number stands between two squares
         if (Math.min(inner - top, beside - left) < letter) return [];
-        return [shape("text", { class: "level", x: (left + beside) / 2, y: (top + inner) / 2,
+        return [svg("text", { class: "level", x: (left + beside) / 2, y: (top + inner) / 2,
           style: `font-size: ${letter}px` }, level)]; // an attribute would lose against "font: inherit"
       }),
       rect("block", ...[column, row].map((at) => Math.floor(at / block) * block), block, block),
@@ -232,28 +209,28 @@ function render({ model, el }) {
       .map((one) => [reachOf(one), ...parametersOf(one)]);
     const from = points[paysFrom(kernel_size) - 1][0] / Math.SQRT2; // between the last that does not pay and the first
     const line = (which) => `M${points.map((one) => `${across(one[0])} ${up(one[which])}`).join("L")}`;
-    const dots = (name, which) => points.map((one, i) => shape("circle", {
+    const dots = (name, which) => points.map((one, i) => svg("circle", {
       class: `${name}${i + 1 === levels ? " chosen" : ""}`, cx: across(one[0]), cy: up(one[which]),
       r: i + 1 === levels ? 5 : 3 }));
     const [, small, large] = points[3];
     plot.replaceChildren(
       rect("pays", across(from), FRAME.top, FRAME.right - across(from), FRAME.bottom - FRAME.top),
       ...[100, 1000, 10000, 100000].flatMap((count) => [
-        shape("path", { class: "grid", d: `M${FRAME.left} ${up(count)}H${FRAME.right}` }),
-        shape("text", { class: "up", x: FRAME.left - 5, y: up(count) }, whole(count))]),
+        svg("path", { class: "grid", d: `M${FRAME.left} ${up(count)}H${FRAME.right}` }),
+        svg("text", { class: "up", x: FRAME.left - 5, y: up(count) }, whole(count))]),
       ...[10, 20, 50, 100, 200].flatMap((reach) => [
-        shape("path", { class: "grid", d: `M${across(reach)} ${FRAME.top}V${FRAME.bottom}` }),
-        shape("text", { class: "below", x: across(reach), y: FRAME.bottom + 14 }, reach)]),
-      shape("text", { class: "below", x: (FRAME.left + FRAME.right) / 2, y: FRAME.bottom + 31 }, "reach in pixels"),
-      shape("path", { class: "large", d: line(2) }), shape("path", { class: "small", d: line(1) }),
+        svg("path", { class: "grid", d: `M${across(reach)} ${FRAME.top}V${FRAME.bottom}` }),
+        svg("text", { class: "below", x: across(reach), y: FRAME.bottom + 14 }, reach)]),
+      svg("text", { class: "below", x: (FRAME.left + FRAME.right) / 2, y: FRAME.bottom + 31 }, "reach in pixels"),
+      svg("path", { class: "large", d: line(2) }), svg("path", { class: "small", d: line(1) }),
       ...dots("large", 2), ...dots("small", 1),
-      shape("text", { x: across(points[3][0]) - 8, y: up(large) - 4, "text-anchor": "end" }, "one kernel"),
-      shape("text", { x: across(points[3][0]), y: up(small) + 18, "text-anchor": "middle" }, "WTConv"),
+      svg("text", { x: across(points[3][0]) - 8, y: up(large) - 4, "text-anchor": "end" }, "one kernel"),
+      svg("text", { x: across(points[3][0]), y: up(small) + 18, "text-anchor": "middle" }, "WTConv"),
     );
   }
 
   function draw() {
-    now = Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
+    now = get();
     const { height, width } = now, pixels = height * width, reach = reachOf(now);
     controls.row.node.querySelector("input").max = height - 1;
     controls.column.node.querySelector("input").max = width - 1;
@@ -271,12 +248,10 @@ function render({ model, el }) {
         cell.className = number < both[1 - j] ? "fewer" : "";
       });
     });
-    sentences(now).forEach((text, i) => { told.children[i].textContent = text; });
+    told.show(sentences(now));
   }
 
-  STATE.forEach((name) => model.on(`change:${name}`, draw));
-  draw();
-  return () => STATE.forEach((name) => model.off(`change:${name}`, draw));
+  return follow(draw);
 }
 
 export default { render };

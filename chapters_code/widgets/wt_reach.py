@@ -9,19 +9,15 @@ Left out: strides, wavelets other than Haar, and time, which is not the same as 
 """
 
 import torch
-import traitlets
 
-from chapters_code.checks import check_whole
 from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, es_module
+from chapters_code.widgets.moving import MovingFigure, Whole, es_module
 from chapters_code.wtconv import WTConv2d
 
 __all__ = ["WTReach"]
 
-# The same limits as in wt_reach.js.
-_LIMITS = {"levels": (1, 5), "height": (1, 512), "width": (1, 512), "row": (0, 511), "column": (0, 511)}
-_KERNELS = (3, 5, 7, 9)
+_MOST_LEVELS = 5  # as in wt_reach.js, and so are the kernels
 
 
 class WTReach(MovingFigure):
@@ -46,12 +42,12 @@ class WTReach(MovingFigure):
 
     _esm = es_module("wt_reach.js")
 
-    levels = traitlets.Any().tag(sync=True, state=True)
-    kernel_size = traitlets.Any().tag(sync=True, state=True)
-    height = traitlets.Any().tag(sync=True, state=True)
-    width = traitlets.Any().tag(sync=True, state=True)
-    row = traitlets.Any().tag(sync=True, state=True)
-    column = traitlets.Any().tag(sync=True, state=True)
+    levels = Whole(1, _MOST_LEVELS)
+    kernel_size = Whole(3, 9, step=2)
+    height = Whole(1, 512)
+    width = Whole(1, 512)
+    row = Whole(0, 511)
+    column = Whole(0, 511)
 
     def __init__(self, levels=2, kernel_size=5, height=40, width=60, row=None, column=None, **kwargs):
         super().__init__(levels=levels, kernel_size=kernel_size, height=height, width=width, row=0, column=0, **kwargs)
@@ -89,7 +85,7 @@ class WTReach(MovingFigure):
     @property
     def pays_from(self) -> int:
         """The smallest number of levels at which WTConv has fewer parameters than the one kernel."""
-        counts = ((levels, *self._counts(levels)) for levels in range(1, _LIMITS["levels"][1] + 1))
+        counts = ((levels, *self._counts(levels)) for levels in range(1, _MOST_LEVELS + 1))
         return next(levels for levels, small, big in counts if small < big)
 
     @property
@@ -143,19 +139,6 @@ class WTReach(MovingFigure):
     def _counts(self, levels: int) -> tuple[int, int]:
         small = sum(one.numel() for one in self._layer(levels).parameters())
         return small, (self.kernel_size * 2**levels) ** 2 + 1
-
-    @traitlets.validate(*_LIMITS)
-    def _check_whole_number(self, proposal) -> int:
-        name = proposal["trait"].name
-        return check_whole(name, proposal["value"], *_LIMITS[name])
-
-    @traitlets.validate("kernel_size")
-    def _check_kernel(self, proposal) -> int:
-        if check_whole("kernel_size", proposal["value"], 1) not in _KERNELS:
-            raise ValueError(
-                f"kernel_size must be one of {', '.join(map(str, _KERNELS))}; got kernel_size={proposal['value']}"
-            )
-        return proposal["value"]
 
 
 def _signed(number: int) -> str:

@@ -5,10 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from torch import nn
 
-from browsing import addresses_in, call, html_from_another_process, still_of, text_colours
+from browsing import at_widths, call, smallest
 from chapters_code.blocks import PlainBlock, ResidualBlock
 from chapters_code.receptive_field import receptive_field
 from chapters_code.u2net import RSU
@@ -139,11 +138,7 @@ def test_bad_settings_are_refused_with_the_cure(settings, message):
         RSUBuilder(**settings)
 
 
-def test_equal_states_give_equal_bytes():
-    """Also in another process: the stored output is compared."""
-    figure = RSUBuilder(3, 2, 3, 4, True, 13, 21)
-
-    assert figure.to_html() == html_from_another_process(figure, "RSUBuilder(3, 2, 3, 4, True, 13, 21)")
+def test_the_state_is_that_of_rsu_js():
     assert RSUBuilder().state() == {
         "dilated": False, "height": 5, "in_channels": 3, "map_height": 288, "map_width": 288, "mid_channels": 32,
         "out_channels": 64,
@@ -179,10 +174,6 @@ def test_the_still_picture_has_a_box_for_each_convolution(height, dilated, alone
     assert sum("stroke-dasharray" in one for one in boxes) == alone
     assert texts[:-1:2] == [f"{one.height} × {one.width}" for one in figure.convolutions]
     assert texts[1] == "3 → 6" and texts[2 * height + 1].startswith("4 → 4, rate ") and texts[-1] == "+"
-
-
-def test_the_page_names_no_other_host():
-    assert not addresses_in(RSUBuilder())
 
 
 # ---- in a browser -------------------------------------------------------------------------------
@@ -449,22 +440,13 @@ def test_arrows_end_at_boxes(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [300, 320, 390, 800])
-def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page, width):
+def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page):
     """Also with the longest texts that a box can hold."""
     figures = RSUBuilder(), RSUBuilder(8, 1024, 512, 512, True, 512, 300), RSUBuilder(7, 512, 256, 512, False, 1, 9)
-    page = open_page(*figures, viewport={"width": width, "height": 700})
+    page = open_page(*figures)
 
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
     assert page.get_by_role("group", name="RSU builder").count() == 3
-    for table in page.locator("table").all():
-        box, cell = table.bounding_box(), table.locator("xpath=..").bounding_box()
-        assert box["width"] <= cell["width"] + 0.5
-    assert page.get_by_role("slider").first.bounding_box()["height"] >= 32
-    sizes = [one.bounding_box() for one in page.get_by_role("radio").all()]
-    assert len(sizes) == 45 and min(min(box["width"], box["height"]) for box in sizes) >= 28
-    beyond = page.locator("svg").evaluate_all(
-        """all => all.flatMap((svg) => {
+    beyond = """all => all.flatMap((svg) => {
             const boxes = [...svg.querySelectorAll("rect.box, circle")].map((one) => one.getBBox());
             const view = svg.viewBox.baseVal;
             return [...svg.querySelectorAll("text")].filter((text) => {
@@ -476,36 +458,13 @@ def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page, wi
                 return !within(view) || !(boxes.some(within) || boxes.every(apart));
             }).map((text) => text.textContent);
         })"""
-    )
-    assert beyond == []
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(open_page, theme):
-    """No colour, name or role that keeps anyone out."""
-    paper, ink = {"light": ("#fff", "#141414"), "dark": ("#121212", "#ced6dd")}[theme]
-    style = f"html {{ color: {ink}; background: {paper}; color-scheme: {theme} }}"
-    page = open_page(RSUBuilder(), RSUBuilder(7, map_height=20, map_width=31), style=style)
-    found = Axe().run(page, None, {"resultTypes": ["violations"], "preload": False}).response["violations"]
-
-    assert [(one["id"], one["nodes"][0]["html"][:160]) for one in found] == []
-
-
-@pytest.mark.browser
-def test_without_javascript_the_still_picture_stands(open_page):
-    still_of(open_page, RSUBuilder(3))
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_takes_the_colour_of_the_page(open_page, theme):
-    colour = {"light": "rgb(20, 20, 20)", "dark": "rgb(206, 214, 221)"}[theme]
-    page = open_page(RSUBuilder(3), style=f"html {{ color: {colour}; color-scheme: {theme} }}")
-    seen = text_colours(page, [".pick > span", ".caption", ".slider", ".told strong", "td", "tbody th"])
-
-    assert set(seen) == {colour}
-    assert set(page.locator("svg text").evaluate_all("all => all.map((one) => getComputedStyle(one).fill)")) == {colour}
+    for _ in at_widths(page):
+        for table in page.locator("table").all():
+            box, cell = table.bounding_box(), table.locator("xpath=..").bounding_box()
+            assert box["width"] <= cell["width"] + 0.5
+        assert smallest(page, "slider", 3)["height"] >= 32
+        assert min(smallest(page, "radio", 45).values()) >= 28
+        assert page.locator("svg").evaluate_all(beyond) == []
 
 
 @pytest.mark.browser

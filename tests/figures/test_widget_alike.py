@@ -1,0 +1,159 @@
+"""What all figures that move do alike: settings, what a page stores, and a page that is there for everyone."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from test_widgets import module_of
+
+from browsing import addresses_in, still_of, text_colours
+from chapters_code.widgets.moving import Number, Several, Whole
+
+# Of each figure: its module, how some are made, and where it writes.
+FIGURES = {
+    "Window": ("window", ["kernel_size=3, padding=1, step=4", "operation='average'"],
+               [".caption", ".slider", ".sum strong", ".button", "span.empty"]),
+    "Survive": ("survive", ["place=1", "slope='diagonal', ink='bright', width=2"],
+                [".choices p", ".title", ".slider", ".output > strong", ".output > span"]),
+    "Footprint": ("footprint", ["(1, 4), crack=-3", "(1, 2, 5), kernel_size=5"],
+                  [".slider", ".told strong", ".button", ".key span"]),
+    "SmallMap": ("small_map", ["rate=12", "65, 65, 24"],
+                 [".caption", ".slider", ".told strong", ".rates button", "text.count"]),
+    "Overlap": ("overlap", ["5, 3, 'bilinear'", "5, 2, 'random', seed=7", "4, 3, tile=(2, 1)"],
+                [".caption", ".slider", ".told strong", ".told span"]),
+    "ThresholdAndClass": ("classes", ["30, 'bird'", "0, 'background'"],
+                          [".choices", ".slider", ".boards p", ".legend", ".told strong", "caption", "th", "td.kind",
+                           "td.kind.now"]),
+    "Haar": ("haar", ["level=2, dropped=('h1',), threshold=7", "level=4, dropped=['h1', 'a4'], threshold=9"],
+             [".caption", ".slider", ".told p", ".bands button", ".own p", ".file"]),
+    "WTReach": ("wt_reach", ["3, 7, 13, 21", "5, 3, 80, 120", "1, 9, 7, 7"],
+                [".named p", ".caption", ".slider", ".told strong", "td", "tbody th"]),
+    "RSUBuilder": ("rsu", ["3, 2, 3, 4, True, 13, 21", "7, map_height=20, map_width=31"],
+                   [".named p", ".caption", ".slider", ".told strong", "td", "tbody th"]),
+    "Threshold": ("threshold", ["threshold=0.6, tolerance=1", "[[0.9, 0.1]], [[1, 255]], nothing=True, tolerance=0"],
+                  [".choices p", ".slider", ".boards p", ".legend", ".told p", "caption", "th", "td", "td.now", ".key",
+                   ".figure > p:last-child"]),
+}  # fmt: skip
+COLOURS = {"light": ("rgb(20, 20, 20)", "#fff"), "dark": ("rgb(206, 214, 221)", "#121212")}
+
+
+def make(name, settings):
+    """Make a figure from its settings as one writes them."""
+    module = importlib.import_module(f"chapters_code.widgets.{FIGURES[name][0]}")
+    return eval(f"{name}({settings})", vars(module))
+
+
+@pytest.fixture(scope="module", params=FIGURES)
+def figures(request):
+    """Some figures of a kind."""
+    return [make(request.param, settings) for settings in FIGURES[request.param][1]]
+
+
+# ---- as Python holds them -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    """What is stored for all figures if another process makes them: no counter, no address, no hash seed."""
+    lines = [f"from chapters_code.widgets.{module} import {name}" for name, (module, *_) in FIGURES.items()]
+    made = {name: [f"{name}({one}).to_html()" for one in settings] for name, (_, settings, _) in FIGURES.items()}
+    stored = ", ".join(f"{name!r}: [{', '.join(all_)}]" for name, all_ in made.items())
+    code = "\n".join(["import json", *lines, f"print(json.dumps({{{stored}}}))"])
+    return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+
+
+def test_equal_states_give_equal_bytes_and_others_another_place_on_the_page(figures, elsewhere):
+    """Also in another process: the stored output is compared."""
+    stored = [one.to_html() for one in figures]
+
+    assert stored == elsewhere[type(figures[0]).__name__]
+    keys = [re.search('data-figure="([^"]+)"', html)[1] for html in stored]
+    assert len(set(keys)) == len(figures)
+
+
+def test_a_page_holds_all_that_it_needs_and_no_other_host(figures):
+    for figure in figures:
+        assert module_of(figure.to_html()) == figure._esm
+        assert not addresses_in(figure)
+        assert json.loads(json.dumps(figure.state())) == figure.state()
+        assert list(figure.state()) == sorted(figure.state())
+        assert ElementTree.fromstring(figure.still()).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_what_is_none_is_refused_by_every_setting_and_changes_nothing(figures):
+    for figure in figures:
+        before = figure.state()
+        for name in before.keys() - {"truth", "scores"}:  # these two are never set
+            for wrong, said in ((None, "None"), (object, "<class 'object'>")):
+                with pytest.raises(ValueError, match=f"^{name} must .*{said}"):
+                    setattr(figure, name, wrong)
+        assert figure.state() == before
+
+
+def test_true_is_no_number_and_an_integer_of_numpy_or_torch_is_one(figures):
+    for figure in figures:
+        for name, kind in figure.traits(state=True).items():
+            if not isinstance(kind, Whole | Number):
+                continue
+            with pytest.raises(ValueError, match=f"^{name} must be a .*number .*got True$"):
+                setattr(figure, name, True)
+            if isinstance(kind, Whole):
+                value = getattr(figure, name)
+                for integer in (np.int64(value), np.int16(value), torch.tensor(value)):
+                    kept = kind.check(name, integer)
+                    assert kept == value and type(kept) is int
+
+
+@pytest.mark.parametrize(
+    ("kind", "came", "message"),
+    [
+        (Whole(3, 9, step=2), 4, "x must be one of 3, 5, 7, 9; got 4"),
+        (Whole(3, 9, step=2), 5.0, "x must be a whole number from 3 to 9, got 5.0"),
+        (Whole(0), -1, "x must be a whole number of 0 or more, got -1"),
+        (Number(-1, 0.5, decimals=1), 0.25, "x must have at most 1 decimals, got 0.25: take 0.2"),
+        (Number(-1, 0.5, decimals=1), float("nan"), "x must be a number from -1 to 0.5, got nan"),
+        (Several(Whole(1, 8), "a few numbers", most=2), [1, 2, 3], r"x must be a few numbers, got \[1, 2, 3\]"),
+        (Several(Whole(1, 8), "a few numbers"), [1, None], "each of x must be a whole number from 1 to 8, got None"),
+        (Several(Whole(1, 8), "a few numbers"), {1, 2}, "x must be a few numbers, got {1, 2}"),
+    ],
+)
+def test_a_setting_says_what_came_and_what_was_wanted(kind, came, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        kind.check("x", came)
+
+
+def test_settings_keep_what_they_take_as_plain_json():
+    assert Number(-1, 0.5, decimals=1).check("x", np.float64(-0.3)) == -0.3
+    assert Several(Whole(1, 8), "numbers").check("x", (2, np.int64(1), 2)) == [2, 1, 2]
+    assert Several(Whole(1, 8), "numbers", unique=True).check("x", {2, 1}) == [1, 2]
+    assert Several(Whole(1, 8), "numbers", unique=True).check("x", [2, 1, 2]) == [1, 2]
+
+
+# ---- in a browser -------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", COLOURS)
+def test_text_takes_the_colour_of_the_page_and_axe_finds_nothing(open_page, figures, theme):
+    """No colour, name or role that keeps anyone out."""
+    colour, ground = COLOURS[theme]
+    style = f"html {{ color: {colour}; background: {ground}; color-scheme: {theme} }}"
+    page = open_page(*figures, style=style)
+    found = Axe().run(page, None, {"resultTypes": ["violations"], "preload": False}).response["violations"]
+
+    assert set(text_colours(page, FIGURES[type(figures[0]).__name__][2])) == {colour}
+    drawn = page.locator("svg text:not(.tap)").evaluate_all("all => all.map((one) => getComputedStyle(one).fill)")
+    assert set(drawn) <= {colour}
+    assert [(one["id"], one["nodes"][0]["html"][:160]) for one in found] == []
+
+
+@pytest.mark.browser
+def test_without_javascript_the_still_picture_stands(open_page, figures):
+    assert still_of(open_page, figures[0])["height"] > 100
