@@ -76,3 +76,29 @@ def smallest(page, role, count):
     widths, heights = zip(*page.get_by_role(role).evaluate_all(measure), strict=True)
     assert len(widths) == count
     return {"width": min(widths), "height": min(heights)}
+
+
+def plain(text):
+    """Turn the spaces that hold a line together into plain ones."""
+    return text.replace("\u00a0", " ")
+
+
+def table_of(page):
+    """Give the numbers of the tables as the reader sees them, row by row, without the names of the rows."""
+    return [[plain(one) for one in row.locator("td").all_inner_texts()] for row in page.locator("tbody tr").all()]
+
+
+def canvas_of(page, which=0):
+    """Read what a canvas shows, rows of #rrggbb; it must be opaque."""
+    height, width, data = page.locator("canvas").nth(which).evaluate(
+        """(canvas) => {
+            // From a copy: Chromium complains of a canvas that is often read.
+            const copy = Object.assign(document.createElement("canvas"), {height: canvas.height, width: canvas.width});
+            const brush = copy.getContext("2d", {willReadFrequently: true});
+            brush.drawImage(canvas, 0, 0);
+            return [canvas.height, canvas.width, [...brush.getImageData(0, 0, canvas.width, canvas.height).data]];
+        }"""
+    )  # fmt: skip
+    assert set(data[3::4]) == {255}
+    pixels = ["#" + bytes(data[at : at + 3]).hex() for at in range(0, len(data), 4)]
+    return [pixels[row * width : (row + 1) * width] for row in range(height)]

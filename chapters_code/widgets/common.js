@@ -109,13 +109,13 @@ function slider(name, min, max, onInput) {
   };
 }
 
-/** One of a few: native radio buttons that look like one switch.  `options` are [value, label]. */
+/** One of a few: native radio buttons that look like one switch.  `options` are [value, label]; lists are values, too. */
 function choice(name, options, onChange) {
   const inputs = options.map(([value]) => make("input", { type: "radio", name, onchange: () => onChange(value) }));
   const labels = options.map(([, label], i) => make("label", {}, inputs[i], make("span", {}, label)));
   return {
     node: make("fieldset", { className: "choice" }, make("legend", {}, name), ...labels),
-    show: (value) => options.forEach(([one], i) => { inputs[i].checked = one === value; }),
+    show: (value) => options.forEach(([one], i) => { inputs[i].checked = `${one}` === `${value}`; }),
   };
 }
 
@@ -167,6 +167,7 @@ function keyMove(key, at, count, columns) {
 }
 
 const range = (count) => Array.from({ length: count }, (_, i) => i);
+const clamp = (number, low, high) => Math.max(low, Math.min(number, high));
 
 /** A whole number as the reader sees it: thousands apart, a true minus sign. */
 function whole(number) {

@@ -115,7 +115,7 @@ const LOOK = `
 `;
 
 /** The grey of a number, beside the mean of the tiles: 0 is dark, the mean 65 %, twice the mean and above light. */
-const lightness = (share) => Math.round(20 + 45 * Math.min(share, 1) + 30 * Math.min(Math.max(share - 1, 0), 1));
+const lightness = (share) => Math.round(20 + 45 * Math.min(share, 1) + 30 * clamp(share - 1, 0, 1));
 const grey = (percent) => `hsl(40 6% ${percent}%)`;
 const inkOn = (percent) => (percent >= 46 ? "#000" : "#fff"); // 4.5 : 1 on every grey
 

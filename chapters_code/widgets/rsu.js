@@ -232,16 +232,13 @@ function draw(state) {
 
 function render({ model, el }) {
   const { get, change, follow } = stateOf(model, STATE);
-  const numbers = (text) => text.split(",").map(Number);
   const controls = {
     height: slider("height", LOWEST, HIGHEST, (height) => change({ height })),
     dilated: choice("way down", [[false, "halved"], [true, "dilated"]], (dilated) => change({ dilated })),
-    channels: choice("channels", STAGES.map(([name, ...counts]) => [`${counts}`, `${name}: ${counts.join("–")}`]),
-      (text) => change(Object.fromEntries(numbers(text).map((count, i) => [CHANNELS[i], count])))),
-    map: choice("map", MAPS.map((sides) => [`${sides}`, square(...sides)]), (text) => {
-      const [map_height, map_width] = numbers(text);
-      change({ map_height, map_width });
-    }),
+    channels: choice("channels", STAGES.map(([name, ...counts]) => [counts, `${name}: ${counts.join("–")}`]),
+      (counts) => change(Object.fromEntries(counts.map((count, i) => [CHANNELS[i], count])))),
+    map: choice("map", MAPS.map((sides) => [sides, square(...sides)]), ([map_height, map_width]) =>
+      change({ map_height, map_width })),
   };
   const picture = svg("svg", { role: "img" });
   const head = make("th", { scope: "col" });
@@ -265,8 +262,7 @@ function render({ model, el }) {
 
   function show() {
     const state = get();
-    const chosen = { ...state, channels: `${CHANNELS.map((name) => state[name])}`,
-      map: `${[state.map_height, state.map_width]}` };
+    const map = [state.map_height, state.map_width], chosen = { ...state, map, channels: CHANNELS.map((name) => state[name]) };
     for (const [name, control] of Object.entries(controls)) control.show(chosen[name]);
 
     put(picture, { viewBox: `0 0 ${WIDE} ${TOP + state.height * STEP + BOX[1] + 4}`, "aria-label": describe(state) });

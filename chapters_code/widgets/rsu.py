@@ -95,27 +95,17 @@ class RSUBuilder(MovingFigure):
     @property
     def convolutions(self) -> list[Convolution]:
         """The convolutions of the RSU in the order they run, first F₁, then the way down, then the way up."""
-        found = []
-
-        def note(layer: nn.Conv2d, inputs: tuple, out: torch.Tensor) -> None:
-            found.append(Convolution(layer.in_channels, layer.out_channels, layer.dilation[0], *out.shape[-2:]))
-
-        block = self._blocks()["rsu"].eval()
-        for layer in block.modules():
-            if isinstance(layer, nn.Conv2d):
-                layer.register_forward_hook(note)
-        block(torch.zeros(1, self.in_channels, self.map_height, self.map_width, device="meta"))
-        return found
+        return list(_convolutions(*self._settings))
 
     @property
     def parameters(self) -> dict[str, int]:
         """How many numbers each block learns, under the names "rsu", "plain" and "residual"."""
-        return {name: counted.parameters for name, counted in self._costs().items()}
+        return {name: counted.parameters for name, counted in _costs(*self._settings).items()}
 
     @property
     def multiply_adds(self) -> dict[str, int]:
         """Multiply-adds of each block for one map, as `cost.cost` counts them."""
-        return {name: counted.multiply_adds for name, counted in self._costs().items()}
+        return {name: counted.multiply_adds for name, counted in _costs(*self._settings).items()}
 
     @property
     def fields(self) -> dict[str, tuple[int, int]]:
@@ -125,7 +115,8 @@ class RSUBuilder(MovingFigure):
         """
         # Six halvings at most, so the field repeats after 64 pixels, and a map of 64 × 64 does for all.
         pixel = self.map_height // 2 % 64, self.map_width // 2 % 64
-        return {name: _field(name, self.height, self.dilated, pixel) for name in ("rsu", *_BLOCKS)}
+        rsu = _field("rsu", pixel, self.height, self.dilated)
+        return {"rsu": rsu} | {name: _field(name, pixel) for name in _BLOCKS}
 
     @property
     def description(self) -> str:
@@ -176,19 +167,46 @@ class RSUBuilder(MovingFigure):
     def _name(self) -> str:
         return f"RSU-{self.height}{'F' * self.dilated}"
 
-    def _blocks(self) -> dict[str, nn.Module]:
+    @property
+    def _settings(self) -> tuple:
         channels = self.in_channels, self.mid_channels, self.out_channels
-        with torch.device("meta"):  # without numbers: none are drawn, so the reader's chance numbers stay what they are
-            blocks = {name: block(*channels) for name, block in _BLOCKS.items()}
-            return {"rsu": RSU(self.height, *channels, self.dilated)} | blocks
+        return self.height, channels, self.dilated, (self.map_height, self.map_width)
 
-    def _costs(self) -> dict:
-        shape = 1, self.in_channels, self.map_height, self.map_width
-        return {name: cost(block, *shape) for name, block in self._blocks().items()}
+
+# All that is measured is kept: a description alone asks three times, and moving the figure back asks again.
+
+
+def _blocks(height: int, channels: tuple[int, int, int], dilated: bool) -> dict[str, nn.Module]:
+    with torch.device("meta"):  # without numbers: none are drawn, so the reader's chance numbers stay what they are
+        blocks = {name: block(*channels) for name, block in _BLOCKS.items()}
+        return {"rsu": RSU(height, *channels, dilated)} | blocks
 
 
 @cache
-def _field(name: str, height: int, dilated: bool, pixel: tuple[int, int]) -> tuple[int, int]:
+def _convolutions(
+    height: int, channels: tuple[int, int, int], dilated: bool, size: tuple[int, int]
+) -> tuple[Convolution, ...]:
+    found = []
+
+    def note(layer: nn.Conv2d, inputs: tuple, out: torch.Tensor) -> None:
+        found.append(Convolution(layer.in_channels, layer.out_channels, layer.dilation[0], *out.shape[-2:]))
+
+    block = _blocks(height, channels, dilated)["rsu"].eval()
+    for layer in block.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(note)
+    block(torch.zeros(1, channels[0], *size, device="meta"))
+    return tuple(found)
+
+
+@cache
+def _costs(height: int, channels: tuple[int, int, int], dilated: bool, size: tuple[int, int]) -> dict:
+    blocks = _blocks(height, channels, dilated)
+    return {name: cost(block, 1, channels[0], *size) for name, block in blocks.items()}
+
+
+@cache
+def _field(name: str, pixel: tuple[int, int], height: int = 0, dilated: bool = False) -> tuple[int, int]:
     """Measure the field of a pixel; the channels have no say in it, so one of each is enough."""
     with torch.random.fork_rng(devices=[]):
         block = RSU(height, 1, 1, 1, dilated) if name == "rsu" else _BLOCKS[name](1, 1, 1)

@@ -86,16 +86,13 @@ function render({ model, el }) {
   /** Move the edges, or the kernel; it stays on the map. */
   const go = (changes) => {
     const { height, width, row, column } = { ...now, ...changes };
-    const onMap = (place, size) => Math.max(0, Math.min(place, size - 1));
-    change({ ...changes, row: onMap(row, height), column: onMap(column, width) });
+    change({ ...changes, row: clamp(row, 0, height - 1), column: clamp(column, 0, width - 1) });
   };
 
   const controls = {
-    map: choice("map", MAPS.map(([height, width]) => [`${height},${width}`, `${height} × ${width}`]), (both) => {
-      const [height, width] = both.split(",").map(Number);
+    map: choice("map", MAPS.map((sides) => [sides, sides.join(" × ")]), ([height, width]) =>
       // A new map: the kernel starts in its middle.
-      change({ height, width, row: Math.floor(height / 2), column: Math.floor(width / 2) });
-    }),
+      change({ height, width, row: Math.floor(height / 2), column: Math.floor(width / 2) })),
     rate: slider("rate", 1, LARGEST_RATE, (rate) => go({ rate })),
     height: slider("height", 1, LARGEST, (height) => go({ height })),
     width: slider("width", 1, LARGEST, (width) => go({ width })),
@@ -121,7 +118,8 @@ function render({ model, el }) {
     const { height, width, rate } = now;
     controls.row.node.querySelector("input").max = height - 1;
     controls.column.node.querySelector("input").max = width - 1;
-    for (const [name, control] of Object.entries(controls)) control.show(name === "map" ? `${height},${width}` : now[name]);
+    const chosen = { ...now, map: [height, width] };
+    for (const [name, control] of Object.entries(controls)) control.show(chosen[name]);
 
     // Room for every place of the kernel, so that nothing jumps when it moves.
     const wide = width + 2 * rate, tall = height + 2 * rate;

@@ -20,7 +20,6 @@ const BINOMIAL = [[1 / 16, 2 / 16, 1 / 16], [2 / 16, 4 / 16, 2 / 16], [1 / 16, 2
 
 const picture = (height, width, pixel) =>
   range(height).map((i) => range(width).map((j) => pixel(i, j)));
-const clamp = (number, low, high) => Math.max(low, Math.min(number, high));
 
 /** The first column of the crack in a row. */
 const columnOf = ({ place, slope }, row) => 4 + place + DRIFTS[slope](row);

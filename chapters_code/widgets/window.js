@@ -128,7 +128,7 @@ function board(onTap) {
     fit(cells, list.length, (i) => button("", () => onTap(i))).forEach((cell, i) => {
       const { row, column, text, share, kind, name } = list[i];
       // A pixel keeps its own grey, also on a dark page, for it is a picture.
-      const lightness = Math.round(22 + 75 * Math.min(Math.max(share, 0), 1));
+      const lightness = Math.round(22 + 75 * clamp(share, 0, 1));
       cell.style.cssText = `grid-area: ${row + 1} / ${column + 1}; color: ${lightness > 46 ? "#000" : "#fff"};`
         + (text && `background: hsl(40 6% ${lightness}%)`);
       cell.className = `cell ${kind}`;
@@ -151,7 +151,7 @@ function render({ model, el }) {
   let timer = null;
 
   const { get, change, follow } = stateOf(model, STATE);
-  const goTo = (step) => change({ step: Math.max(0, Math.min(step, now.count - 1)) });
+  const goTo = (step) => change({ step: clamp(step, 0, now.count - 1) });
   const play = () => {
     timer = setInterval(() => (now.step < now.count - 1 ? goTo(now.step + 1) : pause()), 900);
     goTo(now.step < now.count - 1 ? now.step + 1 : 0);
@@ -222,7 +222,7 @@ function render({ model, el }) {
     values.forEach((row, y) => row.forEach((value, x) => { canvas[y][x] = value; }));
     const wrong = problem(state), { down, across } = sides(state);
     const results = wrong ? [] : pool(state).flat(), count = results.length;
-    const columns = wrong ? 1 : outputSize(across), step = Math.max(0, Math.min(state.step, count - 1));
+    const columns = wrong ? 1 : outputSize(across), step = clamp(state.step, 0, count - 1);
     now = { ...state, wrong, down, across, count, columns, step, height: values.length, width: values[0].length };
 
     for (const [name, control] of Object.entries(controls)) control.show(now[name]);

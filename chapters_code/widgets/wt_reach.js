@@ -131,10 +131,8 @@ function render({ model, el }) {
   let now;
   const { get, change, follow } = stateOf(model, STATE);
   /** Move the pixel; it stays on the map. */
-  const go = (row, column) => {
-    const within = (place, size) => Math.max(0, Math.min(place, size - 1));
-    change({ row: within(row, now.height), column: within(column, now.width) });
-  };
+  const go = (row, column) =>
+    change({ row: clamp(row, 0, now.height - 1), column: clamp(column, 0, now.width - 1) });
 
   const controls = {
     levels: slider("levels", 1, MOST_LEVELS, (levels) => change({ levels })),
@@ -142,11 +140,9 @@ function render({ model, el }) {
     column: slider("column", 0, 1, (column) => go(now.row, column)),
     kernel_size: choice("kernel size", KERNELS.map((size) => [size, square(size)]),
       (kernel_size) => change({ kernel_size })),
-    map: choice("map", MAPS.map(([height, width]) => [`${height},${width}`, square(height, width)]), (both) => {
-      const [height, width] = both.split(",").map(Number);
+    map: choice("map", MAPS.map((sides) => [sides, square(...sides)]), ([height, width]) =>
       // A new map: the pixel starts in its middle.
-      change({ height, width, row: Math.floor(height / 2), column: Math.floor(width / 2) });
-    }),
+      change({ height, width, row: Math.floor(height / 2), column: Math.floor(width / 2) })),
   };
   // Sliders, table and sentences say all to those who do not see the pictures.
   const map = svg("svg", { class: "map", "aria-hidden": "true" });
@@ -234,7 +230,7 @@ function render({ model, el }) {
     const { height, width } = now, pixels = height * width, reach = reachOf(now);
     controls.row.node.querySelector("input").max = height - 1;
     controls.column.node.querySelector("input").max = width - 1;
-    const chosen = { ...now, map: `${height},${width}` };
+    const chosen = { ...now, map: [height, width] };
     for (const [name, control] of Object.entries(controls)) control.show(chosen[name]);
 
     drawMap();

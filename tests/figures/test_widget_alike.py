@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from test_widgets import module_of
 
 from browsing import addresses_in, still_of, text_colours
-from chapters_code.widgets.moving import Number, Several, Whole
+from chapters_code.widgets.moving import Choice, Flag, Number, Several, Whole, pack, unpack
 
 # Of each figure: its module, how some are made, and where it writes.
 FIGURES = {
@@ -119,6 +119,9 @@ def test_true_is_no_number_and_an_integer_of_numpy_or_torch_is_one(figures):
         (Whole(0), -1, "x must be a whole number of 0 or more, got -1"),
         (Number(-1, 0.5, decimals=1), 0.25, "x must have at most 1 decimals, got 0.25: take 0.2"),
         (Number(-1, 0.5, decimals=1), float("nan"), "x must be a number from -1 to 0.5, got nan"),
+        (Flag(), 0, "x must be True or False, got 0"),
+        (Choice(3, 5), np.array([3, 5]), r"x must be one of 3, 5; got array\(\[3, 5\]\)"),
+        (Choice("dark", "bright"), torch.tensor([1, 2]), r"x must be one of dark, bright; got tensor\(\[1, 2\]\)"),
         (Several(Whole(1, 8), "a few numbers", most=2), [1, 2, 3], r"x must be a few numbers, got \[1, 2, 3\]"),
         (Several(Whole(1, 8), "a few numbers"), [1, None], "each of x must be a whole number from 1 to 8, got None"),
         (Several(Whole(1, 8), "a few numbers"), {1, 2}, "x must be a few numbers, got {1, 2}"),
@@ -131,9 +134,24 @@ def test_a_setting_says_what_came_and_what_was_wanted(kind, came, message):
 
 def test_settings_keep_what_they_take_as_plain_json():
     assert Number(-1, 0.5, decimals=1).check("x", np.float64(-0.3)) == -0.3
+    assert type(Choice(3, 5).check("x", np.int64(5))) is int and Choice(3, 5).check("x", 5.0) == 5
     assert Several(Whole(1, 8), "numbers").check("x", (2, np.int64(1), 2)) == [2, 1, 2]
     assert Several(Whole(1, 8), "numbers", unique=True).check("x", {2, 1}) == [1, 2]
     assert Several(Whole(1, 8), "numbers", unique=True).check("x", [2, 1, 2]) == [1, 2]
+
+
+def test_a_map_is_packed_and_unpacked_and_what_is_none_is_said():
+    plane = np.arange(6, dtype=np.uint8).reshape(2, 3)
+
+    assert (unpack("x", json.loads(json.dumps(pack(plane)))) == plane).all()
+    for wrong in (
+        {},
+        {"bytes": 3},
+        {"bytes": "AAAA", "height": 2, "width": 2},
+        {"bytes": "A", "height": 1, "width": 1},
+    ):
+        with pytest.raises(ValueError, match="^x must be a map as a figure keeps it, or an array; got {"):
+            unpack("x", wrong)
 
 
 # ---- in a browser -------------------------------------------------------------------------------

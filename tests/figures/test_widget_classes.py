@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from browsing import at_widths, smallest
+from browsing import at_widths, canvas_of, plain, smallest, table_of
 from chapters_code.widgets.classes import CLASSES, VOID, ThresholdAndClass
 from chapters_code.widgets.moving import es_module
 
@@ -174,7 +174,7 @@ def test_every_number_is_pythons(blank, void):
 def test_the_sentences_are_true(blank, threshold, void):
     figure = ThresholdAndClass(threshold, "person", void)
     (theirs,) = call(blank, figure.state(), {})
-    scores, of_class = (text.replace("\u00a0", " ") for text in theirs["said"])
+    scores, of_class = (plain(text) for text in theirs["said"])
     confusion, baseline = figure.confusion, figure.confusion.baseline()
     kinds = list(itertools.chain(*figure.found))
     both, missed, invented = (kinds.count(kind) for kind in ("both", "missed", "invented"))
@@ -190,26 +190,6 @@ def test_the_sentences_are_true(blank, threshold, void):
     )
 
 
-def board(page, number):
-    """The colours of a board's cells, row by row, as #rrggbb."""
-    return page.evaluate(
-        """(number) => {
-            const root = document.querySelector("main [data-lm-suppress-shortcuts]").shadowRoot;
-            const canvas = root.querySelectorAll("canvas")[number];
-            const data = [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
-            return Array.from({length: canvas.height}, (_, i) => Array.from({length: canvas.width}, (_, j) =>
-                "#" + data.slice(4 * (i * canvas.width + j), 4 * (i * canvas.width + j) + 3)
-                    .map((one) => one.toString(16).padStart(2, "0")).join("")));
-        }""",
-        number,
-    )
-
-
-def table(page):
-    """The rows of the table as the reader sees them, without their names."""
-    return [row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()]
-
-
 @pytest.mark.browser
 def test_the_boards_are_painted_with_what_they_name(open_page):
     figure = ThresholdAndClass(30, "person")
@@ -223,14 +203,14 @@ def test_the_boards_are_painted_with_what_they_name(open_page):
         "void": "#e0e0c0",
     }
 
-    assert board(page, 0) == [[colours[one] for one in row] for row in figure.truth]
-    assert board(page, 2) == [[colours[one] for one in row] for row in figure.answer.tolist()]
-    assert board(page, 3) == [[kinds[one] for one in row] for row in figure.found]
-    green = [[int(one[3:5], 16) for one in row] for row in board(page, 1)]
+    assert canvas_of(page, 0) == [[colours[one] for one in row] for row in figure.truth]
+    assert canvas_of(page, 2) == [[colours[one] for one in row] for row in figure.answer.tolist()]
+    assert canvas_of(page, 3) == [[kinds[one] for one in row] for row in figure.found]
+    green = [[int(one[3:5], 16) for one in row] for row in canvas_of(page, 1)]
     lightness = dict(zip(itertools.chain(*figure.scores[2]), itertools.chain(*green), strict=True))
     assert [lightness[percent] for percent in sorted(lightness)] == sorted(lightness.values())
     assert len(set(lightness.values())) > 40  # grey levels, of 53 percentages
-    titles = [text.replace("\u00a0", " ") for text in page.locator(".boards p").all_inner_texts()]
+    titles = [plain(text) for text in page.locator(".boards p").all_inner_texts()]
     assert titles == [
         "the truth",
         "sure of person (white: 100 %)",
@@ -255,7 +235,7 @@ def test_the_page_follows_the_keyboard(open_page):
         settings.update(changes)
         figure = ThresholdAndClass(**settings)
         ious = figure.confusion.class_iou().tolist()
-        assert table(page) == [
+        assert table_of(page) == [
             [*map(str, counts), f"{iou:.2f}"]
             for counts, iou in zip(figure.confusion.matrix.tolist(), ious, strict=True)
         ]

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from browsing import at_widths, call, smallest
+from browsing import at_widths, call, canvas_of, plain, smallest
 from chapters_code.wavelets import waverec2
 from chapters_code.widgets.haar import Haar
 
@@ -218,28 +218,14 @@ def test_the_still_picture_holds_the_bands_and_the_rebuilt_picture():
 
 
 def told(page):
-    return [text.replace("\u00a0", " ") for text in page.locator(".told p").all_inner_texts()]
+    return [plain(text) for text in page.locator(".told p").all_inner_texts()]
 
 
 def drawn(page, which=0):
-    """Read what a canvas shows, (H, W); it must be grey and opaque."""
-    rows = (
-        page.locator("canvas")
-        .nth(which)
-        .evaluate(
-            """(canvas) => {
-            // From a copy: Chromium complains of a canvas that is often read.
-            const copy = Object.assign(document.createElement("canvas"), {height: canvas.height, width: canvas.width});
-            const brush = copy.getContext("2d", {willReadFrequently: true});
-            brush.drawImage(canvas, 0, 0);
-            const {data} = brush.getImageData(0, 0, canvas.width, canvas.height);
-            return [canvas.height, canvas.width, [...data]];
-        }"""
-        )
-    )
-    red, green, blue, opaque = torch.tensor(rows[2]).reshape(rows[0], rows[1], 4).unbind(-1)
-    assert torch.equal(red, green) and torch.equal(red, blue) and (opaque == 255).all()
-    return red
+    """Read what a canvas shows, (H, W) int64; it must be grey."""
+    rows = canvas_of(page, which)
+    assert all(one[1:3] == one[3:5] == one[5:] for row in rows for one in row)
+    return torch.tensor([[int(one[1:3], 16) for one in row] for row in rows])
 
 
 def planes(found):
@@ -314,7 +300,7 @@ def test_the_sentences_are_true(blank, figure, said):
     (numbers,) = call(blank, "haar.js", "numbersOf", [[work]])
     (found,) = call(blank, "haar.js", "sentences", [[numbers, figure.state()]])
 
-    assert [text.replace("\u00a0", " ") for text in found] == said
+    assert [plain(text) for text in found] == said
 
 
 @pytest.mark.browser
@@ -323,7 +309,7 @@ def test_the_sentences_are_true(blank, figure, said):
     [(0, "0.00 %"), (1e-6, "under 0.01 %"), (0.5, "50.00 %"), (0.99999, "over 99.99 %"), (1, "100.00 %")],
 )
 def test_a_share_is_never_rounded_to_nothing_or_to_all(blank, share, text):
-    assert call(blank, "haar.js", "percent", [[share]])[0].replace("\u00a0", " ") == text
+    assert plain(call(blank, "haar.js", "percent", [[share]])[0]) == text
 
 
 @pytest.mark.browser

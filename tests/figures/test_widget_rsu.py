@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from browsing import at_widths, call, smallest
+from browsing import at_widths, call, plain, smallest, table_of
 from chapters_code.blocks import PlainBlock, ResidualBlock
 from chapters_code.receptive_field import receptive_field
 from chapters_code.u2net import RSU
@@ -179,10 +179,6 @@ def test_the_still_picture_has_a_box_for_each_convolution(height, dilated, alone
 # ---- in a browser -------------------------------------------------------------------------------
 
 
-def plain(text):
-    return text.replace("\u00a0", " ")
-
-
 class OfOneSize(nn.Module):
     """A block that runs on one size alone, so that its field is that of this very map."""
 
@@ -341,10 +337,6 @@ def test_large_counts_are_short(blank):
 def short(count):
     size, unit = (1e9, " billion") if count >= 1e9 else (1e6, " million")
     return f"{count:,}" if count < 1e6 else f"{count / size:.1f}{unit}"
-
-
-def table_of(page):
-    return [[plain(one) for one in row.locator("td").all_inner_texts()] for row in page.locator("tbody tr").all()]
 
 
 @pytest.mark.browser

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from browsing import at_widths, call, smallest
+from browsing import at_widths, call, plain, smallest
 from chapters_code.aspp import valid_taps
 from chapters_code.widgets.small_map import SmallMap
 
@@ -77,7 +77,7 @@ def test_the_still_picture_has_the_map_and_nine_taps():
 
 def told(page):
     """What the figure says, with plain spaces."""
-    return [text.replace("\u00a0", " ") for text in page.locator(".told > *").all_inner_texts()]
+    return [plain(text) for text in page.locator(".told > *").all_inner_texts()]
 
 
 @pytest.mark.browser
@@ -131,7 +131,7 @@ def test_the_stretches_say_what_each_pixel_has(blank):
 )
 def test_the_sentences_are_true(blank, settings, here, overall):
     (found,) = call(blank, "small_map.js", "sentences", [[SmallMap(*settings).state()]])
-    said = [text.replace("\u00a0", " ") for text in found]
+    said = [plain(text) for text in found]
 
     assert here in said[0] and overall in said[1]
 

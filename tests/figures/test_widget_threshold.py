@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 from torch.testing import assert_close
 
-from browsing import at_widths, call, smallest
+from browsing import at_widths, call, canvas_of, plain, smallest, table_of
 from chapters_code.data import SyntheticCracks
 from chapters_code.metrics import ConfusionMatrix, CrackScores, crack_scores
 from chapters_code.widgets.moving import es_module
@@ -205,6 +205,7 @@ def test_tensors_and_arrays_are_maps(kind):
         ({"nothing": 1}, "nothing must be True or False, got 1"),
         ({"target": EMPTY}, "prediction and target belong together: give both, or neither"),
         ({"prediction": torch.zeros(6, 9)}, "give both, or neither"),
+        ({"prediction": [[None]], "target": EMPTY}, r"prediction must be a tensor or an array .* got \[\[None\]\]"),
         ({"prediction": EMPTY, "target": EMPTY}, r"floating point, got torch.int64; of a mask take mask.float\(\)"),
         ({"prediction": EMPTY - 1.5, "target": EMPTY}, r"it holds -1.5 to -1.5; of logits take logits.sigmoid\(\)"),
         ({"prediction": EMPTY + 1.01, "target": EMPTY}, r"lie in \[0, 1\], it holds 1.01 to 1.01"),
@@ -383,7 +384,7 @@ def test_the_sentences_are_true(blank, name, settings, fractions):
     count, f1 = Counter(itertools.chain(*figure.kinds)), f"f1@{tolerance}px"
     called = (figure.answer & (figure.truth != 255)).sum().item()
 
-    assert [one.replace("\u00a0", " ") for one in found["said"]] == [
+    assert [plain(one) for one in found["said"]] == [
         f"F1 at {tolerance} px {here[f1]:.3f}, pixel accuracy {here['pixel_accuracy']:.3f}. All background:"
         f" {nothing[f1]:.3f} and {nothing['pixel_accuracy']:.3f}.",
         f"At {tolerance} px: "
@@ -401,33 +402,12 @@ def test_the_sentences_are_true(blank, name, settings, fractions):
     ]
 
 
-def table(page):
-    """The rows of the table as the reader sees them, without their names."""
-    return [row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()]
-
-
-def table_of(figure):
+def written_by(figure):
     """What Python would write there; JavaScript rounds a tie, such as 0.3125, up."""
     rows = [[f"{name}@{one}px" for one in TOLERANCES] for name in ("precision", "recall", "f1")]
     rows += [["iou"], ["pixel_accuracy"]]
     numbers = [[*(figure.scores[name] for name in row), figure.baseline[row[0]]] for row in rows]
     return [[f"{number + 1e-12:.3f}" for number in row] for row in numbers]
-
-
-def board(page, number):
-    """The colours of a board's pixels, row by row, as #rrggbb."""
-    return page.locator("canvas").nth(number).evaluate(
-        """(canvas) => {
-            // From a copy: Chromium complains of a canvas that is often read.
-            const copy = Object.assign(document.createElement("canvas"), {height: canvas.height, width: canvas.width});
-            const brush = copy.getContext("2d", {willReadFrequently: true});
-            brush.drawImage(canvas, 0, 0);
-            const data = [...brush.getImageData(0, 0, canvas.width, canvas.height).data];
-            return Array.from({length: canvas.height}, (_, i) => Array.from({length: canvas.width}, (_, j) =>
-                "#" + data.slice(4 * (i * canvas.width + j), 4 * (i * canvas.width + j) + 3)
-                    .map((one) => one.toString(16).padStart(2, "0")).join("")));
-        }"""
-    )  # fmt: skip
 
 
 @pytest.mark.browser
@@ -438,8 +418,8 @@ def test_the_boards_are_painted_with_what_they_name(open_page):
                "false alarm": "#d55e00", "void": "#b0b0b0"}  # fmt: skip
     levels = (figure.probabilities * 255).long().tolist()
 
-    assert board(page, 0) == [[f"#{one:02x}{one:02x}{one:02x}" for one in row] for row in levels]
-    assert board(page, 1) == [[colours[one] for one in row] for row in figure.kinds]
+    assert canvas_of(page, 0) == [[f"#{one:02x}{one:02x}{one:02x}" for one in row] for row in levels]
+    assert canvas_of(page, 1) == [[colours[one] for one in row] for row in figure.kinds]
     swatches = page.locator(".legend i:visible")
     painted = swatches.evaluate_all("(nodes) => nodes.map((one) => getComputedStyle(one).backgroundColor)")
     assert ["#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", one)) for one in painted] == [
@@ -496,8 +476,8 @@ def test_the_page_follows_the_keyboard(open_page):
     def agree(**changes):
         setting.update(changes)
         figure = Threshold(*MAPS["noise and void"], **setting)
-        told = page.locator(".told").inner_text().replace("\u00a0", " ")
-        assert table(page) == table_of(figure)
+        told = plain(page.locator(".told").inner_text())
+        assert table_of(page) == written_by(figure)
         assert told.startswith(f"F1 at {figure.tolerance} px {figure.scores[f'f1@{figure.tolerance}px']:.3f}, pixel")
         words = "not used" if figure.nothing else f"{figure.threshold:.2f}"
         assert page.locator(".slider b").inner_text() == words
@@ -572,7 +552,7 @@ def test_maps_that_a_kernel_changes_are_counted_anew(blank):
     prediction, target = 1 - MAPS["noise"][0], MAPS["noise"][1]
     figures = [Threshold(prediction, target, 0.3), Threshold(prediction, MAPS["noise and void"][1], 0.3)]
 
-    assert seen == [[table_of(one) for one in figures], []]
+    assert seen == [[written_by(one) for one in figures], []]
 
 
 @pytest.mark.browser
@@ -583,7 +563,7 @@ def test_two_on_a_page_have_a_state_each(open_page):
 
     assert page.locator(".slider b").all_inner_texts() == ["0.50", "0.50", "1.00"]
     figures[2].threshold = 1
-    assert table(page) == [row for figure in figures for row in table_of(figure)]
+    assert table_of(page) == [row for figure in figures for row in written_by(figure)]
 
 
 # ---- for everyone -------------------------------------------------------------------------------

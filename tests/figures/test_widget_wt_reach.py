@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from browsing import at_widths, call, smallest
+from browsing import at_widths, call, plain, smallest, table_of
 from chapters_code.receptive_field import receptive_field
 from chapters_code.widgets.wt_reach import WTReach
 from chapters_code.wtconv import WTConv2d
@@ -158,10 +158,6 @@ def test_the_still_picture_has_the_map_the_squares_and_the_pixel():
 # ---- in a browser -------------------------------------------------------------------------------
 
 
-def plain(text):
-    return text.replace("\u00a0", " ")
-
-
 def states(*sizes):
     """Figures on a grid of all settings; the pixel is in a corner, or not in the middle."""
     return [
@@ -245,10 +241,6 @@ def test_the_sentences_are_true(blank, settings, said):
     (found,) = call(blank, "wt_reach.js", "sentences", [[WTReach(*settings).state()]])
 
     assert [plain(one) for one in found] == said
-
-
-def table_of(page):
-    return [[plain(one) for one in row.locator("td").all_inner_texts()] for row in page.locator("tbody tr").all()]
 
 
 def millions(count):
