@@ -22,7 +22,7 @@ from chapters_code.data.synthetic import (
     pavement,
     textures,
 )
-from chapters_code.data.synthetic.chance import dice_of
+from chapters_code.data.synthetic.rng import Rng
 from grids import every
 
 SIZES = [(96, 128), (64, 40), (16, 200), (130, 17)]
@@ -162,7 +162,7 @@ def test_a_crack_that_leaves_the_picture_does_not_come_back():
     """By hand: three pixels inside, two above the picture, then inside again on the other side."""
     canvas = np.zeros((16 + 2 * cracks._RIM, 20 + 2 * cracks._RIM), dtype=np.int64)
     path = np.array([[2, 4], [1, 5], [0, 6], [-1, 7], [-1, 8], [0, 9], [1, 10]])
-    cracks._paint(canvas, dice_of(0), path, np.ones(7, dtype=np.int64))
+    cracks._paint(canvas, Rng(0), path, np.ones(7, dtype=np.int64))
 
     assert (np.argwhere(canvas) - cracks._RIM).tolist() == [[0, 6], [1, 5], [2, 4]]
 

@@ -14,8 +14,9 @@ from torchvision.transforms import v2
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import palette
 from chapters_code.data.synthetic import SyntheticVOC, scenes, shapes, sketches, voc
-from chapters_code.data.synthetic.chance import dice_of
-from chapters_code.data.synthetic.sketches import SKETCHES, draw, sketch
+from chapters_code.data.synthetic.rng import Rng
+from chapters_code.data.synthetic.sketches import SKETCHES
+from chapters_code.data.synthetic.things import draw, sketch
 from grids import every
 
 CLASSES = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"]
@@ -101,7 +102,7 @@ def test_each_class_of_voc_has_its_sketch():
 @every("name", SKETCHES)
 def test_a_thing_is_as_tall_as_was_asked_and_fills_its_small_picture(name):
     for seed, height in enumerate((20, 75, 160)):
-        thing = draw(name, height, dice_of(seed))
+        thing = draw(name, height, Rng(seed))
 
         assert thing.image.shape == (3, *thing.mask.shape)
         assert height * 0.85 <= thing.mask.shape[0] <= height * 1.2  # it leans a little
@@ -122,8 +123,8 @@ def test_every_ink_of_a_sketch_is_used_and_known(name):
 
 def test_a_thing_has_many_looks():
     """It turns both ways, and its colours change."""
-    things = [draw("car", 60, dice_of(seed)) for seed in range(16)]
-    tops = [np.nonzero(draw("aeroplane", 60, dice_of(seed)).mask[:10])[1].mean() for seed in range(16)]
+    things = [draw("car", 60, Rng(seed)) for seed in range(16)]
+    tops = [np.nonzero(draw("aeroplane", 60, Rng(seed)).mask[:10])[1].mean() for seed in range(16)]
     bodies = {tuple(thing.image[:, 34, 12] // 40) for thing in things}
 
     assert len(bodies) >= 6
@@ -133,7 +134,7 @@ def test_a_thing_has_many_looks():
 
 def test_through_a_wheel_one_sees_the_road():
     """Between the spokes there are holes: background enclosed by the bicycle."""
-    mask = draw("bicycle", 200, dice_of(1)).mask
+    mask = draw("bicycle", 200, Rng(1)).mask
     holes = ndimage.binary_fill_holes(mask) & ~mask
 
     assert holes.sum() > mask.sum() / 2
@@ -143,7 +144,7 @@ def test_no_two_classes_look_alike():
     """Their outlines alone, without a colour: one in ten places differs, or the form does; bus and sofa are nearest."""
     outlines = {}
     for name in SKETCHES:
-        mask = draw(name, 64, dice_of(0)).mask
+        mask = draw(name, 64, Rng(0)).mask
         rows, columns = (np.linspace(0, side - 1, 16).astype(int) for side in mask.shape)
         grid = mask[np.ix_(rows, columns)]
         outlines[name] = (grid, mask.shape[1] / mask.shape[0])
@@ -312,7 +313,7 @@ def test_pasting_cuts_off_what_lies_outside():
 @every("kind", scenes.SCENES)
 @every("size", [(60, 80), (375, 500), (16, 40)])
 def test_a_scene_has_no_place_without_texture(kind, size):
-    picture, horizon = scenes.scene(kind, size, dice_of(1))
+    picture, horizon = scenes.scene(kind, size, Rng(1))
 
     assert picture.shape == (3, *size)
     assert 0 < horizon <= size[0]

@@ -18,8 +18,8 @@ import torch
 
 from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
-from chapters_code.data.synthetic.chance import Dice, dice_of
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES, pavement
+from chapters_code.data.synthetic.rng import Rng
 
 __all__ = ["SyntheticCracks", "cracked_road"]
 
@@ -73,8 +73,8 @@ def cracked_road(
         raise ValueError(f"distractors must be a tuple of names out of {DISTRACTORS}, got {distractors!r}")
 
     # Two streams of chance, so that no change of the crack can move a stone of the pavement.
-    ground = pavement(size, dice_of(0, seed), surface, distractors)
-    depth = _cracks(size, dice_of(1, seed), crack_width, branches)
+    ground = pavement(size, Rng(0, seed), surface, distractors)
+    depth = _cracks(size, Rng(1, seed), crack_width, branches)
     goal = 255 if bright else 0
     image = ground + (goal - ground) * depth // 256
     return Pair(torch.from_numpy(image.astype(np.uint8)), torch.from_numpy((depth > 0).astype(np.int64)))
@@ -83,58 +83,58 @@ def cracked_road(
 # ---- the crack: integers only ------------------------------------------------------------------
 
 
-def _cracks(size: tuple[int, int], dice: Dice, crack_width: int, branches: int) -> np.ndarray:
+def _cracks(size: tuple[int, int], rng: Rng, crack_width: int, branches: int) -> np.ndarray:
     """Paint the cracks: int64 (H, W), how dark each pixel is in 1/256, 0 where there is no crack."""
     canvas = np.zeros(np.add(size, 2 * _RIM), dtype=np.int64)  # with room for the brush at the edge
     picture = canvas[_RIM:-_RIM, _RIM:-_RIM]
     if crack_width == 0:
         return picture
-    axis = dice(0, 1)  # 0: the main crack runs down, 1: it runs to the right
+    axis = rng.integers(0, 1)  # 0: the main crack runs down, 1: it runs to the right
     along, across = size[axis], size[1 - axis]
     # It keeps inside the picture: both ends lie in the middle 40 %, and _rough adds less than 30 %.
     margin = -(-3 * across // 10)
-    begin, end = dice(margin, across - 1 - margin, 2)
-    main = _walk(dice, (0, begin)[:: 1 - 2 * axis], axis, along, (end - begin) // 2, min(size) // 8)
-    _paint(canvas, dice, main, np.full(along, crack_width))
+    begin, end = rng.integers(margin, across - 1 - margin, 2)
+    main = _walk(rng, (0, begin)[:: 1 - 2 * axis], axis, along, (end - begin) // 2, min(size) // 8)
+    _paint(canvas, rng, main, np.full(along, crack_width))
     for _ in range(branches):
-        fork = main[dice(along // 5, along - along // 5)]
-        length = dice(min(size) // 4, min(size) // 2)
-        rise, heading = dice(-length // 2, length // 2), 2 * dice(0, 1) - 1
-        branch = _walk(dice, fork, 1 - axis, length, rise, length // 8, heading)
+        fork = main[rng.integers(along // 5, along - along // 5)]
+        length = rng.integers(min(size) // 4, min(size) // 2)
+        rise, heading = rng.integers(-length // 2, length // 2), 2 * rng.integers(0, 1) - 1
+        branch = _walk(rng, fork, 1 - axis, length, rise, length // 8, heading)
         # It runs thin towards its tip, as real ones do.
-        _paint(canvas, dice, branch, 1 + crack_width * np.arange(length)[::-1] * 2 // (3 * length))
+        _paint(canvas, rng, branch, 1 + crack_width * np.arange(length)[::-1] * 2 // (3 * length))
     return picture
 
 
 def _walk(
-    dice: Dice, start: Sequence[int], axis: int, length: int, rise: int, amplitude: int, heading: int = 1
+    rng: Rng, start: Sequence[int], axis: int, length: int, rise: int, amplitude: int, heading: int = 1
 ) -> np.ndarray:
     """Wander from `start` along `axis`: pixels (length, 2), each a row and a column."""
     ahead, aside = np.arange(length), [0]
-    for target in (rise * ahead // length + _rough(dice, length, amplitude))[1:]:
+    for target in (rise * ahead // length + _rough(rng, length, amplitude))[1:]:
         # One ahead and at most one aside: the chain has no gap, and is one pixel thick.
         aside.append(aside[-1] + max(-1, min(1, int(target) - aside[-1])))
     path = np.stack([heading * ahead, aside], axis=1)
     return np.asarray(start) + (path if axis == 0 else path[:, ::-1])
 
 
-def _rough(dice: Dice, length: int, amplitude: int) -> np.ndarray:
+def _rough(rng: Rng, length: int, amplitude: int) -> np.ndarray:
     """Rough line by midpoint displacement: int64 (length,), from 0, within 7/3 of `amplitude`."""
     span, swing = 1 << max(1, (length - 1).bit_length()), 64 * amplitude  # in 1/64: small swings count too
     line = np.zeros(span + 1, dtype=np.int64)
     while span > 1:
         middle = np.arange(span // 2, len(line), span)
         line[middle] = (line[middle - span // 2] + line[middle + span // 2]) // 2
-        line[middle] += dice(-swing, swing, len(middle))
+        line[middle] += rng.integers(-swing, swing, len(middle))
         # Half the span, 2 ** -0.8 = 4/7 of the swing: fractures were measured to be as rough as that.
         span, swing = span // 2, swing * 4 // 7
     return line[:length] // 64
 
 
-def _paint(canvas: np.ndarray, dice: Dice, path: np.ndarray, widths: np.ndarray) -> None:
+def _paint(canvas: np.ndarray, rng: Rng, path: np.ndarray, widths: np.ndarray) -> None:
     """Draw along `path` with a round brush `widths` pixels across; `canvas` has a rim of `_RIM`."""
-    shades = 150 + 6 * widths + np.clip(_rough(dice, len(path), 32), -32, 32)
-    widths = widths - np.minimum(np.abs(_rough(dice, len(path), 2)), widths // 3)
+    shades = 150 + 6 * widths + np.clip(_rough(rng, len(path), 32), -32, 32)
+    widths = widths - np.minimum(np.abs(_rough(rng, len(path), 2)), widths // 3)
     for spot, width, shade in zip(path, widths, shades, strict=True):
         if (spot < 0).any() or (spot >= np.subtract(canvas.shape, 2 * _RIM)).any():
             break  # what has left the picture does not come back
@@ -204,12 +204,12 @@ class SyntheticCracks(Segmentation):
 
     def read(self, index: int) -> Pair:
         """Draw road `index`."""
-        dice = dice_of(2, self.seed, index)
+        rng = Rng(2, self.seed, index)
         return cracked_road(
             self.size,
-            self.crack_widths[dice(0, len(self.crack_widths) - 1)],
-            seed=dice(0, 2**62),
-            branches=dice(0, 2),
-            surface=self.surfaces[dice(0, len(self.surfaces) - 1)],
-            distractors=[name for name in DISTRACTORS if dice(0, 3) == 0],
+            rng.choose(self.crack_widths),
+            seed=rng.integers(0, 2**62),
+            branches=rng.integers(0, 2),
+            surface=rng.choose(self.surfaces),
+            distractors=[name for name in DISTRACTORS if rng.integers(0, 3) == 0],
         )

@@ -15,9 +15,10 @@ import torch
 
 from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
-from chapters_code.data.synthetic.chance import Dice, dice_of
+from chapters_code.data.synthetic.rng import Rng
 from chapters_code.data.synthetic.scenes import SCENES, overlap, paste, scene, soften
-from chapters_code.data.synthetic.sketches import Colour, Thing, draw, sketch
+from chapters_code.data.synthetic.sketches import Colour
+from chapters_code.data.synthetic.things import Thing, draw, sketch
 
 __all__ = ["SyntheticSaliency"]
 
@@ -64,40 +65,40 @@ class SyntheticSaliency(Segmentation):
 
     def read(self, index: int) -> Pair:
         """Draw scene `index`."""
-        dice = dice_of(5, self.seed, index)
-        picture, _ = scene(tuple(SCENES)[dice(0, len(SCENES) - 1)], self.size, dice)
+        rng = Rng(5, self.seed, index)
+        picture, _ = scene(rng.choose(tuple(SCENES)), self.size, rng)
         ground = tuple(int(level) for level in np.floor(picture).astype(np.int64).sum(axis=(1, 2)) // picture[0].size)
         mask = np.zeros((1, *self.size), dtype=np.int64)
-        for _ in range(dice(0, 3)):
-            thing = _thing(self.size, dice(3, 14), dice, lambda colours: ground)
-            paste(picture, thing.image, thing.mask, _place(thing, self.size, [], dice))
+        for _ in range(rng.integers(0, 3)):
+            thing = _thing(self.size, rng.integers(3, 14), rng, lambda colours: ground)
+            paste(picture, thing.image, thing.mask, _place(thing, self.size, [], rng))
         placed = []
-        for share in (dice(16, 62), dice(10, 22))[: 1 + (dice(0, 5) == 0)]:
-            thing = _thing(self.size, share, dice, lambda colours: _farthest(colours, ground))
-            place = _place(thing, self.size, placed, dice)
+        for share in (rng.integers(16, 62), rng.integers(10, 22))[: 1 + (rng.integers(0, 5) == 0)]:
+            thing = _thing(self.size, share, rng, lambda colours: _farthest(colours, ground))
+            place = _place(thing, self.size, placed, rng)
             placed.append((thing, place))
             paste(picture, thing.image, thing.mask, place)
             paste(mask, np.ones((1, *thing.mask.shape), np.int64), thing.mask, place)
         return Pair(torch.from_numpy(soften(picture)), torch.from_numpy(mask[0]))
 
 
-def _thing(size: tuple[int, int], share: int, dice: Dice, choose: Callable[[Sequence[Colour]], Colour]) -> Thing:
+def _thing(size: tuple[int, int], share: int, rng: Rng, choose: Callable[[Sequence[Colour]], Colour]) -> Thing:
     """Draw a thing whose box has `share` percent of the picture's area, unless it would not fit."""
-    name = _SOLID[dice(0, len(_SOLID) - 1)]
+    name = rng.choose(_SOLID)
     left, top, right, bottom = sketch(name).box
     width, height = right - left, bottom - top
     tall = isqrt(size[0] * size[1] * share * height // (100 * width))
-    return draw(name, max(4, min(tall, size[0], size[1] * height // width)), dice, choose)
+    return draw(name, max(4, min(tall, size[0], size[1] * height // width)), rng, choose)
 
 
 def _place(
-    thing: Thing, size: tuple[int, int], placed: Sequence[tuple[Thing, tuple[int, int]]], dice: Dice
+    thing: Thing, size: tuple[int, int], placed: Sequence[tuple[Thing, tuple[int, int]]], rng: Rng
 ) -> tuple[int, int]:
     """Find an upper left corner, anywhere; a tenth of the thing may reach out of the picture."""
     tries = []
     for _ in range(6):
         place = tuple(
-            dice(min(-side // 10, whole - side), max(0, whole - side * 9 // 10))
+            rng.integers(min(-side // 10, whole - side), max(0, whole - side * 9 // 10))
             for side, whole in zip(thing.mask.shape, size, strict=True)
         )
         tries.append((sum(overlap(place, thing, at, other) for other, at in placed), place))

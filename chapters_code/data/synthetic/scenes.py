@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chapters_code.data.synthetic.chance import Dice
-from chapters_code.data.synthetic.shapes import ONE, disc, fill
-from chapters_code.data.synthetic.sketches import Colour, Thing
+from chapters_code.data.synthetic.contours import ONE, disc, fill
+from chapters_code.data.synthetic.rng import Rng
+from chapters_code.data.synthetic.sketches import Colour
 from chapters_code.data.synthetic.textures import clouds, cutting
+from chapters_code.data.synthetic.things import Thing
 
 __all__ = ["SCENES", "overlap", "paste", "scene", "shade", "soften"]
 
@@ -41,17 +42,17 @@ SCENES = {  # which halves may meet; the horizon lies between these percents of 
 }
 
 
-def scene(kind: str, size: tuple[int, int], dice: Dice) -> tuple[np.ndarray, int]:
+def scene(kind: str, size: tuple[int, int], rng: Rng) -> tuple[np.ndarray, int]:
     """Draw an empty scene.
 
     Returns:
         The picture, float64 (3, H, W), in grey levels not yet cut off at 0 and 255, and the row of the horizon.
     """
     above, below, (least, most) = SCENES[kind]
-    horizon = size[0] * dice(least, most) // 100
-    upper = _half(above[dice(0, len(above) - 1)], (horizon, size[1]), dice)
-    lower = _half(below[dice(0, len(below) - 1)], (size[0] - horizon, size[1]), dice)
-    light = 0.86 + 0.28 * clouds(dice, size, 3)  # no place is lit evenly
+    horizon = size[0] * rng.integers(least, most) // 100
+    upper = _half(rng.choose(above), (horizon, size[1]), rng)
+    lower = _half(rng.choose(below), (size[0] - horizon, size[1]), rng)
+    light = 0.86 + 0.28 * clouds(rng, size, 3)  # no place is lit evenly
     return np.concatenate([upper, lower], axis=1) * light, horizon
 
 
@@ -100,26 +101,26 @@ def soften(picture: np.ndarray) -> np.ndarray:
     return (soft >> 4).astype(np.uint8)
 
 
-def _half(half: Half, size: tuple[int, int], dice: Dice) -> np.ndarray:
+def _half(half: Half, size: tuple[int, int], rng: Rng) -> np.ndarray:
     """Fill a part of the picture, float64 (3, h, w)."""
-    tone = np.add(half.colours[dice(0, len(half.colours) - 1)], dice(-14, 14, 3)).astype(float)
-    relief = half.relief * _texture(half.texture, size, dice)
-    tint = np.array((-1.0, 0.0, 1.0)) * dice(-8, 8)
+    tone = np.add(rng.choose(half.colours), rng.integers(-14, 14, 3)).astype(float)
+    relief = half.relief * _texture(half.texture, size, rng)
+    tint = np.array((-1.0, 0.0, 1.0)) * rng.integers(-8, 8)
     return tone[:, None, None] + relief + tint[:, None, None]
 
 
-def _texture(name: str, size: tuple[int, int], dice: Dice) -> np.ndarray:
+def _texture(name: str, size: tuple[int, int], rng: Rng) -> np.ndarray:
     """A texture of mean 0 and spread about 1, (h, w)."""
     row = np.arange(size[0])[:, None]
     if name == "air":  # white clouds, and a paler sky towards the horizon
-        return np.clip(4 * clouds(dice, size, 5) + clouds(dice, size, 14) - 2.6, 0, 1) + row / (size[0] + 1) - 0.5
+        return np.clip(4 * clouds(rng, size, 5) + clouds(rng, size, 14) - 2.6, 0, 1) + row / (size[0] + 1) - 0.5
     if name == "boards":
         board = row * 6 // max(1, size[0])
-        shade = dice(-100, 100, 6)[board] / 100
-        return shade + cutting(dice, size, "grass", 4) * 0.5 - 3 * (board != (row + 2) * 6 // max(1, size[0]))
+        shade = rng.integers(-100, 100, 6)[board] / 100
+        return shade + cutting(rng, size, "grass", 4) * 0.5 - 3 * (board != (row + 2) * 6 // max(1, size[0]))
     if name == "waves":  # nearer ones are larger
-        crest = np.floor(600 * row / (row + size[0] / 2 + 1) + 40 * clouds(dice, size, 9))
-        return (crest % 24) / 8 - 1.5 + 0.4 * cutting(dice, size, "gravel", 3)
-    if name == "brick" and dice(0, 1):  # laid flat in the photograph, a wall when turned
-        return cutting(dice, size[::-1], name, 2).T
-    return cutting(dice, size, name, (2, 3)[dice(0, 1)])
+        crest = np.floor(600 * row / (row + size[0] / 2 + 1) + 40 * clouds(rng, size, 9))
+        return (crest % 24) / 8 - 1.5 + 0.4 * cutting(rng, size, "gravel", 3)
+    if name == "brick" and rng.integers(0, 1):  # laid flat in the photograph, a wall when turned
+        return cutting(rng, size[::-1], name, 2).T
+    return cutting(rng, size, name, rng.choose((2, 3)))

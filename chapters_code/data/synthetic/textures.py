@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from chapters_code.data.synthetic.chance import Dice
+from chapters_code.data.synthetic.rng import Rng
 
 __all__ = ["clouds", "cutting", "photograph"]
 
 
-def clouds(dice: Dice, size: tuple[int, int], cells: int) -> np.ndarray:
+def clouds(rng: Rng, size: tuple[int, int], cells: int) -> np.ndarray:
     """Soft patches: (H, W) in [0, 1], chance on a coarse grid, smoothly joined."""
-    field = dice(0, 256, (cells + 1) ** 2).reshape(cells + 1, cells + 1) / 256
+    field = rng.integers(0, 256, (cells + 1) ** 2).reshape(cells + 1, cells + 1) / 256
     for side in size:  # the rows grow to H; then, transposed, the columns to W
         place = np.arange(side) * cells / side
         before = place.astype(np.int64)
@@ -28,11 +28,11 @@ def clouds(dice: Dice, size: tuple[int, int], cells: int) -> np.ndarray:
     return field
 
 
-def cutting(dice: Dice, size: tuple[int, int], name: str, shrink: int) -> np.ndarray:
+def cutting(rng: Rng, size: tuple[int, int], name: str, shrink: int) -> np.ndarray:
     """Cut (H, W) out of a photograph at a place of chance: mean 0, spread 1 over the whole photograph."""
     picture = photograph(name, shrink)
     for axis, side in enumerate(size):
-        first = dice(0, picture.shape[axis])
+        first = rng.integers(0, picture.shape[axis])
         picture = picture.take(np.arange(first, first + side), axis=axis, mode="wrap")
     return picture
 

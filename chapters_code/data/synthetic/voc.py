@@ -21,9 +21,10 @@ import torch
 from chapters_code.checks import check_size, check_whole
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import VOID, palette
-from chapters_code.data.synthetic.chance import Dice, dice_of
+from chapters_code.data.synthetic.rng import Rng
 from chapters_code.data.synthetic.scenes import overlap, paste, scene, shade, soften
-from chapters_code.data.synthetic.sketches import SKETCHES, Thing, draw, sketch
+from chapters_code.data.synthetic.sketches import SKETCHES
+from chapters_code.data.synthetic.things import Thing, draw, sketch
 
 __all__ = ["SyntheticVOC", "void_border"]
 
@@ -78,30 +79,30 @@ class SyntheticVOC(Segmentation):
 
     def read(self, index: int) -> Pair:
         """Draw scene `index`."""
-        dice = dice_of(3, self.seed, index)
-        size = _SIZES[dice(0, len(_SIZES) - 1)]
+        rng = Rng(3, self.seed, index)
+        size = rng.choose(_SIZES)
         first = _deck(self.seed, index // len(SKETCHES))[index % len(SKETCHES)]
-        return _draw_scene(first, self.size or size, dice)
+        return _draw_scene(first, self.size or size, rng)
 
 
 @lru_cache(maxsize=16)
 def _deck(seed: int, number: int) -> tuple[str, ...]:
     """Shuffle the twenty classes: who plays the main part in twenty scenes in a row."""
-    dice, deck = dice_of(4, seed, number), list(SKETCHES)
+    rng, deck = Rng(4, seed, number), list(SKETCHES)
     for last in range(len(deck) - 1, 0, -1):
-        other = dice(0, last)
+        other = rng.integers(0, last)
         deck[last], deck[other] = deck[other], deck[last]
     return tuple(deck)
 
 
-def _draw_scene(first: str, size: tuple[int, int], dice: Dice) -> Pair:
+def _draw_scene(first: str, size: tuple[int, int], rng: Rng) -> Pair:
     """Draw a scene with a thing of class `first`, and its company."""
     kinds = [kind for kind, company in _PLACES.items() if first in company]
-    kind = kinds[dice(0, len(kinds) - 1)]
-    picture, horizon = scene(kind, size, dice)
+    kind = rng.choose(kinds)
+    picture, horizon = scene(kind, size, rng)
     things = np.zeros((1, *size), dtype=np.uint8)  # which thing is seen, 0 none
     classes = [0]
-    for thing, place, name in _arrange(_cast(first, kind, size, dice), size, horizon, dice):
+    for thing, place, name in _arrange(_cast(first, kind, size, rng), size, horizon, rng):
         if place[0] + thing.mask.shape[0] > horizon:
             shade(picture, thing.mask.shape, place)
         classes.append(1 + list(SKETCHES).index(name))
@@ -112,40 +113,40 @@ def _draw_scene(first: str, size: tuple[int, int], dice: Dice) -> Pair:
     return Pair(torch.from_numpy(soften(picture)), torch.from_numpy(mask))
 
 
-def _cast(first: str, kind: str, size: tuple[int, int], dice: Dice) -> list[tuple[str, int]]:
+def _cast(first: str, kind: str, size: tuple[int, int], rng: Rng) -> list[tuple[str, int]]:
     """Choose one to four things, and the height of each in pixels; `first` comes first."""
     left, top, right, bottom = sketch(first).box
     width, height = right - left, bottom - top
     # The main part fills this share of the picture, seen as a box, but is hardly ever taller or wider than it.
-    area = size[0] * size[1] * dice(14, 60) // 100
+    area = size[0] * size[1] * rng.integers(14, 60) // 100
     main = min(isqrt(area * height // width), size[0] * 96 // 100, size[1] * 108 * height // (100 * width))
     cast, company = [(first, max(8, main))], _PLACES[kind]
-    for _ in range((0, 0, 0, 1, 1, 1, 1, 2, 2, 3)[dice(0, 9)]):
+    for _ in range(rng.choose((0, 0, 0, 1, 1, 1, 1, 2, 2, 3))):
         # Nobody walks on the water or in the air.
-        others = (first, company[dice(0, len(company) - 1)], first if kind in ("sea", "air") else "person")
-        name = others[(0, 1, 1, 2, 2, 2)[dice(0, 5)]]
+        others = (first, rng.choose(company), first if kind in ("sea", "air") else "person")
+        name = others[rng.choose((0, 1, 1, 2, 2, 2))]
         # Real heights, but by their square root: at true scale a bottle beside a bus would be lost.
-        tall = main * isqrt(10000 * sketch(name).tall // sketch(first).tall) * dice(55, 90) // 10000
+        tall = main * isqrt(10000 * sketch(name).tall // sketch(first).tall) * rng.integers(55, 90) // 10000
         cast.append((name, max(8, min(tall, size[0] * 9 // 10))))
     return cast
 
 
 def _arrange(
-    cast: list[tuple[str, int]], size: tuple[int, int], horizon: int, dice: Dice
+    cast: list[tuple[str, int]], size: tuple[int, int], horizon: int, rng: Rng
 ) -> list[tuple[Thing, tuple[int, int], str]]:
     """Draw each thing and find its place, the row and column of its upper left corner; the farthest comes first."""
     placed = []
     for name, tall in cast:
-        thing = draw(name, tall, dice)
+        thing = draw(name, tall, rng)
         height, width = thing.mask.shape
         tries = []
         for _ in range(6):
             # Up to an eighth of a thing may reach out of the picture.
-            column = dice(min(-width // 8, size[1] - width), max(0, size[1] - width * 7 // 8))
+            column = rng.integers(min(-width // 8, size[1] - width), max(0, size[1] - width * 7 // 8))
             if name in ("aeroplane", "bird") and 2 * horizon > size[0]:
-                row = dice(-height // 8, max(0, horizon - height))
+                row = rng.integers(-height // 8, max(0, horizon - height))
             else:  # it stands on the ground, between the horizon and the lower edge
-                row = dice(min(size[0], max(horizon + 2, height * 9 // 10)), size[0] + height // 12) - height
+                row = rng.integers(min(size[0], max(horizon + 2, height * 9 // 10)), size[0] + height // 12) - height
             hidden = sum(overlap((row, column), thing, place, other) for other, place, _ in placed)
             tries.append((hidden, row, column))
         placed.append((thing, min(tries)[1:], name))
