@@ -11,7 +11,6 @@ number.
 """
 
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +35,7 @@ __all__ = [
     "read_mask",
     "read_picture",
     "turn_upright",
+    "voc_colours",
     "write_mask",
     "write_picture",
 ]
@@ -46,16 +46,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"  # every PNG file begins so
 _BLACK_AND_WHITE = (
     "If it is black and white only, Image.open(file).convert('L').save('mask.png') makes a mask of 0 and 255 of it"
 )
-# What undoes each of EXIF's orientations but the first, which is upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class Head(NamedTuple):
@@ -95,12 +85,13 @@ def decode_picture(content: bytes) -> Tensor:
                 " save it with 8 bits first"
             )
         image.info.pop("transparency", None)  # Pillow would warn before it drops that of a palette
-        # Not by Pillow's exif_transpose, which writes the other notes anew: Pillow 11.0 fails at a resolution of 72/0.
-        if orientation != 1:
-            image = image.transpose(_TURNS[orientation])
         # To convert what is RGB already would only copy it, which takes a third as long as decoding it.
         pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        picture = torch.from_numpy(pixels).permute(2, 0, 1)
+    # Not by Pillow's exif_transpose, which writes the other notes anew: Pillow 11.0 fails at a resolution of 72/0.
+    if orientation != 1:
+        picture = turn_upright(picture, orientation).permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    return picture
 
 
 def read_head(path: str | Path) -> Head:
@@ -227,6 +218,11 @@ def palette() -> Tensor:
     return colours
 
 
+def voc_colours(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the first `count` colours of `palette`, as integers."""
+    return tuple(map(tuple, palette()[:count].tolist()))
+
+
 def colour_mask(mask: Tensor) -> Tensor:
     """Show class numbers, (H, W) in 0..255, as a picture, uint8 (3, H, W), in the VOC colours.
 
@@ -247,24 +243,11 @@ def _opened(content: bytes) -> Image.Image:
     """Open a picture and read all of it, so that a file that breaks off is noticed here and not later."""
     with _faults_in_words():
         if content.startswith(_PNG):
-            _check_sums(content)
+            # Reading the pixels passes over their checksum, and one wrong bit moves many.
+            Image.open(io.BytesIO(content)).verify()
         image = Image.open(io.BytesIO(content))
         image.load()
     return image
-
-
-def _check_sums(content: bytes) -> None:
-    """Compare the checksums of a PNG file; Pillow passes over that of the pixels, and one wrong bit moves many.
-
-    The file is a row of chunks: length, kind, data, checksum of kind and data; 4, 4, length and 4 bytes.
-    """
-    start, kind = len(_PNG), b""
-    while kind != b"IEND":
-        kind = content[start + 4 : start + 8]
-        end = start + 8 + int.from_bytes(content[start : start + 4], "big")
-        if len(kind) < 4 or zlib.crc32(content[start + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            raise OSError(f"a checksum does not fit, at byte {start} of {len(content)}")
-        start = end + 4
 
 
 @contextmanager
@@ -276,7 +259,7 @@ def _faults_in_words() -> Iterator[None]:
         raise ValueError("not a picture that Pillow can read; is it an HTML page or an empty file?") from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"the picture is damaged or far too large ({error}); fetch it again") from None
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError) as error:  # a wrong checksum is a SyntaxError to Pillow
         raise ValueError(f"the picture is damaged or breaks off ({error}); fetch it again") from None
 
 

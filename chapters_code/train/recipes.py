@@ -39,7 +39,7 @@ from chapters_code.data import (
     own_sets,
 )
 from chapters_code.data.loading import Preloaded
-from chapters_code.data.own import NoPictures
+from chapters_code.data.layout import NoPictures
 from chapters_code.data.pairs import Segmentation
 from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.train.evaluate import TASKS

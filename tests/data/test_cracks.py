@@ -132,7 +132,7 @@ def test_a_mask_of_0_and_1_is_refused_by_name_and_with_its_cure(tmp_path):
     ("name", "split", "message"),
     [
         ("deepcrack", "train", "name must be DeepCrack or CFD, got 'deepcrack'"),
-        ("CFD", "val", "split must be train or test, got 'val'"),
+        ("CFD", "val", "the splits of CFD are train, test; got 'val'"),
     ],
 )
 def test_what_there_is_not_is_refused(tmp_path, name, split, message):

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from chapters_code.data import Pairs, own_sets
-from chapters_code.data.own import NoPictures
-from chapters_code.data.pairs import ENDINGS
+from chapters_code.data.folders import ENDINGS
+from chapters_code.data.layout import NoPictures
 from chapters_code.data.pictures import palette
 
 
@@ -393,7 +393,7 @@ def test_folders_part_the_pairs(tmp_path, names):
         ({"train.txt": "a"}, r"has train\.txt alone: write train\.txt and val\.txt, or neither"),
         ({"val.txt": "a"}, r"has val\.txt alone"),
         ({"train.txt": "a\nb", "val.txt": "DSC_9"}, r"DSC_9 is listed, and .*images has no such picture \(1 of 1"),
-        ({"train.txt": "a\na.JPG", "val.txt": "b"}, "a is listed 2 times"),
+        ({"train.txt": "a\na.JPG", "val.txt": "b"}, "the list of pairs names a 2 times"),
         ({"train.txt": "", "val.txt": "b"}, r"train\.txt is empty"),
     ],
 )

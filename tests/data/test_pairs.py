@@ -16,8 +16,9 @@ from torch.utils.data import ConcatDataset, DataLoader, random_split
 from torchvision import transforms, tv_tensors
 from torchvision.transforms import v2
 
+from chapters_code.data.folders import ids_in_folders, ids_in_list
 from chapters_code.data.loading import Preloaded, loader
-from chapters_code.data.pairs import FilePairs, Pair, Segmentation, Subset, ids_in_folders, ids_in_list
+from chapters_code.data.pairs import FilePairs, Pair, Segmentation, Subset
 from chapters_code.data.photographs.cracks import CrackSegmentation
 from chapters_code.data.pictures import decode_picture, read_head, read_picture, turn_upright
 from grids import every

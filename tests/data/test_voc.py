@@ -106,7 +106,7 @@ def test_a_number_beyond_the_classes_is_named(tree, number):
 
 
 def test_a_split_that_there_is_not_is_refused(tree):
-    with pytest.raises(ValueError, match="split must be train, val or trainval, got 'test'"):
+    with pytest.raises(ValueError, match="the splits of voc2012 are train, val, trainval; got 'test'"):
         VOCSegmentation("test", tree)
 
 

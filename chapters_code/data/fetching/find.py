@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from chapters_code.data.fetching.download import Unreachable, WrongData, check_space, fetch
 from chapters_code.data.fetching.sources import SOURCES, Source
 from chapters_code.data.fetching.unpack import check, examine, unpack
-from chapters_code.data.pairs import is_twin
+from chapters_code.data.folders import is_twin
 
 __all__ = ["Found", "TwinWarning", "alone", "at_hand", "cache_folder", "find", "locate", "may_download", "own_folder"]
 

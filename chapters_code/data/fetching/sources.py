@@ -68,44 +68,44 @@ class Source:
 # A name from an archive becomes the name of a file here, so it may hold nothing but these.
 _NAME = r"([\w-][\w. -]*)"
 
+
+def _archive(name: str, size: int, *folders: str, checksum: str | None = None) -> Archive:
+    """Say which folders of which servers offer a file under the name that it has here."""
+    return Archive(name, tuple(f"{folder}/{name}" for folder in folders), size, checksum)
+
+
 _CFD_COMMIT = "ed57c2d96754e6c7d105805cd29aeeb3a799f267"
+_ECSSD = "www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD"
+_DUTS = "saliencydetection.net/duts/download"
 
 SOURCES = {
     "voc2012": Source(
         title="PASCAL VOC 2012, segmentation",
         page="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         archives=(
-            Archive(
-                name="VOCtrainval_11-May-2012.tar",
-                urls=(
-                    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                    # To this host the first one redirects; it is asked by name for the days when that fails.
-                    "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                    "http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",  # of the d2l book
-                    "https://dataset.bj.bcebos.com/voc/VOCtrainval_11-May-2012.tar",  # of PaddlePaddle
-                ),
-                size=1_999_639_040,
+            _archive(
+                "VOCtrainval_11-May-2012.tar",
+                1_999_639_040,
+                "http://host.robots.ox.ac.uk/pascal/VOC/voc2012",
+                # To this host the first one redirects; it is asked by name for the days when that fails.
+                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012",
+                "http://d2l-data.s3-accelerate.amazonaws.com",  # of the d2l book
+                "https://dataset.bj.bcebos.com/voc",  # of PaddlePaddle
                 # From torchvision's prototype of this set, and KerasCV's loader.  (torchvision's older loader gives
                 # the MD5, 6cd6e144f989b92b3379bac3b3de84fd; two of the mirrors are plain HTTP, so the stronger one.)
                 checksum="sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
             ),
         ),
-        terms=(
-            "The photographs are from flickr, and flickr's terms of use apply to them (https://www.flickr.com/help/terms)."
-        ),
-        citation=(
-            "Everingham, Van Gool, Williams, Winn and Zisserman, The PASCAL Visual Object Classes (VOC) challenge,"
-            " International Journal of Computer Vision 88 (2010) 303-338"
-        ),
+        terms="The photographs are from flickr, and flickr's terms of use apply to them"
+        " (https://www.flickr.com/help/terms).",
+        citation="Everingham, Van Gool, Williams, Winn and Zisserman, The PASCAL Visual Object Classes (VOC) challenge,"
+        " International Journal of Computer Vision 88 (2010) 303-338",
         pairs={"train": 1464, "val": 1449},
         # The archive holds 17,125 photographs; only those with a mask are unpacked.
         rules=(
             (rf"VOCdevkit/VOC2012/JPEGImages/{_NAME}\.jpg", r"JPEGImages/\1.jpg"),
             (rf"VOCdevkit/VOC2012/SegmentationClass/{_NAME}\.png", r"SegmentationClass/\1.png"),
-            (
-                r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val|trainval)\.txt",
-                r"ImageSets/Segmentation/\1.txt",
-            ),
+            (r"VOCdevkit/VOC2012/ImageSets/Segmentation/(train|val|trainval)\.txt", r"ImageSets/Segmentation/\1.txt"),
         ),
         unpacked=1_000_000_000,
         labels=(*range(21), 255),
@@ -117,20 +117,16 @@ SOURCES = {
         title="DeepCrack",
         page="https://github.com/yhlleo/DeepCrack",
         archives=(
-            Archive(
-                name="DeepCrack.zip",
-                urls=(
-                    "https://github.com/yhlleo/DeepCrack/raw/master/dataset/DeepCrack.zip",
-                    "https://raw.githubusercontent.com/yhlleo/DeepCrack/master/dataset/DeepCrack.zip",
-                ),
-                size=67_708_808,
+            _archive(
+                "DeepCrack.zip",
+                67_708_808,
+                "https://github.com/yhlleo/DeepCrack/raw/master/dataset",
+                "https://raw.githubusercontent.com/yhlleo/DeepCrack/master/dataset",
             ),
         ),
         terms="Its use is restricted to non-commercial research and educational purposes.",
-        citation=(
-            "Liu, Yao, Lu, Xie and Li, DeepCrack: a deep hierarchical feature learning architecture for crack"
-            " segmentation, Neurocomputing 338 (2019) 139-153"
-        ),
+        citation="Liu, Yao, Lu, Xie and Li, DeepCrack: a deep hierarchical feature learning architecture for crack"
+        " segmentation, Neurocomputing 338 (2019) 139-153",
         pairs={"train": 300, "test": 237},
         rules=(
             (rf"(?:DeepCrack/)?(train|test)_img/{_NAME}\.jpg", r"\1/images/\2.jpg"),
@@ -143,20 +139,18 @@ SOURCES = {
         page="https://github.com/cuilimeng/CrackForest-dataset",
         archives=(
             Archive(
-                name="CrackForest-dataset.zip",
-                urls=(
+                "CrackForest-dataset.zip",
+                (
                     f"https://github.com/cuilimeng/CrackForest-dataset/archive/{_CFD_COMMIT}.zip",
                     f"https://codeload.github.com/cuilimeng/CrackForest-dataset/zip/{_CFD_COMMIT}",
                 ),
-                size=30_000_000,
+                30_000_000,
                 # GitHub packs such archives anew as it likes; the commit in the address stands for the content.
             ),
         ),
         terms="The dataset is made available for non-commercial research purposes only.",
-        citation=(
-            "Shi, Cui, Qi, Meng and Chen, Automatic road crack detection using random structured forests,"
-            " IEEE Transactions on Intelligent Transportation Systems 17 (2016) 3434-3445"
-        ),
+        citation="Shi, Cui, Qi, Meng and Chen, Automatic road crack detection using random structured forests,"
+        " IEEE Transactions on Intelligent Transportation Systems 17 (2016) 3434-3445",
         pairs={"train": 89, "test": 29},
         rules=(
             (r"CrackForest-dataset-\w+/image/(\d+)\.jpg", r"images/\1.jpg"),
@@ -169,28 +163,12 @@ SOURCES = {
         title="ECSSD",
         page="https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html",
         archives=(
-            Archive(
-                name="images.zip",
-                urls=(
-                    "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/images.zip",
-                    "http://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/images.zip",
-                ),
-                size=68_000_000,
-            ),
-            Archive(
-                name="ground_truth_mask.zip",
-                urls=(
-                    "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/ground_truth_mask.zip",
-                    "http://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD/ground_truth_mask.zip",
-                ),
-                size=2_000_000,
-            ),
+            _archive("images.zip", 68_000_000, f"https://{_ECSSD}", f"http://{_ECSSD}"),
+            _archive("ground_truth_mask.zip", 2_000_000, f"https://{_ECSSD}", f"http://{_ECSSD}"),
         ),
         terms="We know of no written terms: ask its authors before you use it for anything but research and teaching.",
-        citation=(
-            "Shi, Yan, Xu and Jia, Hierarchical image saliency detection on extended CSSD,"
-            " IEEE Transactions on Pattern Analysis and Machine Intelligence 38 (2016) 717-729"
-        ),
+        citation="Shi, Yan, Xu and Jia, Hierarchical image saliency detection on extended CSSD,"
+        " IEEE Transactions on Pattern Analysis and Machine Intelligence 38 (2016) 717-729",
         pairs={"": 1000},
         rules=(
             (rf"images/{_NAME}\.jpg", r"images/\1.jpg"),
@@ -204,30 +182,13 @@ SOURCES = {
         title="DUTS",
         page="http://saliencydetection.net/duts/",
         archives=(
-            Archive(
-                name="DUTS-TR.zip",
-                urls=(
-                    "http://saliencydetection.net/duts/download/DUTS-TR.zip",
-                    "https://saliencydetection.net/duts/download/DUTS-TR.zip",
-                ),
-                size=270_997_309,
-            ),
-            Archive(
-                name="DUTS-TE.zip",
-                urls=(
-                    "http://saliencydetection.net/duts/download/DUTS-TE.zip",
-                    "https://saliencydetection.net/duts/download/DUTS-TE.zip",
-                ),
-                size=139_000_000,
-            ),
+            _archive("DUTS-TR.zip", 270_997_309, f"http://{_DUTS}", f"https://{_DUTS}"),
+            _archive("DUTS-TE.zip", 139_000_000, f"http://{_DUTS}", f"https://{_DUTS}"),
         ),
-        terms=(
-            "Free for academic research, as its users report; we could not read the terms themselves: look at its page."
-        ),
-        citation=(
-            "Wang, Lu, Wang, Feng, Wang, Yin and Ruan, Learning to detect salient objects with image-level supervision,"
-            " CVPR (2017) 136-145"
-        ),
+        terms="Free for academic research, as its users report; we could not read the terms themselves: look at its"
+        " page.",
+        citation="Wang, Lu, Wang, Feng, Wang, Yin and Ruan, Learning to detect salient objects with image-level"
+        " supervision, CVPR (2017) 136-145",
         pairs={"train": 10_553, "test": 5_019},
         # Masks are the PNG files.  An edition of before 2018 also held five masks as JPEG, and three PNGs of a wrong
         # size; it is refused for those, and the addresses above give the mended one.

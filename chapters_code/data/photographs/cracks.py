@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from chapters_code.data.fetching.find import locate
-from chapters_code.data.pairs import FilePairs, ids_in_folders, is_twin
+from chapters_code.data.folders import is_twin
+from chapters_code.data.photographs.photographs import Photographs
 from chapters_code.data.synthetic import cracked_road
 
 __all__ = ["CrackSegmentation", "Photograph", "cracked_photograph"]
 
 
-class CrackSegmentation(FilePairs):
+class CrackSegmentation(Photographs):
     """DeepCrack (300 photographs to train with, 237 to test) or CFD (89 and 29).
 
     The split of DeepCrack is the official one.  CFD has none: of its ids in order, every fourth is a test picture.
@@ -31,18 +31,13 @@ class CrackSegmentation(FilePairs):
     Args:
         name: "DeepCrack" or "CFD".
         split: "train" or "test".
-        root: The folder of the set: `images` and `masks` within `train` and `test`.
-            None looks for one, and downloads it if need be (`data.find`).
-        transform: Called with image and mask together, as for `Segmentation`.
-
-    Raises:
-        FileNotFoundError: A folder, a picture or a mask is missing; the message names it.
-        ValueError: There is no such set or split, or its folder is empty.
+        root: As for `Photographs`: a folder with `images` and `masks` within `train` and `test`.
+        transform: As for `Photographs`, and so are the errors.
     """
 
     classes = ("pavement", "crack")
-    palette = ((0, 0, 0), (255, 255, 255))
     meaning = {0: 0, 255: 1}
+    place, splits = "crack/", {"DeepCrack": ("train", "test"), "CFD": ("train", "test")}
 
     def __init__(
         self,
@@ -51,13 +46,7 @@ class CrackSegmentation(FilePairs):
         root: str | Path | None = None,
         transform: Callable | None = None,
     ) -> None:
-        if name not in ("DeepCrack", "CFD"):
-            raise ValueError(f"name must be DeepCrack or CFD, got {name!r}")
-        if split not in ("train", "test"):
-            raise ValueError(f"split must be train or test, got {split!r}")
-        folder, origin = locate(f"crack/{name}", root)
-        images, masks = folder / split / "images", folder / split / "masks"
-        super().__init__(ids_in_folders(images, masks), images, masks, origin, transform)
+        super().__init__(name, split, root, transform)
 
 
 class Photograph(NamedTuple):
@@ -69,7 +58,7 @@ class Photograph(NamedTuple):
 
 
 def cracked_photograph(number: int = 0) -> Photograph:
-    """Give one photograph of a cracked road, or a drawn road where there are no photographs; nothing is downloaded.
+    """Return one photograph of a cracked road, or a drawn road where there are no photographs; nothing is downloaded.
 
     Real ones are used where the reader has them: a folder named by the environment variable BOOK_DATA, with
     `crack/DeepCrack/` in it.  Elsewhere a drawn road takes their place, and says so.

@@ -9,12 +9,10 @@ al. (2017), Learning to Detect Salient Objects with Image-Level Supervision.
 from collections.abc import Callable
 from pathlib import Path
 
-from chapters_code.data.fetching.find import locate
-from chapters_code.data.pairs import FilePairs, ids_in_folders
+from chapters_code.data.photographs.photographs import Photographs
 
 __all__ = ["SaliencySegmentation"]
 
-_SPLITS = {"ECSSD": ("train", "test", "all"), "DUTS": ("train", "test")}
 _MEANING = {
     "ECSSD": {0: 0, 255: 1},
     # The masks of DUTS have soft edges: greys between 0 and 255.  The brighter half is salient.
@@ -22,7 +20,7 @@ _MEANING = {
 }
 
 
-class SaliencySegmentation(FilePairs):
+class SaliencySegmentation(Photographs):
     """ECSSD (1,000 pictures) or DUTS (10,553 to train with, 5,019 to test).
 
     DUTS has official splits.  ECSSD has none, since its authors only test on it: `split="all"` is their set.  For
@@ -33,17 +31,12 @@ class SaliencySegmentation(FilePairs):
     Args:
         name: "ECSSD" or "DUTS".
         split: "train", "test" or, for ECSSD, "all".
-        root: The folder of the set: `images` and `masks`, for DUTS within `train` and `test`.
-            None looks for one, and downloads it if need be (`data.find`).
-        transform: Called with image and mask together, as for `Segmentation`.
-
-    Raises:
-        FileNotFoundError: A folder, a picture or a mask is missing; the message names it.
-        ValueError: There is no such set or split, or the folder is empty.
+        root: As for `Photographs`: a folder with `images` and `masks`, for DUTS within `train` and `test`.
+        transform: As for `Photographs`, and so are the errors.
     """
 
     classes = ("background", "salient")
-    palette = ((0, 0, 0), (255, 255, 255))
+    place, splits = "sod/", {"ECSSD": ("train", "test", "all"), "DUTS": ("train", "test")}
 
     def __init__(
         self,
@@ -52,16 +45,5 @@ class SaliencySegmentation(FilePairs):
         root: str | Path | None = None,
         transform: Callable | None = None,
     ) -> None:
-        if name not in _SPLITS:
-            raise ValueError(f"name must be ECSSD or DUTS, got {name!r}")
-        if split not in _SPLITS[name]:
-            raise ValueError(f"the splits of {name} are {', '.join(_SPLITS[name])}; got {split!r}")
-        folder, origin = locate(f"sod/{name}", root)
-        if name == "DUTS":
-            folder = folder / split
-        images, masks = folder / "images", folder / "masks"
-        ids = ids_in_folders(images, masks)
-        if name == "ECSSD" and split != "all":
-            ids = [name for place, name in enumerate(ids) if (place % 4 == 3) == (split == "test")]
+        super().__init__(name, split, root, transform)
         self.meaning = _MEANING[name]
-        super().__init__(ids, images, masks, origin, transform)

@@ -6,17 +6,11 @@ the textures are photographs that scikit-image installs.  One seed is one set, o
 """
 
 from chapters_code.data.synthetic.cracks import SyntheticCracks, cracked_road
+from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES
 from chapters_code.data.synthetic.saliency import SyntheticSaliency
 from chapters_code.data.synthetic.twin import write_twin
 from chapters_code.data.synthetic.voc import SyntheticVOC
 
-__all__ = [
-    "DISTRACTORS",
-    "SURFACES",
-    "SyntheticCracks",
-    "SyntheticSaliency",
-    "SyntheticVOC",
-    "cracked_road",
-    "write_twin",
-]
+__all__ = ["DISTRACTORS", "SURFACES", "Drawn", "SyntheticCracks", "SyntheticSaliency", "SyntheticVOC"]
+__all__ += ["cracked_road", "write_twin"]

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from chapters_code.checks import check_size, check_whole
-from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.pairs import Pair
+from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES, pavement
 from chapters_code.data.synthetic.rng import Rng
 
@@ -94,12 +95,13 @@ def _cracks(size: tuple[int, int], rng: Rng, crack_width: int, branches: int) ->
     # It keeps inside the picture: both ends lie in the middle 40 %, and _rough adds less than 30 %.
     margin = -(-3 * across // 10)
     begin, end = rng.integers(margin, across - 1 - margin, 2)
-    main = _walk(rng, (0, begin)[:: 1 - 2 * axis], axis, along, (end - begin) // 2, min(size) // 8)
+    start = (0, begin) if axis == 0 else (begin, 0)
+    main = _walk(rng, start, axis, along, (end - begin) // 2, min(size) // 8)
     _paint(canvas, rng, main, np.full(along, crack_width))
     for _ in range(branches):
         fork = main[rng.integers(along // 5, along - along // 5)]
         length = rng.integers(min(size) // 4, min(size) // 2)
-        rise, heading = rng.integers(-length // 2, length // 2), 2 * rng.integers(0, 1) - 1
+        rise, heading = rng.integers(-length // 2, length // 2), rng.choose((-1, 1))
         branch = _walk(rng, fork, 1 - axis, length, rise, length // 8, heading)
         # It runs thin towards its tip, as real ones do.
         _paint(canvas, rng, branch, 1 + crack_width * np.arange(length)[::-1] * 2 // (3 * length))
@@ -154,18 +156,15 @@ def _brush(width: int, shade: int) -> np.ndarray:
 # ---- many roads ---------------------------------------------------------------------------------
 
 
-class SyntheticCracks(Segmentation):
-    """Drawn cracked roads as a data set, with the interface of the real crack sets.
-
-    Widths, branches, surfaces and distractors are mixed.  Road `i` depends on `seed` and `i` alone:
-    not on the order in which roads are asked for, nor on the number of workers.
+class SyntheticCracks(Drawn):
+    """Drawn cracked roads as a data set; widths, branches, surfaces and distractors are mixed.
 
     Args:
-        count: How many roads, 1 or more.
-        size: Height and width of every road in pixels, each 16 or more.
-        seed: 0 or more.  Another seed gives other roads: one for training, one for testing.
+        count: As for `Drawn`, and so are size, seed and transform.
+        size: Usually (96, 128).
+        seed: Fixes all roads.
         crack_widths: The widths to choose from, each 0 to 9.
-        transform: As in `Segmentation`.
+        transform: Called with image and mask.
         surfaces: The names of `SURFACES` to choose from.
 
     Raises:
@@ -178,29 +177,26 @@ class SyntheticCracks(Segmentation):
     """
 
     classes = ("pavement", "crack")
-    palette = ((0, 0, 0), (255, 255, 255))
+    stem, drawn, usual_size = "road", "roads", (96, 128)
 
     def __init__(
         self,
         count: int,
-        size: tuple[int, int] = (96, 128),
+        size: tuple[int, int] | None = None,
         seed: int = 0,
         crack_widths: Sequence[int] = (1, 2, 3, 5),
         transform: Callable | None = None,
         *,
         surfaces: Sequence[str] = ("asphalt", "concrete"),
     ) -> None:
-        check_whole("count", count, 1)
-        check_whole("seed", seed, 0)
+        super().__init__(count, size, seed, transform)
         if not isinstance(crack_widths, Sequence) or len(crack_widths) == 0:
             raise ValueError(f"crack_widths must be a tuple of one width or more, got {crack_widths!r}")
         for width in crack_widths:
             check_whole("each of crack_widths", width, 0, 9)
         if not isinstance(surfaces, (tuple, list)) or not surfaces or not set(surfaces) <= set(SURFACES):
             raise ValueError(f"surfaces must be a tuple of names out of {tuple(SURFACES)}, got {surfaces!r}")
-        self.size, self.seed = check_size(size, least=16), seed
         self.crack_widths, self.surfaces = tuple(crack_widths), tuple(surfaces)
-        super().__init__([f"road-{i:04d}" for i in range(count)], f"drawn roads, seed {seed}", transform)
 
     def read(self, index: int) -> Pair:
         """Draw road `index`."""

@@ -13,8 +13,8 @@ from math import isqrt
 import numpy as np
 import torch
 
-from chapters_code.checks import check_size, check_whole
-from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.pairs import Pair
+from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.rng import Rng
 from chapters_code.data.synthetic.scenes import SCENES, overlap, paste, scene, soften
 from chapters_code.data.synthetic.sketches import Colour
@@ -27,20 +27,11 @@ _SOLID = ("aeroplane", "bird", "boat", "bottle", "bus", "car", "cat", "cow", "do
 _SOLID += ("sheep", "sofa", "train", "tvmonitor")
 
 
-class SyntheticSaliency(Segmentation):
+class SyntheticSaliency(Drawn):
     """Scenes with one thing that stands out, in one of six scenes two, as a data set like `SaliencySegmentation`.
 
-    The things cover 22 % of the picture on average, as in ECSSD.  Scene `i` depends on `seed` and `i` alone: not on
-    the order in which scenes are asked for, nor on the number of workers.
-
-    Args:
-        count: How many scenes, 1 or more.
-        size: Height and width of every scene in pixels, each 16 or more.
-        seed: 0 or more.  Another seed gives other scenes: one for training, one for testing.
-        transform: As in `Segmentation`.
-
-    Raises:
-        ValueError: An argument is out of its range; the message names it.
+    The things cover 22 % of the picture on average, as in ECSSD.  The arguments are those of `Drawn`; the
+    usual size is (300, 400).
 
     Example:
         >>> scenes = SyntheticSaliency(count=3, size=(60, 80))
@@ -49,19 +40,7 @@ class SyntheticSaliency(Segmentation):
     """
 
     classes = ("background", "salient")
-    palette = ((0, 0, 0), (255, 255, 255))
-
-    def __init__(
-        self,
-        count: int,
-        size: tuple[int, int] = (300, 400),
-        seed: int = 0,
-        transform: Callable | None = None,
-    ) -> None:
-        check_whole("count", count, 1)
-        check_whole("seed", seed, 0)
-        self.size, self.seed = check_size(size, least=16), seed
-        super().__init__([f"salient-{i:04d}" for i in range(count)], f"drawn salient things, seed {seed}", transform)
+    stem, drawn, usual_size = "salient", "salient things", (300, 400)
 
     def read(self, index: int) -> Pair:
         """Draw scene `index`."""
@@ -73,7 +52,10 @@ class SyntheticSaliency(Segmentation):
             thing = _thing(self.size, rng.integers(3, 14), rng, lambda colours: ground)
             paste(picture, thing.image, thing.mask, _place(thing, self.size, [], rng))
         placed = []
-        for share in (rng.integers(16, 62), rng.integers(10, 22))[: 1 + (rng.integers(0, 5) == 0)]:
+        shares = [rng.integers(16, 62), rng.integers(10, 22)]
+        if rng.integers(0, 5) > 0:
+            shares.pop()  # a second thing stands in one scene of six
+        for share in shares:
             thing = _thing(self.size, share, rng, lambda colours: _farthest(colours, ground))
             place = _place(thing, self.size, placed, rng)
             placed.append((thing, place))

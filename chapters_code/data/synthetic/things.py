@@ -94,7 +94,7 @@ def draw(name: str, height: int, rng: Rng, choose: Callable[[Sequence[Colour]], 
     tall, inks, shapes, (left, top, right, bottom) = sketch(name)
     # In 1/4096: across, down, and how far it leans.
     down = height * ONE * 4096 // (bottom - top)
-    across = down * rng.integers(88, 112) // 100 * (2 * rng.integers(0, 1) - 1)
+    across = down * rng.integers(88, 112) // 100 * rng.choose((-1, 1))
     lean, slope = down * rng.integers(-8, 8) // 100, down * rng.integers(-4, 4) // 100
     turn = np.array([[across, slope], [lean, down]])
     turned = [(ink, [contour @ turn // 4096 for contour in contours]) for ink, contours in shapes]

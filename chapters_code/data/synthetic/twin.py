@@ -16,7 +16,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from chapters_code.checks import check_whole
-from chapters_code.data.pairs import TWIN_NOTE, Pair, Segmentation
+from chapters_code.data.folders import TWIN_NOTE
+from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import write_mask
 from chapters_code.data.synthetic.cracks import SyntheticCracks
 from chapters_code.data.synthetic.saliency import SyntheticSaliency

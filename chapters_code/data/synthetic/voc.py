@@ -11,16 +11,15 @@ One seed is one set, on every machine: the masks are made of whole numbers alone
 Source for the balance: Everingham et al. (2010), and the images per class in the book's part of VOC2012.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from math import isqrt
 
 import numpy as np
 import torch
 
-from chapters_code.checks import check_size, check_whole
-from chapters_code.data.pairs import Pair, Segmentation
-from chapters_code.data.pictures import VOID, palette
+from chapters_code.data.pairs import Pair
+from chapters_code.data.pictures import VOID, voc_colours
+from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.rng import Rng
 from chapters_code.data.synthetic.scenes import overlap, paste, scene, shade, soften
 from chapters_code.data.synthetic.sketches import SKETCHES
@@ -39,22 +38,13 @@ _PLACES = {  # where a class is met; a name that stands twice comes along twice 
 _SIZES = ((375, 500),) * 4 + ((333, 500),) * 2 + ((500, 375), (500, 333))
 
 
-class SyntheticVOC(Segmentation):
+class SyntheticVOC(Drawn):
     """Drawn scenes as a data set, with the interface of `VOCSegmentation`.
 
     Twenty scenes in a row hold each class at least once; as in VOC, people are in four scenes of ten, the other
-    classes in one of twenty to one of nine, and three quarters of the counted pixels are background.  Scene `i`
-    depends on `seed` and `i` alone: not on the order in which scenes are asked for, nor on the number of workers.
-
-    Args:
-        count: How many scenes, 1 or more.
-        size: Height and width of every scene in pixels, each 16 or more.  None gives the sizes of VOC: mostly
-            375 x 500, some 333 x 500, one of four upright.
-        seed: 0 or more.  Another seed gives other scenes: one for training, one for testing.
-        transform: As in `Segmentation`.
-
-    Raises:
-        ValueError: An argument is out of its range; the message names it.
+    classes in one of twenty to one of nine, and three quarters of the counted pixels are background.  The
+    arguments are those of `Drawn`; the usual sizes are those of VOC: mostly 375 x 500, some 333 x 500, one of four
+    upright.
 
     Example:
         >>> scenes = SyntheticVOC(count=3, size=(96, 128))
@@ -63,19 +53,8 @@ class SyntheticVOC(Segmentation):
     """
 
     classes = ("background", *SKETCHES)
-    palette = tuple(map(tuple, palette()[:21].tolist()))
-
-    def __init__(
-        self,
-        count: int,
-        size: tuple[int, int] | None = None,
-        seed: int = 0,
-        transform: Callable | None = None,
-    ) -> None:
-        check_whole("count", count, 1)
-        check_whole("seed", seed, 0)
-        self.size, self.seed = None if size is None else check_size(size, least=16), seed
-        super().__init__([f"scene-{i:04d}" for i in range(count)], f"drawn scenes, seed {seed}", transform)
+    stem, drawn = "scene", "scenes"
+    palette = voc_colours(21)
 
     def read(self, index: int) -> Pair:
         """Draw scene `index`."""
