@@ -23,9 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import (
+    Size,
+    check_floating_point,
+    check_odd,
+    check_pair,
+    check_pictures,
+    check_rates,
+    check_whole,
+)
 from chapters_code.layers import conv_norm_relu
-from chapters_code.shapes import Size, pair
 
 __all__ = [
     "ASPP",
@@ -73,7 +80,9 @@ class ASPP(nn.Module):
         super().__init__()
         self.in_channels = check_whole("in_channels", in_channels, 1)
         self.out_channels = check_whole("out_channels", out_channels, 1)
-        self.rates = _check_rates(rates)
+        self.rates = check_rates(rates)
+        if not self.rates:
+            raise ValueError("rates must name one dilation rate or more, got none; (6, 12, 18) are the paper's")
         self.pointwise = _layers(in_channels, out_channels, norm)
         self.dilated = nn.ModuleList(_layers(in_channels, out_channels, norm, rate) for rate in self.rates)
         self.pooled = _layers(in_channels, out_channels, norm)
@@ -212,11 +221,8 @@ def valid_taps(map_size: Size, rate: int, kernel_size: int = 3) -> ValidTaps:
         >>> valid_taps((10, 15), rate=18)
         ValidTaps(mean=1.0, centre_only=1.0)
     """
-    sides = pair(map_size, "map_size")
-    rate, kernel_size = check_whole("rate", rate, 1), check_whole("kernel_size", kernel_size, 1)
-    if kernel_size % 2 == 0:
-        raise ValueError(f"kernel_size must be odd, or there is no centre tap, got {kernel_size}")
-    half = kernel_size // 2
+    sides = check_pair("map_size", map_size)
+    rate, half = check_whole("rate", rate, 1), check_odd("kernel_size", kernel_size) // 2
     inside, lonely = 1, 1
     for size in sides:
         inside *= sum(max(0, size - rate * abs(tap)) for tap in range(-half, half + 1))
@@ -267,19 +273,13 @@ def linear_form(aspp: ASPP) -> LinearForm:
 
 
 def _need_map(x: Tensor, in_channels: int, pooled: nn.Sequential) -> None:
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
-    if x.dim() != 4:
-        raise ValueError(f"x must have shape (N, C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front")
+    check_pictures(x, single=False)
+    check_floating_point(x)
     if x.shape[1] != in_channels:
         raise ValueError(
             f"x must have the {in_channels} channels that this layer was made for, got {tuple(x.shape)}:"
             f" make it with in_channels={x.shape[1]}"
         )
-    if 0 in x.shape[2:]:
-        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, a map without pixels")
-    if not x.is_floating_point():
-        raise ValueError(f"x must be floating point, got {x.dtype}: x.float() converts it")
     # Not SyncBatchNorm, which counts the pictures of all processes.
     if len(x) == 1 and any(isinstance(layer, nn.BatchNorm2d) and layer.training for layer in pooled):
         raise ValueError(
@@ -287,16 +287,6 @@ def _need_map(x: Tensor, in_channels: int, pooled: nn.Sequential) -> None:
             ' number has no spread.  Use norm="group"; or two pictures or more in every batch, the last one, too'
             " (DataLoader(drop_last=True)); or freeze batch normalisation by .eval() on its layers"
         )
-
-
-def _check_rates(rates: Iterable[int]) -> tuple[int, ...]:
-    try:
-        rates = tuple(rates)
-    except TypeError:
-        raise ValueError(f"rates must be a list such as (6, 12, 18), got {rates!r}; one rate is ({rates!r},)") from None
-    if not rates:
-        raise ValueError("rates must name one dilation rate or more, got none; (6, 12, 18) are the paper's")
-    return tuple(check_whole("each of the rates", rate, 1) for rate in rates)
 
 
 def _layers(in_channels: int, out_channels: int, norm: str | None, rate: int | None = None) -> nn.Sequential:

@@ -1,67 +1,29 @@
 """Checks of arguments that many modules share; each says what came, and what was wanted (all chapters)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Integral
 
 from torch import Tensor
 
-__all__ = ["check_bias", "check_fractions", "check_kernel", "check_pictures", "check_size", "check_whole"]
+__all__ = [
+    "Size",
+    "check_choice",
+    "check_convolution",
+    "check_floating_point",
+    "check_kernel",
+    "check_odd",
+    "check_pair",
+    "check_pictures",
+    "check_rates",
+    "check_shape",
+    "check_whole",
+]
+
+Size = int | tuple[int, int]  # a setting for both sides, or one for the height and one for the width
 
 
-def check_pictures(x: Tensor) -> None:
-    """Say what is wrong with `x`, if it is not a batch (N, C, H, W) or one picture (C, H, W); N alone may be 0.
-
-    Raises:
-        ValueError: It is no tensor, has another rank, or no pixels.
-    """
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor(x) makes one")
-    if x.dim() not in (3, 4):
-        raise ValueError(
-            f"x must have shape (N, C, H, W) or (C, H, W), got {tuple(x.shape)}; x[None] adds an axis in front"
-        )
-    if 0 in x.shape[-3:]:
-        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels")
-
-
-def check_fractions(x: Tensor) -> None:
-    """Say that `x` cannot hold a weighted sum, if it is not of a floating-point dtype.
-
-    Raises:
-        ValueError: It is not; the message says how to convert it.
-    """
-    if not x.is_floating_point():
-        raise ValueError(f"a weighted sum needs real numbers with fractions, got {x.dtype}; x.float() converts them")
-
-
-def check_kernel(weight: Tensor, groups: int = 1, axes: str = "(C', C / groups, rows, columns)") -> None:
-    """Say what is wrong with `weight`, if it is not a stack of kernels that can be split into `groups`.
-
-    Raises:
-        ValueError: It has another rank than `axes` names, no numbers or no fractions, or `groups` does not divide it.
-    """
-    if not isinstance(weight, Tensor) or weight.dim() != 4 or 0 in weight.shape or not weight.is_floating_point():
-        got = f"{tuple(weight.shape)} of {weight.dtype}" if isinstance(weight, Tensor) else type(weight).__name__
-        raise ValueError(f"weight must be a floating-point tensor {axes}, none of them 0, got {got}")
-    if len(weight) % check_whole("groups", groups, 1):
-        raise ValueError(f"groups must divide the {len(weight)} kernels of weight, got groups={groups}")
-
-
-def check_bias(x: Tensor, weight: Tensor, bias: Tensor | None, out_channels: int) -> None:
-    """Say what is wrong with `bias`, or that it, `x` and `weight` are not of one dtype.
-
-    Raises:
-        ValueError: The bias is neither None nor one number for each channel of the output, or the dtypes differ.
-    """
-    if bias is not None and (not isinstance(bias, Tensor) or tuple(bias.shape) != (out_channels,)):
-        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
-        raise ValueError(
-            f"bias must be a tensor of shape ({out_channels},), one number for each channel of the output, got {got}"
-        )
-    dtypes = {one.dtype for one in (x, weight, bias) if one is not None}
-    if len(dtypes) > 1:
-        raise ValueError(f"x, weight and bias must have one dtype, got {sorted(map(str, dtypes))}: convert, x.float()")
+# ---- settings ----------------------------------------------------------------------------------------
 
 
 def check_whole(name: str, value: int, low: int, high: float = math.inf) -> int:
@@ -80,13 +42,167 @@ def check_whole(name: str, value: int, low: int, high: float = math.inf) -> int:
     return int(value)
 
 
-def check_size(size: tuple[int, int], least: int = 1, name: str = "size") -> tuple[int, int]:
-    """Return `size` as two Python integers, height and width, or say what is wrong with it.
+def check_odd(name: str, value: int) -> int:
+    """Return the size of a kernel that has a tap in its middle, or say that it is no odd whole number above 0.
 
     Raises:
-        ValueError: It is not a pair of whole numbers of `least` or more.
+        ValueError: It is not.
     """
-    sides = tuple(size) if isinstance(size, Sequence) else ()
-    if len(sides) != 2 or not all(isinstance(side, Integral) and side >= least for side in sides):
-        raise ValueError(f"{name} must be (height, width), two whole numbers of {least} or more, got {size!r}")
-    return int(sides[0]), int(sides[1])
+    if check_whole(name, value, 1) % 2 == 0:
+        raise ValueError(
+            f"{name} must be odd, so that a tap lies on the pixel itself, got {value}: take {value - 1} or {value + 1}"
+        )
+    return int(value)
+
+
+def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tuple[int, int]:
+    """Return a setting for height and width as two Python integers: 3 becomes (3, 3), and (3, 5) stays as it is.
+
+    Args:
+        name: What the error calls it.
+        value: A whole number, or a pair (height, width).
+        low: The smallest number that is allowed.
+        single: Whether one number will do for both; False for the size of a picture, whose sides differ.
+
+    Raises:
+        ValueError: It is neither, or a number is below `low`.
+    """
+    both = (value, value) if single and isinstance(value, Integral) else value
+    fits = isinstance(both, Sequence) and len(both) == 2
+    if not fits or not all(isinstance(one, Integral) and not isinstance(one, bool) and one >= low for one in both):
+        wanted = f"two whole numbers of {low} or more"
+        wanted = f"a whole number of {low} or more, or two such as (3, 5)" if single else f"(height, width), {wanted}"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return int(both[0]), int(both[1])
+
+
+def check_rates(rates: Iterable[int]) -> tuple[int, ...]:
+    """Return dilation rates as Python integers, or say why they are none.
+
+    Raises:
+        ValueError: It is no list, or a rate is no whole number above 0.
+    """
+    try:
+        return tuple(check_whole("each of the rates", rate, 1) for rate in rates)
+    except TypeError:
+        raise ValueError(f"rates must be a list such as (6, 12, 18), got {rates!r}; one rate is ({rates!r},)") from None
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> str:
+    """Return `value`, or say that it is none of the words that `choices` holds.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+# ---- tensors -----------------------------------------------------------------------------------------
+
+
+def check_shape(name: str, x: Tensor, ranks: Collection[int], wanted: str) -> None:
+    """Say what is wrong with `x`, if it is no tensor with one of `ranks` numbers of axes.
+
+    Raises:
+        ValueError: It is not; the message says the shape that was `wanted`.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor({name}) makes one")
+    if x.dim() not in ranks:
+        raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}; {name}[None] adds an axis in front")
+
+
+def check_pictures(x: Tensor, name: str = "x", single: bool = True) -> None:
+    """Say what is wrong with `x`, if it is not a batch (N, C, H, W) or one picture (C, H, W); N alone may be 0.
+
+    Args:
+        x: The pictures.
+        name: What the error calls them.
+        single: Whether one picture without N will do.
+
+    Raises:
+        ValueError: It is no tensor, has another rank, or no pixels.
+    """
+    check_shape(name, x, (3, 4) if single else (4,), "(N, C, H, W) or (C, H, W)" if single else "(N, C, H, W)")
+    if 0 in x.shape[-3:]:
+        raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels")
+
+
+def check_floating_point(x: Tensor, name: str = "x") -> None:
+    """Say that `x` cannot hold weighted sums and means, if its dtype is not a floating-point one.
+
+    Raises:
+        ValueError: It is not; the message says how to convert it.
+    """
+    if not x.is_floating_point():
+        raise ValueError(
+            f"{name} must be floating point, since means and weighted sums have fractions, got {x.dtype};"
+            f" {name}.float() converts it"
+        )
+
+
+def check_kernel(weight: Tensor, groups: int = 1, wanted: str = "(C', C / groups, kH, kW)", rank: int = 4) -> None:
+    """Say what is wrong with `weight`, if it is not a stack of kernels that can be split into `groups`.
+
+    Raises:
+        ValueError: It has not the axes that were `wanted`, no numbers or none in floating point, or `groups` does not
+            divide it.
+    """
+    check_shape("weight", weight, (rank,), wanted)
+    check_floating_point(weight, "weight")
+    if 0 in weight.shape:
+        raise ValueError(f"weight must have shape {wanted}, none of them 0, got {tuple(weight.shape)}")
+    if len(weight) % check_whole("groups", groups, 1):
+        raise ValueError(f"groups must divide the {len(weight)} kernels of weight, got groups={groups}")
+
+
+def check_convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    groups: int = 1,
+    *,
+    axes: int = 2,
+    transposed: bool = False,
+) -> None:
+    """Say what is wrong, if pictures, kernels and bias do not make a convolution together.
+
+    Args:
+        x: Pictures, as `check_pictures` wants them; signals (N, C, L) if `axes` is 1.
+        weight: Kernels, (C', C / groups, kH, kW); (C', C / groups, K) if `axes` is 1.
+        bias: (C',) or None.
+        groups: Parts that the channels are split into.
+        axes: 2 for pictures, 1 for signals.
+        transposed: Whether `weight` is (C, C' / groups, kH, kW), as for a transposed convolution.
+
+    Raises:
+        ValueError: One of them is not as it should be, or channels, dtypes or devices differ.
+    """
+    if axes == 1:
+        check_shape("x", x, (3,), "(N, C, L)")
+    else:
+        check_pictures(x)
+    check_floating_point(x)
+    ends = "(C, C' / groups" if transposed else "(C', C / groups"
+    check_kernel(weight, groups, f"{ends}, K)" if axes == 1 else f"{ends}, kH, kW)", axes + 2)
+    channels, out_channels = weight.shape[1] * groups, len(weight)
+    if transposed:
+        channels, out_channels = out_channels, channels
+    if x.shape[-axes - 1] != channels:
+        raise ValueError(
+            f"x has {x.shape[-axes - 1]} channels, but weight {tuple(weight.shape)} with groups={groups} wants"
+            f" {channels}; its axes are {ends}, ...)"
+        )
+    if bias is not None and (not isinstance(bias, Tensor) or tuple(bias.shape) != (out_channels,)):
+        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
+        raise ValueError(
+            f"bias must be a tensor of shape ({out_channels},), one number for each channel of the output, got {got}"
+        )
+    for name, other in (("weight", weight), ("bias", bias)):
+        if other is not None and (other.dtype, other.device) != (x.dtype, x.device):
+            raise ValueError(
+                f"{name} must have the dtype and device of x, {x.dtype} on {x.device}, got {other.dtype} on"
+                f" {other.device}; {name}.to(x) converts it"
+            )

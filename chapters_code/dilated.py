@@ -7,7 +7,7 @@ convolution, and both give the same numbers:
     conv2d_zero_stuffed     put zeros between the taps of the kernel, and convolve the picture with that
     conv2d_polyphase        sample the picture instead: every d-th pixel is a small picture of its own
 
-    x (N, C, H, W), weight (C', C / groups, K, L)  -->  (N, C', H', W')        H' and W' are those of `shapes.conv_size`
+    x (N, C, H, W), weight (C', C / groups, kH, kW)  -->  (N, C', H', W')    H' and W' are those of `shapes.conv_size`
 
 One picture (C, H, W) works too.  What the taps of several layers reach together, and what falls between them, is
 counted by `footprint` and `count_holes`.  `dilation` is PyTorch's: 1 is a plain convolution.  Left out: padding other
@@ -17,14 +17,14 @@ Sources: Holschneider et al. (1989) for the algorithme à trous; Yu and Koltun (
 Wang et al. (2018) for the holes that stacked layers leave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from math import gcd
 
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import check_whole
-from chapters_code.shapes import Size, conv_size, pair
+from chapters_code.checks import Size, check_convolution, check_kernel, check_odd, check_pair, check_rates, check_whole
+from chapters_code.shapes import conv_size
 
 __all__ = [
     "conv1d_dilated_loops",
@@ -40,6 +40,7 @@ def conv1d_dilated_loops(
     x: Tensor,
     weight: Tensor,
     dilation: int,
+    *,
     stride: int = 1,
     padding: int = 0,
 ) -> Tensor:
@@ -78,14 +79,14 @@ def dilate_kernel(weight: Tensor, dilation: Size) -> Tensor:
     """Put dilation − 1 zeros between the taps of a kernel, and none around them.
 
     Args:
-        weight: Kernels, (C', C, K, L).
-        dilation: Pixels from one tap to the next, or (rows, columns).
+        weight: Kernels, (C', C / groups, kH, kW), floating point.
+        dilation: Pixels from one tap to the next, or (height, width).
 
     Returns:
-        (C', C, dilation·(K − 1) + 1, dilation·(L − 1) + 1), dtype and device of `weight`.
+        (C', C / groups, dilation·(kH − 1) + 1, dilation·(kW − 1) + 1), dtype and device of `weight`.
 
     Raises:
-        ValueError: `weight` has another rank or no taps, or `dilation` is not legal.
+        ValueError: `weight` is no kernel, or `dilation` is not legal.
 
     Example:
         >>> import torch
@@ -93,9 +94,9 @@ def dilate_kernel(weight: Tensor, dilation: Size) -> Tensor:
         tensor([[[[1., 0., 0., 2.],
                   [3., 0., 0., 4.]]]])
     """
-    _need_tensor(weight, "weight", (4,), "(C', C, K, L)")
-    down, right = pair(dilation, "dilation")
-    rows, columns = pair(tuple(weight.shape[-2:]), "kernel_size")
+    check_kernel(weight)
+    down, right = check_pair("dilation", dilation)
+    rows, columns = weight.shape[-2:]
     reach = down * (rows - 1) + 1, right * (columns - 1) + 1
     out = weight.new_zeros(*weight.shape[:2], *reach)
     out[..., ::down, ::right] = weight
@@ -108,6 +109,7 @@ def conv2d_zero_stuffed(
     bias: Tensor | None = None,
     dilation: Size = 2,
     padding: Size = 0,
+    *,
     stride: Size = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -117,9 +119,9 @@ def conv2d_zero_stuffed(
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        weight: Kernels, (C', C / groups, K, L).
+        weight: Kernels, (C', C / groups, kH, kW).
         bias: What is added to each output channel, (C',), or None.
-        dilation: Pixels from one tap to the next, or (rows, columns).
+        dilation: Pixels from one tap to the next, or (height, width).
         padding: Zeros added on each side.
         stride: Pixels from one window to the next.
         groups: Parts that the channels are split into; each is convolved by itself.
@@ -143,6 +145,7 @@ def conv2d_polyphase(
     bias: Tensor | None = None,
     dilation: Size = 2,
     padding: Size = 0,
+    *,
     stride: Size = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -152,25 +155,12 @@ def conv2d_polyphase(
     on, and every d-th column from column 1 on.  A stride that shares a factor with d lands on some phases only, and
     no others are computed.
 
-    Args:
-        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        weight: Kernels, (C', C / groups, K, L).
-        bias: What is added to each output channel, (C',), or None.
-        dilation: Pixels from one tap to the next, or (rows, columns).
-        padding: Zeros added on each side.
-        stride: Pixels from one window to the next.
-        groups: Parts that the channels are split into; each is convolved by itself.
-
-    Returns:
-        (N, C', H', W') or (C', H', W'), dtype and device of `x`.  Equals `torch.nn.functional.conv2d(dilation=...)` in
-        values and gradients.
-
-    Raises:
-        ValueError: Shapes or dtypes do not fit together, or a setting is not legal.
+    Arguments, result and errors are as for `conv2d_zero_stuffed`; but what lies in a hole is not multiplied, so a NaN
+    or an infinity there spoils nothing.
     """
     height, width = _geometry(x, weight, bias, dilation, padding, stride, groups)
-    (down, right), (above, left) = pair(dilation), pair(padding, least=0)
-    step_down, step_right = pair(stride)
+    (down, right), (above, left) = check_pair("dilation", dilation), check_pair("padding", padding, 0)
+    step_down, step_right = check_pair("stride", stride)
     padded = functional.pad(x, (left, left, above, above))
 
     out = x.new_empty(*x.shape[:-3], len(weight), height, width)
@@ -186,7 +176,7 @@ def conv2d_polyphase(
     return out
 
 
-def footprint(rates: Sequence[int], kernel_size: int = 3) -> tuple[int, ...]:
+def footprint(rates: Iterable[int], kernel_size: int = 3) -> tuple[int, ...]:
     """List the pixels of a row that one output pixel sees through a stack of layers.
 
     The layers have stride 1.  In two dimensions these are the rows and the columns: the output pixel depends on the
@@ -208,15 +198,15 @@ def footprint(rates: Sequence[int], kernel_size: int = 3) -> tuple[int, ...]:
         >>> footprint((2, 2))
         (-4, -2, 0, 2, 4)
     """
-    _need_stack(rates, kernel_size)
-    taps = range(-(kernel_size // 2), kernel_size // 2 + 1)
+    half = check_odd("kernel_size", kernel_size) // 2
+    taps = range(-half, half + 1)
     reached = {0}
-    for rate in rates:
+    for rate in check_rates(rates):
         reached = {place + rate * tap for place in reached for tap in taps}
     return tuple(sorted(reached))
 
 
-def count_holes(rates: Sequence[int], kernel_size: int = 3) -> int:
+def count_holes(rates: Iterable[int], kernel_size: int = 3) -> int:
     """Count the pixels of the square receptive field that no path through the layers touches.
 
     Args:
@@ -237,61 +227,17 @@ def count_holes(rates: Sequence[int], kernel_size: int = 3) -> int:
     return (offsets[-1] - offsets[0] + 1) ** 2 - len(offsets) ** 2
 
 
-def _need_stack(rates: Sequence[int], kernel_size: int) -> None:
-    if not isinstance(rates, Sequence) or isinstance(rates, str):
-        raise ValueError(f"rates must be a list with one dilation for each layer, such as (1, 2, 5), got {rates!r}")
-    for rate in rates:
-        check_whole("each of rates", rate, 1)
-    if check_whole("kernel_size", kernel_size, 1) % 2 == 0:
-        raise ValueError(f"kernel_size must be odd, so that a tap lies on the pixel itself, got {kernel_size}")
-
-
 def _length(x: Tensor, weight: Tensor, dilation: int, stride: int, padding: int) -> int:
-    """Check that all fits together, and give the length of the output, L'."""
-    _need_fitting(x, weight, axes=1)
-    for name, value, least in (("dilation", dilation, 1), ("stride", stride, 1), ("padding", padding, 0)):
-        check_whole(name, value, least)
+    """Check that all fits together, and return the length of the output, L'."""
+    check_convolution(x, weight, axes=1)
+    for name, value, low in (("dilation", dilation, 1), ("stride", stride, 1), ("padding", padding, 0)):
+        check_whole(name, value, low)
     return conv_size(x.shape[-1], weight.shape[-1], stride, padding, dilation)
 
 
 def _geometry(
     x: Tensor, weight: Tensor, bias: Tensor | None, dilation: Size, padding: Size, stride: Size, groups: int
 ) -> tuple[int, int]:
-    """Check that all fits together, and give the size of the output, (H', W')."""
-    _need_fitting(x, weight, axes=2, bias=bias, groups=groups)
+    """Check that all fits together, and return the size of the output, (H', W')."""
+    check_convolution(x, weight, bias, groups)
     return conv_size(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding, dilation)
-
-
-def _need_fitting(x: Tensor, weight: Tensor, axes: int, bias: Tensor | None = None, groups: int = 1) -> None:
-    if axes == 1:
-        _need_tensor(x, "x", (3,), "(N, C, L)")
-        _need_tensor(weight, "weight", (3,), "(C', C, K)")
-    else:
-        _need_tensor(x, "x", (4, 3), "(N, C, H, W) or (C, H, W)")
-        _need_tensor(weight, "weight", (4,), "(C', C / groups, K, L)")
-    if not x.is_floating_point():
-        raise ValueError(f"x must be floating point, since weights are fractions, got {x.dtype}; x.float() converts it")
-    for name, other in (("weight", weight), ("bias", bias)):
-        if isinstance(other, Tensor) and (other.dtype, other.device) != (x.dtype, x.device):
-            raise ValueError(
-                f"{name} must have the dtype and device of x, {x.dtype} on {x.device},"
-                f" got {other.dtype} on {other.device}; {name}.to(x) converts it"
-            )
-    check_whole("groups", groups, 1)
-    channels, wanted = x.shape[-axes - 1], weight.shape[1] * groups
-    if channels != wanted or not channels:
-        raise ValueError(
-            f"x has {channels} channels, but weight {tuple(weight.shape)} reads {wanted} in {groups} groups"
-        )
-    if len(weight) % groups or not len(weight):
-        raise ValueError(f"weight makes {len(weight)} output channels, which cannot be split into {groups} groups")
-    if bias is not None and (not isinstance(bias, Tensor) or bias.shape != weight.shape[:1]):
-        got = tuple(bias.shape) if isinstance(bias, Tensor) else type(bias).__name__
-        raise ValueError(f"bias must have one number for each of {len(weight)} output channels, got {got}")
-
-
-def _need_tensor(value: Tensor, name: str, ranks: tuple[int, ...], shape: str) -> None:
-    if not isinstance(value, Tensor):
-        raise ValueError(f"{name} must be a torch.Tensor, got {type(value).__name__}; torch.as_tensor(...) makes one")
-    if value.dim() not in ranks:
-        raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")

@@ -62,7 +62,7 @@ class HWDownsampling(nn.Module):
 
     @torch.no_grad()
     def fuse(self) -> nn.Sequential:
-        """Give the one convolution that computes the same in evaluation mode, normalisation included; for inference.
+        """Return the one convolution that computes the same in evaluation mode, normalisation included; for inference.
 
         It is a copy: later changes of this layer do not reach it.
         """
@@ -77,7 +77,7 @@ class HWDownsampling(nn.Module):
 
 
 def as_kernel(mix: Tensor) -> Tensor:
-    """Give the kernel of the 2 × 2 convolution with stride 2 that is Haar followed by a 1 × 1 convolution.
+    """Return the kernel of the 2 × 2 convolution with stride 2 that is Haar followed by a 1 × 1 convolution.
 
     Args:
         mix: Weight of the 1 × 1 convolution, (C', 4C, 1, 1); its channels are all a, then all h, v and d.
@@ -95,7 +95,7 @@ def as_kernel(mix: Tensor) -> Tensor:
 
 
 def as_mix(kernel: Tensor) -> Tensor:
-    """Give the 1 × 1 convolution that makes HWD of a 2 × 2 convolution with stride 2: the way back of `as_kernel`.
+    """Return the 1 × 1 convolution that makes HWD of a 2 × 2 convolution with stride 2: the way back of `as_kernel`.
 
     Args:
         kernel: (C', C, 2, 2).

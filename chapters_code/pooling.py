@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_pictures
-from chapters_code.shapes import Size, pair, pool_size
+from chapters_code.checks import Size, check_floating_point, check_pair, check_pictures
+from chapters_code.shapes import pool_size
 
 __all__ = ["AvgPool2d", "MaxPool2d", "avg_pool2d", "avg_pool2d_loops", "max_pool2d", "max_pool2d_loops", "windows"]
 
@@ -33,8 +33,8 @@ def max_pool2d_loops(
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), any real dtype.
-        kernel_size: Side of the window in pixels, or (rows, columns).
-        stride: Pixels from one window to the next; None means `kernel_size`.
+        kernel_size: Side of the window in pixels, or (height, width).
+        stride: Pixels from one window to the next, or (height, width); None means `kernel_size`.
         padding: Pixels added on each side, at most half the window.  They count as −∞, so they never win.
 
     Returns:
@@ -65,20 +65,11 @@ def avg_pool2d_loops(
 ) -> Tensor:
     """Keep the mean of each window, with one loop over rows and one over columns.
 
-    Args:
-        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        kernel_size: Side of the window in pixels, or (rows, columns).
-        stride: Pixels from one window to the next; None means `kernel_size`.
-        padding: Pixels added on each side, at most half the window.  They are zeros, and they count.
-
-    Returns:
-        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.avg_pool2d`.
-
-    Raises:
-        ValueError: `x` has no pixels, another rank or is not floating point, or a setting is not legal.
+    Arguments, result and errors are as for `max_pool2d_loops`, but `x` is floating point, since a mean has a fraction,
+    and the padding is zeros, which count.  Equals `torch.nn.functional.avg_pool2d`.
     """
     (rows, columns), (down, right), (height, width) = _geometry(x, kernel_size, stride, padding)
-    _need_fractions(x)
+    check_floating_point(x)
     padded = _pad(x, padding, fill=0)
 
     out = x.new_empty(*x.shape[:-2], height, width)
@@ -101,9 +92,9 @@ def windows(
     """Cut out all windows at once: the two loops, done by `Tensor.unfold`.
 
     Args:
-        x: Pictures, (N, C, H, W) or (C, H, W).
-        kernel_size: Side of the window in pixels, or (rows, columns).
-        stride: Pixels from one window to the next; None means `kernel_size`.
+        x: As for `max_pool2d_loops`.
+        kernel_size: As there.
+        stride: As there.
         padding: Pixels added on each side, at most half the window.
         ceil_mode: Let a last window hang over the far edge, as `shapes.pool_size` counts it.
         fill: What stands in pixels outside the picture.
@@ -134,19 +125,8 @@ def max_pool2d(
 ) -> Tensor:
     """Keep the largest number of each window, all windows at once.
 
-    Args:
-        x: Pictures, (N, C, H, W) or (C, H, W), any real dtype.
-        kernel_size: Side of the window in pixels, or (rows, columns).
-        stride: Pixels from one window to the next; None means `kernel_size`.
-        padding: Pixels added on each side, at most half the window.  They count as −∞, so they never win.
-        ceil_mode: Keep the last rows and columns, even if they do not fill a window.
-
-    Returns:
-        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.max_pool2d`, and so do
-        its gradients: at a tie the first pixel of the window in reading order gets all of it.
-
-    Raises:
-        ValueError: `x` has no pixels, another rank or a dtype without an order, or a setting is not legal.
+    Arguments, result and errors are as for `max_pool2d_loops`; `ceil_mode` keeps the last rows and columns, even if
+    they do not fill a window.  Equals `torch.nn.functional.max_pool2d` in values and gradients.
 
     Example:
         >>> max_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
@@ -166,27 +146,16 @@ def avg_pool2d(
 ) -> Tensor:
     """Keep the mean of each window, all windows at once.
 
-    Args:
-        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        kernel_size: Side of the window in pixels, or (rows, columns).
-        stride: Pixels from one window to the next; None means `kernel_size`.
-        padding: Pixels added on each side, at most half the window.  They are zeros.
-        ceil_mode: Keep the last rows and columns, even if they do not fill a window.
-        count_include_pad: Count the padding as pixels of the window (PyTorch's default, which darkens the rim), or
-            divide by the pixels of the picture alone.
-
-    Returns:
-        (N, C, H', W') or (C, H', W'), dtype and device of `x`.  Equals `torch.nn.functional.avg_pool2d`.
-
-    Raises:
-        ValueError: `x` has no pixels, another rank or is not floating point, or a setting is not legal.
+    Arguments, result and errors are as for `max_pool2d`, but `x` is floating point, since a mean has a fraction.
+    `count_include_pad` counts the padding, zeros, as pixels of the window (PyTorch's default, which darkens the rim);
+    without it only pixels of the picture are counted.  Equals `torch.nn.functional.avg_pool2d`.
 
     Example:
         >>> avg_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
         tensor([[[3., 1.]]])
     """
     geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
-    _need_fractions(x)
+    check_floating_point(x)
     # Means, not sums: four bright pixels of a float16 picture can add up to infinity.
     means = _cut(_pad(x, padding, fill=0), *geometry, fill=0).mean(dim=-1)
     # What share of each window counts?  Pool a picture of ones; what hangs over the far edge is never counted.
@@ -248,10 +217,10 @@ class AvgPool2d(nn.Module):
 def _geometry(
     x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool = False
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Check the input, and give the window's size, its step and the size of the output, each as (rows, columns)."""
+    """Check the input, and return the window's size, its step and the size of the output, each (height, width)."""
     _need_pictures(x)
-    kernel = pair(kernel_size, "kernel_size")
-    step = kernel if stride is None else pair(stride, "stride")
+    kernel = check_pair("kernel_size", kernel_size)
+    step = kernel if stride is None else check_pair("stride", stride)
     return kernel, step, pool_size(tuple(x.shape[-2:]), kernel, step, padding, ceil_mode=ceil_mode)
 
 
@@ -263,7 +232,7 @@ def _need_pictures(x: Tensor) -> None:
 
 
 def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
-    above, left = pair(padding, "padding", least=0)
+    above, left = check_pair("padding", padding, 0)
     return functional.pad(x, (left, left, above, above), value=fill) if above or left else x
 
 
@@ -277,14 +246,6 @@ def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tu
 
 
 def _lowest(x: Tensor) -> float:
-    """Give the number that never wins: −∞, or the smallest whole number of an integer dtype."""
+    """Return the number that never wins: −∞, or the smallest whole number of an integer dtype."""
     _need_pictures(x)
     return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
-
-
-def _need_fractions(x: Tensor) -> None:
-    if not x.is_floating_point():
-        raise ValueError(
-            f"a mean has a fraction, which {x.dtype} cannot hold: pool x.float() instead"
-            " (PyTorch refuses most integers and cuts the fraction off int64)"
-        )

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from chapters_code.checks import Size, check_pair
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pictures import check_picture, read_picture, write_mask, write_picture
 from chapters_code.outputs import ask, device, device_of, evaluation_mode, need_function
 from chapters_code.overlay import Answer
-from chapters_code.shapes import Size, pair
 from chapters_code.tiles import predict_tiled, strips
 from chapters_code.train.checkpoints import Trained, load_network
 
@@ -53,8 +53,8 @@ def segment(
         checkpoint: What `train` left behind, `checkpoint.pt`; or, to read it once for many photographs, what
             `checkpoints.load_network` made of it.  The network computes on this machine's GPU if it has one; a loaded
             one stays where it is.
-        tile: Side of a tile in pixels, or (rows, columns), multiples of 32; 1024 by default.
-        overlap: Pixels that neighbours share, or (rows, columns); a quarter of a tile by default.
+        tile: Side of a tile in pixels, or (height, width), multiples of 32; 1024 by default.
+        overlap: Pixels that neighbours share, or (height, width); a quarter of a tile by default.
         threshold: For a yes-or-no question (cracks, salient things): the probability from which a pixel counts, 0.5 by
             default.  For classes: pixels whose class is less probable than this stay background; by default each gets
             its most probable class.
@@ -111,8 +111,8 @@ def _logits_of(
 
 def _tiles(tile: Size | None, overlap: Size | None) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return tile and overlap as pairs, the default in the place of None."""
-    tile = pair(TILE if tile is None else tile, "tile")
-    return tile, tuple(side // 4 for side in tile) if overlap is None else pair(overlap, "overlap", least=0)
+    tile = check_pair("tile", TILE if tile is None else tile)
+    return tile, tuple(side // 4 for side in tile) if overlap is None else check_pair("overlap", overlap, 0)
 
 
 def _check(trained: Trained, tile: Size | None, overlap: Size | None, threshold: float | None) -> None:

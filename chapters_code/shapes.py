@@ -1,4 +1,4 @@
-"""Output sizes: how many rows and columns each operator of the book gives back (Chapter 00).
+"""Output sizes: how many rows and columns each operator of the book returns (Chapter 00).
 
 Every operator lays a window of `kernel_size` pixels on a row of `size` pixels and moves it on by `stride`.  Count
 the positions, and you have the size of the output.  All functions speak one grammar:
@@ -16,34 +16,16 @@ the `torch.nn` documentation and are tested against PyTorch and PyWavelets on gr
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 
-__all__ = ["conv_size", "conv_transpose_size", "dwt_size", "interpolate_size", "pair", "pool_size"]
+from chapters_code.checks import Size, check_choice, check_pair, check_whole
 
-Size = int | tuple[int, int]
+__all__ = ["conv_size", "conv_transpose_size", "dwt_size", "interpolate_size", "pool_size"]
 
 # How a picture may go on past its edge, in the words of PyWavelets.
 _DWT_MODES = (
     "zero", "constant", "symmetric", "periodic", "smooth", "periodization", "reflect", "antisymmetric", "antireflect",
 )  # fmt: skip
-
-
-def pair(value: Size, name: str = "value", least: int = 1) -> tuple[int, int]:
-    """Give a setting for both sides: 3 becomes (3, 3), and (3, 5) stays as it is.
-
-    Args:
-        value: A whole number, or a pair (for H, for W).
-        name: What the error calls it.
-        least: The smallest number that is allowed.
-
-    Raises:
-        ValueError: It is neither a whole number nor a pair of them, or a number is below `least`.
-    """
-    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or not all(isinstance(one, int) and not isinstance(one, bool) for one in both):
-        raise ValueError(f"{name} must be a whole number or a pair of them like (3, 5), got {value!r}")
-    if min(both) < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    return both
 
 
 def conv_size(size: Size, kernel_size: Size, stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> Size:
@@ -190,10 +172,9 @@ def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Siz
         >>> dwt_size((5, 8))
         (3, 4)
     """
-    if not isinstance(filter_length, int) or filter_length < 2 or filter_length % 2:
-        raise ValueError(f"filter_length must be an even whole number, at least 2 (Haar), got {filter_length!r}")
-    if mode not in _DWT_MODES:
-        raise ValueError(f"mode must be one of {', '.join(_DWT_MODES)}; got {mode!r}")
+    if check_whole("filter_length", filter_length, 2) % 2:
+        raise ValueError(f"filter_length must be even, got {filter_length}: Haar has 2, db2 has 4")
+    check_choice("mode", mode, _DWT_MODES)
     overlap = 1 if mode == "periodization" else filter_length - 1
     return _each_side(lambda size: (size + overlap) // 2, size=size)
 
@@ -228,9 +209,9 @@ def interpolate_size(size: Size, scale_factor: float) -> Size:
 
 def _each_side(side: Callable[..., int], **settings: Size) -> Size:
     """Check the settings, each one number or a pair, and ask `side` once for H and once for W."""
-    pairs = {name: pair(given, name, least=0 if "padding" in name else 1) for name, given in settings.items()}
+    pairs = {name: check_pair(name, given, 0 if "padding" in name else 1) for name, given in settings.items()}
     height, width = (side(**{name: both[i] for name, both in pairs.items()}) for i in (0, 1))
-    return height if all(isinstance(given, int) for given in settings.values()) else (height, width)
+    return height if all(isinstance(given, Integral) for given in settings.values()) else (height, width)
 
 
 def _reach(kernel_size: int, dilation: int) -> int:

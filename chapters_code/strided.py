@@ -3,7 +3,7 @@
 A convolution multiplies each window by the same weights and adds up.  With a stride of 2 it takes every second window
 only, and the picture shrinks.  What it takes, the weights decide; whether it depends on one pixel more or less, a blur.
 
-    x (N, C, H, W), weight (C', C / groups, rows, columns)  --conv2d-->  (N, C', H', W')    as `shapes.conv_size` says
+    x (N, C, H, W), weight (C', C / groups, kH, kW)  --conv2d-->  (N, C', H', W')    as `shapes.conv_size` says
     x (N, C, H, W)  --space_to_depth(block)-->  (N, C · block², H / block, W / block)
     x (N, C, H, W)  --blur(stride)-->  (N, C, H / stride, W / stride), rounded up
 
@@ -23,9 +23,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_size, check_whole
+from chapters_code.checks import (
+    Size,
+    check_convolution,
+    check_floating_point,
+    check_kernel,
+    check_pair,
+    check_pictures,
+    check_whole,
+)
 from chapters_code.outputs import device_of
-from chapters_code.shapes import Size, conv_size, pair
+from chapters_code.shapes import conv_size
 
 __all__ = [
     "BlurPool2d",
@@ -50,13 +58,13 @@ def conv2d_loops(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Give the weighted sum of each window, with one loop over rows and one over columns.
+    """Return the weighted sum of each window, with one loop over rows and one over columns.
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        weight: (C', C / groups, rows, columns), of the dtype of `x`: for each channel of the output one kernel.
+        weight: (C', C / groups, kH, kW), of the dtype of `x`: for each channel of the output one kernel.
         bias: (C',), what each channel of the output starts from; None means 0.
-        stride: Pixels from one window to the next, or (down, across).
+        stride: Pixels from one window to the next, or (height, width).
         padding: Pixels of zeros added on each side.
         dilation: Pixels from one tap of the kernel to the next.
         groups: Into how many parts the channels are split; each part is convolved by itself.
@@ -90,22 +98,9 @@ def conv2d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Give the weighted sum of each window, all windows at once.
+    """Return the weighted sum of each window, all windows at once.
 
-    Args:
-        x: Pictures, (N, C, H, W) or (C, H, W), floating point.
-        weight: (C', C / groups, rows, columns), of the dtype of `x`.
-        bias: (C',), or None.
-        stride: Pixels from one window to the next, or (down, across).
-        padding: Pixels of zeros added on each side.
-        dilation: Pixels from one tap of the kernel to the next.
-        groups: Into how many parts the channels are split.
-
-    Returns:
-        (N, C', H', W') or (C', H', W'), dtype and device of `x`.  Equals `torch.nn.functional.conv2d`.
-
-    Raises:
-        ValueError: Shapes or dtypes do not fit together, or a setting is not legal; the message says which.
+    Arguments, result and errors are as for `conv2d_loops`.
 
     Example:
         >>> conv2d(torch.tensor([[[1.0, 5.0, 2.0]]]), torch.tensor([[[[-1.0, 1.0]]]]))  # right minus left
@@ -133,9 +128,9 @@ def conv2d_matrix(
     pixels and a stride of 1 make 400 million numbers.
 
     Args:
-        weight: (C', C / groups, rows, columns), floating point.
+        weight: (C', C / groups, kH, kW), floating point.
         input_size: Height and width of the picture, (H, W).
-        stride: Pixels from one window to the next, or (down, across).
+        stride: As for `conv2d_loops`; so are the others.
         padding: Pixels of zeros added on each side.
         dilation: Pixels from one tap of the kernel to the next.
         groups: Into how many parts the channels are split.
@@ -155,7 +150,7 @@ def conv2d_matrix(
                 [ 0.,  0., -1.,  1.]])
     """
     check_kernel(weight, groups)
-    height, width = check_size(input_size, name="input_size")
+    height, width = check_pair("input_size", input_size, single=False)
     out_channels, channels = weight.shape[:2]
     blank = weight.new_zeros(groups * channels, height, width)
     windows = _windows_of(blank, weight, None, stride, padding, dilation, groups)
@@ -169,7 +164,7 @@ def conv2d_matrix(
                 first = k * groups // out_channels * channels  # of the channels that the kernel's group sees
                 matrix[k, i, j, first : first + channels, rows, columns] = weight[k]
     # What meets the padding meets zeros: these columns may go.
-    above, left = pair(padding, "padding", least=0)
+    above, left = check_pair("padding", padding, 0)
     matrix = matrix[..., above : above + height, left : left + width]
     return matrix.flatten(3).flatten(0, 2)
 
@@ -256,7 +251,7 @@ def as_pointwise(weight: Tensor) -> Tensor:
 
 
 def binomial(kernel_size: int) -> Tensor:
-    """Give the weights of a one-dimensional blur, a row of Pascal's triangle that adds up to 1.
+    """Return the weights of a one-dimensional blur, a row of Pascal's triangle that adds up to 1.
 
     Args:
         kernel_size: Taps; 1 does nothing, 2 is the mean of two, 3 is (1, 2, 1) / 4.
@@ -357,7 +352,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
     check_pictures(x)
     if check_whole("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
-    check_fractions(x)
+    check_floating_point(x)
     if not x.numel() or x.isnan().any():
         raise ValueError("x must hold pictures without NaN, for a change of what is no number cannot be measured")
     x = x.to(device_of(layer, x))
@@ -381,7 +376,7 @@ class _Windows(NamedTuple):
     size: tuple[int, int]  # how many windows there are, down and across
 
     def place(self, i: int, j: int) -> tuple[slice, slice]:
-        """Give the rows and columns of the window for row i and column j of the output."""
+        """Return the rows and columns of the window for row i and column j of the output."""
         rows, columns = (
             slice(place * step, place * step + gap * taps, gap)
             for place, step, gap, taps in zip((i, j), self.stride, self.dilation, self.taps, strict=True)
@@ -389,7 +384,7 @@ class _Windows(NamedTuple):
         return rows, columns
 
     def all(self) -> Tensor:
-        """Cut all windows at once, (..., C, H', W', rows, columns)."""
+        """Cut all windows at once, (..., C, H', W', kH, kW)."""
         (rows, columns), (below, beside) = self.taps, self.dilation
         # Cut what a kernel reaches over, then take every tap.
         down = self.padded.unfold(-2, below * (rows - 1) + 1, self.stride[0])
@@ -400,26 +395,17 @@ def _windows_of(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size, dilation: Size, groups: int
 ) -> _Windows:
     """Check that all fits together, and lay out the windows."""
-    check_pictures(x)
-    check_fractions(x)
-    check_kernel(weight, groups)
-    if x.shape[-3] != weight.shape[1] * groups:
-        raise ValueError(
-            f"x has {x.shape[-3]} channels, but weight {tuple(weight.shape)} with groups={groups} wants"
-            f" {weight.shape[1]} · {groups} = {weight.shape[1] * groups}"
-        )
-    check_bias(x, weight, bias, len(weight))
-
+    check_convolution(x, weight, bias, groups)
     taps = tuple(weight.shape[2:])
     size = conv_size(tuple(x.shape[-2:]), taps, stride, padding, dilation)
-    above, left = pair(padding, "padding", least=0)
+    above, left = check_pair("padding", padding, 0)
     padded = functional.pad(x, (left, left, above, above)) if above or left else x
-    return _Windows(padded, taps, pair(stride, "stride"), pair(dilation, "dilation"), size)
+    return _Windows(padded, taps, check_pair("stride", stride), check_pair("dilation", dilation), size)
 
 
 def _blur(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     check_pictures(x)
-    check_fractions(x)
+    check_floating_point(x)
     channels, after = x.shape[-3], len(kernel) // 2
     before = len(kernel) - 1 - after
     padded = functional.pad(x, (before, after, before, after), mode="replicate")

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from chapters_code.checks import Size, check_choice, check_floating_point, check_pair, check_pictures, check_whole
 from chapters_code.outputs import device_of, evaluation_mode, logits, need_function
-from chapters_code.shapes import Size, pair
 
 __all__ = ["predict_tiled", "strips"]
 
@@ -49,7 +49,7 @@ def predict_tiled(
     batch_size: int = 1,
     progress: bool = False,
 ) -> Tensor:
-    """Give a network's logits for a whole picture, with only one batch of tiles on the device at a time.
+    """Return a network's logits for a whole picture, with only one batch of tiles on the device at a time.
 
     Tiles start at 0 and move on by tile − overlap, rounded down to a multiple of `align`.  The last one of each row and
     column ends at the picture's border; it starts on a multiple of `align`, too, and so may be larger by up to
@@ -62,12 +62,12 @@ def predict_tiled(
             outputs, `outputs.logits` chooses.  Tiles are brought to its weights.  A function shows none: it gets them
             where `image` is, and is called in the mode that it is in.
         image: Floating point, (N, C, H, W) or (C, H, W), prepared as in training, on any device.
-        tile: Side of a tile in pixels, or (rows, columns); a multiple of `align`.
-        overlap: Pixels that neighbours share at least, or (rows, columns).
+        tile: Side of a tile in pixels, or (height, width); a multiple of `align`.
+        overlap: Pixels that neighbours share at least, or (height, width).
         window: How tiles that overlap are averaged. "mean": all alike; "hann": by Hann's bell, so that a tile counts
             most at its middle and fades to its edges, and no seam is seen.
-        margin: Pixels at a tile's inner edges that are not used, or (rows, columns); at most half of `overlap`.
-        align: Tiles start at multiples of this, or (rows, columns): the network's total stride.
+        margin: Pixels at a tile's inner edges that are not used, or (height, width); at most half of `overlap`.
+        align: Tiles start at multiples of this, or (height, width): the network's total stride.
         batch_size: Tiles that go through the model at once.
         progress: Show a bar that counts tiles.
 
@@ -84,20 +84,15 @@ def predict_tiled(
         UserWarning: The picture holds numbers as large as bytes: it was probably not normalised.
     """
     need_function(model)
-    if not isinstance(image, Tensor):
-        raise ValueError(f"image must be a tensor, got {type(image).__name__}: torch.as_tensor(image) makes one")
-    if image.dim() not in (3, 4) or not image.is_floating_point() or not image.numel():
-        raise ValueError(
-            "image must be floating point, (N, C, H, W) or (C, H, W), with pixels; got"
-            f" {image.dtype} {tuple(image.shape)}"
-        )
+    check_pictures(image, "image")
+    check_floating_point(image, "image")
+    if not image.numel():
+        raise ValueError(f"image must be one picture or more, got shape {tuple(image.shape)}")
     largest = max(abs(extreme.item()) for extreme in image.aminmax())  # a mask of it all would cost memory
     if not math.isfinite(largest):
         raise ValueError("image holds NaN or infinite values, which would spread over the map: mend it first")
-    if window not in ("mean", "hann"):
-        raise ValueError(f"window must be mean or hann, got {window!r}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_choice("window", window, ("mean", "hann"))
+    check_whole("batch_size", batch_size, 1)
     if largest > _BYTES:
         warnings.warn(
             f"image holds numbers up to {largest:.0f}, as bytes are: the book's networks take what"
@@ -107,8 +102,8 @@ def predict_tiled(
 
     pictures = image if image.dim() == 4 else image[None]
     whole = None  # made when the first maps say how many channels there are, and of which dtype
-    settings = (pair(tile, "tile"), pair(overlap, "overlap", least=0), pair(margin, "margin", least=0))
-    for rows, maps in strips(model, pictures, *settings, pair(align, "align"), window, batch_size, progress):
+    settings = (check_pair("tile", tile), check_pair("overlap", overlap, 0), check_pair("margin", margin, 0))
+    for rows, maps in strips(model, pictures, *settings, check_pair("align", align), window, batch_size, progress):
         if whole is None:
             whole = maps.new_zeros(*maps.shape[:2], *pictures.shape[-2:])
         whole[..., rows, :] = maps
@@ -179,9 +174,9 @@ def strips(
     batch_size: int,
     progress: bool,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Give the map from the top down, strip by strip: rows, and their logits (N, K, rows, W), on the CPU.
+    """Yield the map from the top down, strip by strip: rows, and their logits (N, K, rows, W), on the CPU.
 
-    A strip is given as soon as no further tile adds to it.  So whoever makes class numbers of it never holds the logits
+    A strip comes as soon as no further tile adds to it.  So whoever makes class numbers of it never holds the logits
     of more than one row of tiles.  `pictures` is (N, C, H, W) of any dtype that the model takes.
     """
     settings = zip(pictures.shape[-2:], tile, overlap, margin, align, strict=True)
@@ -209,7 +204,7 @@ def strips(
 
 
 def _batches(places: list[tuple[int, _Span]], batch_size: int) -> Iterator[list[tuple[int, _Span]]]:
-    """Give the tiles of a row in batches of equal size: those of the last column may be wider than the others."""
+    """Yield the tiles of a row in batches of equal size: those of the last column may be wider than the others."""
 
     def width(place: tuple[int, _Span]) -> int:
         return place[1].read.stop - place[1].read.start
@@ -220,7 +215,7 @@ def _batches(places: list[tuple[int, _Span]], batch_size: int) -> Iterator[list[
 
 
 def _run(model: Callable, cut: Tensor) -> Tensor:
-    """Give the logits of one batch of tiles on the CPU, float64 or float32."""
+    """Return the logits of one batch of tiles on the CPU, float64 or float32."""
     with torch.inference_mode():
         maps = logits(model(cut))
         if maps.dim() != 4 or len(maps) != len(cut) or maps.shape[-2:] != cut.shape[-2:]:

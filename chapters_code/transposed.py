@@ -5,7 +5,7 @@ each number of its input is multiplied by the whole kernel, and the product is a
 no inverse.  It is the same matrix, turned over; and so it is also the way in which every convolution sends its
 gradient back.
 
-    x (N, C, H, W), weight (C, C' / groups, rows, columns)  --conv_transpose2d-->  (N, C', H', W')
+    x (N, C, H, W), weight (C, C' / groups, kH, kW)  --conv_transpose2d-->  (N, C', H', W')
     x (N, C, H, W)  --bilinear, scale s-->  (N, C, s · H, s · W)
 
 The sizes are those of `shapes.conv_transpose_size`.  Three ways to compute it stand side by side: stamp by stamp, by
@@ -23,8 +23,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_bias, check_fractions, check_kernel, check_pictures, check_whole
-from chapters_code.shapes import Size, conv_size, conv_transpose_size, pair
+from chapters_code.checks import (
+    Size,
+    check_choice,
+    check_convolution,
+    check_floating_point,
+    check_kernel,
+    check_pair,
+    check_pictures,
+    check_whole,
+)
+from chapters_code.shapes import conv_size, conv_transpose_size
 from chapters_code.strided import conv2d, conv2d_matrix
 
 __all__ = [
@@ -63,9 +72,9 @@ def conv_transpose2d_loops(
 
     Args:
         x: Maps, (N, C, H, W) or (C, H, W), floating point.
-        weight: (C, C' / groups, rows, columns), of the dtype of `x`: for each channel of the *input* one kernel.
+        weight: (C, C' / groups, kH, kW), of the dtype of `x`: for each channel of the *input* one kernel.
         bias: (C',), what each channel of the output starts from; None means 0.
-        stride: Pixels of the output from one stamp to the next, or (down, across).
+        stride: Pixels of the output from one stamp to the next, or (height, width).
         padding: Pixels *cut off* on each side of the canvas.
         output_padding: Pixels added at the far side; less than stride or dilation.
         groups: Into how many parts the channels are split; each part is stamped by itself.
@@ -156,7 +165,7 @@ def overlap_count(size: Size, kernel_size: Size, stride: Size, padding: Size = 0
 
     Args:
         size: Side of the input in pixels, or (H, W).
-        kernel_size: Taps per side, or (rows, columns).
+        kernel_size: Taps per side, or (height, width).
         stride: Pixels of the output from one stamp to the next.
         padding: Pixels cut off on each side.
 
@@ -170,7 +179,7 @@ def overlap_count(size: Size, kernel_size: Size, stride: Size, padding: Size = 0
         >>> overlap_count((1, 4), (1, 3), 2)
         tensor([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
     """
-    sides, taps = pair(size, "size"), pair(kernel_size, "kernel_size")
+    sides, taps = check_pair("size", size), check_pair("kernel_size", kernel_size)
     counts = conv_transpose2d_loops(torch.ones(1, *sides), torch.ones(1, 1, *taps), None, stride, padding)
     return counts[0].long()
 
@@ -183,12 +192,12 @@ def phase_sums(weight: Tensor, stride: Size) -> Tensor:
     these numbers.
 
     Args:
-        weight: (C, C', rows, columns), as for `conv_transpose2d_loops` with one group.
-        stride: Pixels of the output from one stamp to the next, or (down, across).
+        weight: (C, C', kH, kW), as for `conv_transpose2d_loops` with one group.
+        stride: Pixels of the output from one stamp to the next, or (height, width).
 
     Returns:
-        (C', down, across), the sum over the input's channels and over the taps of each phase; the phase of the
-        kernel's first tap comes first.
+        (C', sH, sW) for a stride of (sH, sW): the sum over the input's channels and over the taps of each phase; the
+        phase of the kernel's first tap comes first.
 
     Raises:
         ValueError: `weight` has another rank, or the stride is not legal.
@@ -197,8 +206,8 @@ def phase_sums(weight: Tensor, stride: Size) -> Tensor:
         >>> phase_sums(torch.ones(1, 1, 1, 3), (1, 2))
         tensor([[[2., 1.]]])
     """
-    check_kernel(weight, axes="(C, C', rows, columns)")
-    down, across = pair(stride, "stride")
+    check_kernel(weight, wanted="(C, C', kH, kW)")
+    down, across = check_pair("stride", stride)
     sums = [[weight[:, :, i::down, j::across].sum(dim=(0, 2, 3)) for j in range(across)] for i in range(down)]
     return torch.stack([torch.stack(row, dim=-1) for row in sums], dim=-2)
 
@@ -216,10 +225,10 @@ def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> T
     Args:
         in_channels: C.
         out_channels: C'; the same, as each channel is enlarged into itself.
-        kernel_size: Taps per side, or (rows, columns); any whole number above 0.
+        kernel_size: Taps per side, or (height, width); any whole number above 0.
 
     Returns:
-        (C, C', rows, columns), of the default dtype: the tent where both channels are the same, and 0 elsewhere.
+        (C, C', kH, kW), of the default dtype: the tent where both channels are the same, and 0 elsewhere.
 
     Raises:
         ValueError: The numbers of channels differ, or an argument is no whole number above 0.
@@ -234,7 +243,7 @@ def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> T
             f"each channel is enlarged into itself, got in_channels={in_channels}, out_channels={out_channels}:"
             " change the number of channels by a 1 × 1 convolution before"
         )
-    rows, columns = (_tent(taps) for taps in pair(kernel_size, "kernel_size"))
+    rows, columns = (_tent(taps) for taps in check_pair("kernel_size", kernel_size))
     kernel = torch.zeros(in_channels, out_channels, len(rows), len(columns))
     kernel[range(in_channels), range(out_channels)] = torch.outer(rows, columns).to(kernel)
     return kernel
@@ -290,7 +299,7 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.
                 [0.2500, 0.7500],
                 [0.0000, 1.0000]]))
     """
-    _need_rim(rim)
+    check_choice("rim", rim, RIMS)
     check_whole("size", size, 1)
     places = (torch.arange(check_whole("scale", scale, 1) * size, dtype=torch.float64) + 0.5) / scale - 0.5
     if rim == "replicate":
@@ -314,17 +323,16 @@ class BilinearUpsample2d(nn.Module):
         map, since it is multiplied by zeros, too.
 
     Raises:
-        ValueError: A setting is not legal, or what comes are no pictures of fractions.
+        ValueError: A setting is not legal, or what comes are no pictures in floating point.
     """
 
     def __init__(self, scale: int, rim: str = "zero") -> None:
         super().__init__()
-        _need_rim(rim)
-        self.scale, self.rim = check_whole("scale", scale, 1), rim
+        self.scale, self.rim = check_whole("scale", scale, 1), check_choice("rim", rim, RIMS)
 
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)
-        check_fractions(x)
+        check_floating_point(x)
         down, across = (interpolation_matrix(side, self.scale, self.rim, x.dtype).to(x) for side in x.shape[-2:])
         return down @ (x @ across.T)  # columns first: the smaller product, and the quicker one
 
@@ -344,7 +352,7 @@ UPSAMPLERS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class _Plan(NamedTuple):
-    """Where the stamps lie; pairs are (down, across)."""
+    """Where the stamps lie; pairs are (height, width)."""
 
     stride: tuple[int, int]
     padding: tuple[int, int]
@@ -355,16 +363,16 @@ class _Plan(NamedTuple):
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Give the size of the output before the padding is cut off."""
+        """The size of the output before the padding is cut off."""
         return tuple(side + 2 * cut for side, cut in zip(self.size, self.padding, strict=True))
 
     @property
     def kept(self) -> tuple[slice, slice]:
-        """Give the rows and columns of the canvas that are the output."""
+        """The rows and columns of the canvas that are the output."""
         return tuple(slice(cut, cut + side) for side, cut in zip(self.size, self.padding, strict=True))
 
     def place(self, i: int, j: int) -> tuple[slice, slice]:
-        """Give the rows and columns of the canvas that pixel (i, j) of the input is stamped on."""
+        """Return the rows and columns of the canvas that pixel (i, j) of the input is stamped on."""
         return tuple(
             slice(at * step, at * step + reach, gap)
             for at, step, reach, gap in zip((i, j), self.stride, self.reach, self.dilation, strict=True)
@@ -382,22 +390,13 @@ def _plan(
     dilation: Size,
 ) -> _Plan:
     """Check that all fits together, and lay out the stamps."""
-    check_pictures(x)
-    check_fractions(x)
-    check_kernel(weight, groups, "(C, C' / groups, rows, columns)")
-    if x.shape[-3] != len(weight):
-        raise ValueError(
-            f"x has {x.shape[-3]} channels, but weight {tuple(weight.shape)} wants {len(weight)}: its first axis counts"
-            " the channels of the input (in an ordinary convolution, those of the output)"
-        )
-    check_bias(x, weight, bias, weight.shape[1] * groups)
-
-    taps, gaps = tuple(weight.shape[2:]), pair(dilation, "dilation")
+    check_convolution(x, weight, bias, groups, transposed=True)
+    taps, gaps = tuple(weight.shape[2:]), check_pair("dilation", dilation)
     size = conv_transpose_size(tuple(x.shape[-2:]), taps, stride, padding, output_padding, dilation)
     return _Plan(
-        stride=pair(stride, "stride"),
-        padding=pair(padding, "padding", least=0),
-        output_padding=pair(output_padding, "output_padding", least=0),
+        stride=check_pair("stride", stride),
+        padding=check_pair("padding", padding, 0),
+        output_padding=check_pair("output_padding", output_padding, 0),
         dilation=gaps,
         reach=tuple(gap * (count - 1) + 1 for gap, count in zip(gaps, taps, strict=True)),
         size=size,
@@ -405,11 +404,6 @@ def _plan(
 
 
 def _tent(taps: int) -> Tensor:
-    """Give one side of the bilinear kernel, float64."""
+    """Return one side of the bilinear kernel, float64."""
     slope = (taps + 1) // 2
     return 1 - (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2).abs() / slope
-
-
-def _need_rim(rim: str) -> None:
-    if rim not in RIMS:
-        raise ValueError(f"rim must be one of {', '.join(RIMS)}; got {rim!r}")

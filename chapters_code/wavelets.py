@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import check_fractions, check_size, check_whole
+from chapters_code.checks import check_choice, check_floating_point, check_pair, check_whole
 
 __all__ = [
     "MODES",
@@ -79,7 +79,7 @@ def haar_dwt2(x: Tensor) -> Bands:
         Four bands (..., ⌈H/2⌉, ⌈W/2⌉), dtype and device of `x`.  Equals `pywt.dwt2(x, "haar")`.
 
     Raises:
-        ValueError: `x` has no rows and columns, or no fractions.
+        ValueError: `x` has no rows and columns, or is not floating point.
 
     Example:
         >>> [band.item() for band in haar_dwt2(torch.tensor([[5.0, 3.0], [1.0, 1.0]]))]
@@ -132,10 +132,10 @@ def dwt2(x: Tensor, wavelet: str = "haar", mode: str = "symmetric") -> Bands:
         refuses a side of one pixel with "reflect", which is repeated here.
 
     Raises:
-        ValueError: PyWavelets has no such wavelet, the mode is none of MODES, or `x` is no picture of fractions.
+        ValueError: PyWavelets has no such wavelet, the mode is none of MODES, or `x` is no picture in floating point.
     """
     taps = filters(wavelet).analysis
-    _need_mode(mode)
+    check_choice("mode", mode, MODES)
     low, high = _analyse(check_picture(x), taps, mode)  # across
     (a, h), (v, d) = (_analyse(half.mT, taps, mode) for half in (low, high))  # down
     return Bands(a.mT, h.mT, v.mT, d.mT)
@@ -150,10 +150,10 @@ def idwt2(
     """Put a picture together again from its four bands.
 
     Args:
-        bands: a, h, v and d, of one shape (..., H', W').
+        bands: As for `haar_idwt2`.
         wavelet: The one that split it.
         mode: The one that split it; only whether it is "periodization" matters.
-        size: (H, W) of the picture, where a side was odd; None gives the even one.
+        size: As for `haar_idwt2`.
 
     Returns:
         (..., H, W): what `dwt2` had split, up to rounding.  Equals `pywt.idwt2(bands, wavelet, mode)`.
@@ -163,7 +163,7 @@ def idwt2(
             them, or the wavelet or mode is unknown.
     """
     taps = filters(wavelet).synthesis
-    _need_mode(mode)
+    check_choice("mode", mode, MODES)
     a, h, v, d = check_bands(bands)
     low = _synthesise(a.mT, h.mT, taps, mode).mT
     high = _synthesise(v.mT, d.mT, taps, mode).mT
@@ -202,10 +202,10 @@ def waverec2(
     """Put a picture together again from all its steps; the way back of `wavedec2`.
 
     Args:
-        coefficients: As `wavedec2` gives them.
-        wavelet: The one that split it.
-        mode: The one that split it.
-        size: (H, W) of the picture, where a side was odd; None gives the even one.
+        coefficients: As `wavedec2` returns them.
+        wavelet: As for `idwt2`.
+        mode: As for `idwt2`.
+        size: As for `haar_idwt2`.
 
     Returns:
         (..., H, W).  Equals `pywt.waverec2(coefficients, wavelet, mode)`.
@@ -215,7 +215,7 @@ def waverec2(
     """
     x, *steps = coefficients if isinstance(coefficients, Sequence) and coefficients else [None]
     if not isinstance(x, Tensor) or not all(isinstance(one, Sequence) and len(one) == 3 for one in steps):
-        raise ValueError("coefficients must be [a, (h, v, d), ..., (h, v, d)], as wavedec2 gives them")
+        raise ValueError("coefficients must be [a, (h, v, d), ..., (h, v, d)], as wavedec2 returns them")
     for i, details in enumerate(steps):
         if i:  # What came from the step below may have one row or column too many: its own size was odd.
             x = crop(x, check_picture(details[0]).shape[-2:])
@@ -236,7 +236,7 @@ _TAPS = {name: pywt.Wavelet(name).filter_bank for name in pywt.wavelist(kind="di
 
 
 def filters(wavelet: str) -> Filters:
-    """Give the filters of a wavelet.
+    """Return the filters of a wavelet.
 
     Raises:
         ValueError: PyWavelets has no discrete wavelet of this name.
@@ -319,7 +319,7 @@ def _extended(x: Tensor, before: int, after: int, mode: str) -> Tensor:
 
 
 def check_picture(x: Tensor) -> Tensor:
-    """Return `x`, or say why it is no picture (..., H, W) of fractions.
+    """Return `x`, or say why it is no picture (..., H, W) in floating point.
 
     Raises:
         ValueError: It is not; the message says what came.
@@ -327,7 +327,7 @@ def check_picture(x: Tensor) -> Tensor:
     if not isinstance(x, Tensor) or x.dim() < 2 or 0 in x.shape[-2:]:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x must be a tensor (..., H, W) with rows and columns, got {got}")
-    check_fractions(x)
+    check_floating_point(x)
     return x
 
 
@@ -368,7 +368,7 @@ def crop(x: Tensor, size: tuple[int, int] | None) -> Tensor:
     """
     if size is None:
         return x
-    height, width = check_size(size)
+    height, width = check_pair("size", size, single=False)
     for side, given in zip((height, width), x.shape[-2:], strict=True):
         if side not in (given - 1, given):
             raise ValueError(
@@ -376,8 +376,3 @@ def crop(x: Tensor, size: tuple[int, int] | None) -> Tensor:
                 f" left out, got size={size}"
             )
     return x[..., :height, :width]
-
-
-def _need_mode(mode: str) -> None:
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")

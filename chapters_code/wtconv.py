@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_pictures, check_whole
+from chapters_code.checks import check_odd, check_pictures, check_whole
 from chapters_code.fast.wtconv import convolve_bands, depthwise
 from chapters_code.wavelets import filters
 
@@ -71,11 +71,7 @@ class WTConv2d(nn.Module):
                 f"each channel is convolved by itself, so in_channels={in_channels} and out_channels={out_channels}"
                 " must be equal: change their number by a 1 × 1 convolution after this layer"
             )
-        if check_whole("kernel_size", kernel_size, 1) % 2 == 0:
-            raise ValueError(
-                f"kernel_size must be odd, so that a tap lies on the pixel itself, got {kernel_size}: take"
-                f" {kernel_size - 1} or {kernel_size + 1}"
-            )
+        check_odd("kernel_size", kernel_size)
         self.channels, self.stride = channels, check_whole("stride", stride, 1)
         self.wt_levels, self.wt_type = check_whole("wt_levels", wt_levels, 1), wt_type
         self.fast = fast and wt_type in ("haar", "db1")
@@ -98,7 +94,7 @@ class WTConv2d(nn.Module):
         return out[..., :: self.stride, :: self.stride]
 
     def _at_once(self, x: Tensor) -> Tensor:
-        """Give the same, with the scales multiplied into the kernels."""
+        """Return the same, with the scales multiplied into the kernels."""
         base = self.base_scale.weight.transpose(0, 1)
         bias = None if self.base_conv.bias is None else self.base_conv.bias * base.flatten()
         scaled = [
@@ -137,7 +133,7 @@ class WTConv2d(nn.Module):
 
 
 def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | None = None) -> nn.Module:
-    """Give a copy of a network in which a `WTConv2d` stands for every depthwise convolution.
+    """Return a copy of a network in which a `WTConv2d` stands for every depthwise convolution.
 
     Args:
         network: Such as torchvision's `mobilenet_v2()` or `convnext_tiny()`.  It stays as it is.

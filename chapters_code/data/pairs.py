@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from chapters_code.checks import check_size
+from chapters_code.checks import check_pair
 from chapters_code.data.folders import listing, why_missing
 from chapters_code.data.pictures import VOID, read_head, read_mask, read_picture, turn_upright
 
@@ -118,7 +118,7 @@ class Segmentation(Dataset):
         Raises:
             ValueError: `size` is not two whole numbers, or no picture is large enough.
         """
-        height, width = check_size(size)
+        height, width = check_pair("size", size, single=False)
         sizes = [self.size_of(index) for index in range(len(self))]
         large = [high >= height and wide >= width for high, wide in sizes]
         if not any(large):

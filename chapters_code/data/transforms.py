@@ -11,7 +11,7 @@ Chance comes from PyTorch's own generator: `torch.manual_seed` fixes it.
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from chapters_code.checks import check_size
+from chapters_code.checks import check_pair
 from chapters_code.data.pictures import VOID
 
 __all__ = ["random_crop", "training_transform"]
@@ -31,7 +31,9 @@ def random_crop(size: tuple[int, int]) -> v2.RandomCrop:
         ValueError: `size` is not two whole numbers of 1 or more.
     """
     # Without a fill of their own, masks would be padded with 0: a class, that of the background.
-    return v2.RandomCrop(check_size(size), pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: VOID})
+    return v2.RandomCrop(
+        check_pair("size", size, single=False), pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: VOID}
+    )
 
 
 def training_transform(
@@ -58,11 +60,11 @@ def training_transform(
     """
     steps = []
     if resize is not None:
-        steps.append(v2.Resize(check_size(resize)))
+        steps.append(v2.Resize(check_pair("resize", resize, single=False)))
     if scale is not None:
         if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be (from, to) with 0 < from <= to, got {scale!r}")
-        steps.append(v2.ScaleJitter(check_size(crop), tuple(scale)))
+        steps.append(v2.ScaleJitter(check_pair("crop", crop, single=False), tuple(scale)))
     steps.append(random_crop(crop))
     if flip:
         steps.append(v2.RandomHorizontalFlip())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chapters_code.checks import check_size, check_whole
+from chapters_code.checks import check_pair, check_whole
 from chapters_code.receptive_field.rules import rule_of
 from chapters_code.receptive_field.tape import Network, Tape
 
@@ -69,9 +69,7 @@ class Fields:
         in_channels: int | None = None,
         statistics: bool = True,
     ) -> None:
-        self.input_size = check_size(
-            (input_size, input_size) if isinstance(input_size, int) else input_size, 1, "input_size"
-        )
+        self.input_size = check_pair("input_size", input_size)
         self._network, self._statistics = Network(module, in_channels), statistics
         self._tape = Tape(self._network, statistics, self.input_size)
         self.output_size = self._tape.out_size
@@ -217,7 +215,7 @@ def chosen_pixel(pixel: tuple[int, int] | None, size: Sequence[int]) -> tuple[in
     Raises:
         ValueError: It is not in an output of this size.
     """
-    row, column = (side // 2 for side in size) if pixel is None else check_size(pixel, 0, "pixel")
+    row, column = (side // 2 for side in size) if pixel is None else check_pair("pixel", pixel, 0, single=False)
     if row >= size[0] or column >= size[1]:
         raise ValueError(f"pixel must lie in the output, which is {size[0]} × {size[1]} pixels, got {(row, column)}")
     return row, column

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chapters_code.checks import check_size, check_whole
+from chapters_code.checks import check_pair, check_whole
 from chapters_code.data import (
     CrackSegmentation,
     Pairs,
@@ -38,8 +38,8 @@ from chapters_code.data import (
     VOCSegmentation,
     own_sets,
 )
-from chapters_code.data.loading import Preloaded
 from chapters_code.data.layout import NoPictures
+from chapters_code.data.loading import Preloaded
 from chapters_code.data.pairs import Segmentation
 from chapters_code.downsample import DOWNSAMPLERS
 from chapters_code.train.evaluate import TASKS
@@ -129,9 +129,9 @@ class Recipe:
             raise ValueError(
                 f'network must be a module and a class or function in it, like "unet.UNet", got {self.network!r}'
             )
-        check_size(self.crop, name="crop")
+        check_pair("crop", self.crop, single=False)
         if self.resize is not None:
-            check_size(self.resize, name="resize")
+            check_pair("resize", self.resize, single=False)
             if any(side > whole for side, whole in zip(self.crop, self.resize, strict=True)):
                 raise ValueError(
                     f"crop must fit into resize, the size to which every picture is brought first, got a crop of"

@@ -455,7 +455,7 @@ def test_bad_settings_are_named(settings, message):
         (torch.zeros(1, 2, 4, 5, 8), r"\(N, C, H, W\), got \(1, 2, 4, 5, 8\)"),
         (torch.zeros(2, 3, 5, 8), r"the 4 channels .* got \(2, 3, 5, 8\): make it with in_channels=3"),
         (torch.zeros(2, 4, 0, 8), r"only the batch may be empty: got shape \(2, 4, 0, 8\)"),
-        (torch.zeros(2, 4, 5, 8, dtype=torch.uint8), r"floating point, got torch.uint8: x.float\(\)"),
+        (torch.zeros(2, 4, 5, 8, dtype=torch.uint8), r"x must be floating point, .* got torch.uint8; x.float\(\)"),
         (torch.zeros(2, 4, 5, 8, dtype=torch.int64), r"got torch.int64"),
         (torch.zeros(2, 4, 5, 8, dtype=torch.complex64), r"got torch.complex64"),
         ([[1.0]], r"must be a torch.Tensor, got list"),
@@ -471,9 +471,9 @@ def test_bad_input_is_named(x, message, norm):
     [
         (((10, 15), 0), "rate must be a whole number of 1 or more, got 0"),
         (((10, 15), 1.5), "rate must be .* got 1.5"),
-        (((10, 0), 1), r"map_size must be at least 1, got \(10, 0\)"),
+        (((10, 0), 1), r"map_size must be a whole number of 1 or more, or .* got \(10, 0\)"),
         (((1, 2, 3), 1), r"map_size must be .* got \(1, 2, 3\)"),
-        (((10, 15), 1, 4), "kernel_size must be odd, or there is no centre tap, got 4"),
+        (((10, 15), 1, 4), "kernel_size must be odd, so that a tap lies on the pixel itself, got 4: take 3 or 5"),
         (((10, 15), 1, 0), "kernel_size must be .* got 0"),
     ],
 )

@@ -256,7 +256,7 @@ OPERATORS = {
     "space_to_depth": lambda x, k, b, t: strided.space_to_depth(x[..., :8, :6], 2),
     "as_pointwise": lambda x, k, b, t: strided.as_pointwise(k[..., :2, :2]),
     "blur": lambda x, k, b, t: strided.blur(x, 5, 2),
-    "conv1d_dilated_loops": lambda x, k, b, t: dilated.conv1d_dilated_loops(x[:, :, 0], k[:, :, 0], 2, 1, 3),
+    "conv1d_dilated_loops": lambda x, k, b, t: dilated.conv1d_dilated_loops(x[:, :, 0], k[:, :, 0], 2, padding=3),
     "dilate_kernel": lambda x, k, b, t: dilated.dilate_kernel(k, (2, 3)),
     "conv2d_zero_stuffed": lambda x, k, b, t: dilated.conv2d_zero_stuffed(x, k, b, 2, 3),
     "conv2d_polyphase": lambda x, k, b, t: dilated.conv2d_polyphase(x, k, b, 2, 3),

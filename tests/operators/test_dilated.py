@@ -20,8 +20,8 @@ from grids import every
 
 BOTH = (conv2d_zero_stuffed, conv2d_polyphase)
 NAN, INF = float("nan"), float("inf")
-# (kernel, dilation, padding, stride): each side by itself, strides that share a factor with the dilation or do not,
-# taps that stand farther apart than the picture is wide.
+# Kernel, dilation, padding, stride: each side by itself, strides that share a factor with the dilation or do not, taps
+# that stand farther apart than the picture is wide.
 SETTINGS = [
     ((3, 3), 1, 0, 1),
     ((3, 3), 2, 2, 1),
@@ -51,41 +51,37 @@ def theirs(x, weight, bias=None, dilation=2, padding=0, stride=1, groups=1):
     return functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
-def value_and_gradients(function, inputs, *settings):
-    """Give the value, and the gradients when each output pixel pulls with another strength."""
+def value_and_gradients(function, inputs, **settings):
+    """Return the value, and the gradients when each output pixel pulls with another strength."""
     inputs = [one.clone().requires_grad_() for one in inputs if one is not None]
-    out = function(*inputs, *([None] if len(inputs) == 2 else []), *settings)
+    out = function(*inputs, **settings)
     pull = torch.arange(1, out.numel() + 1, dtype=out.dtype).reshape(out.shape)
     return out.detach(), *torch.autograd.grad(out, inputs, pull)
 
 
-def assert_same(ours, inputs, *settings):
-    pairs = zip(
-        value_and_gradients(ours, inputs, *settings), value_and_gradients(theirs, inputs, *settings), strict=True
-    )
-    for one, other in pairs:
-        # Whole numbers below 2**53: not even the last bit may differ.
-        assert_close(one, other, rtol=0, atol=0)
+def assert_same(ours, inputs, reference=theirs, **settings):
+    """Whole numbers below 2**53: not even the last bit may differ."""
+    of_ours, of_theirs = (value_and_gradients(one, inputs, **settings) for one in (ours, reference))
+    shapes = [tuple(one.shape) for one in inputs if one is not None]
+    assert_close(of_ours, of_theirs, rtol=0, atol=0, msg=lambda said: f"{ours.__name__}, {shapes}, {settings}: {said}")
 
 
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@every("setting", SETTINGS)
-@every("size", SIZES)
-@every("ours", BOTH)
-def test_values_and_gradients_are_those_of_pytorch(ours, size, setting):
+@pytest.mark.parametrize("ours", BOTH)
+def test_values_and_gradients_are_those_of_pytorch(ours):
     """Of the picture, of the kernel and of the bias; with and without groups."""
-    kernel, *rest = setting
-    for groups, bias in ((1, True), (2, False)):
+    for (kernel, dilation, padding, stride), size, (groups, bias) in product(SETTINGS, SIZES, ((1, True), (2, False))):
         inputs = case(size, kernel, groups, bias)
+        settings = {"dilation": dilation, "padding": padding, "stride": stride, "groups": groups}
         try:
-            theirs(*inputs, *rest, groups)
+            theirs(*inputs, **settings)
         except RuntimeError:  # the window does not fit
             with pytest.raises(ValueError, match="the window reaches"):
-                ours(*inputs, *rest, groups)
+                ours(*inputs, **settings)
         else:
-            assert_same(ours, inputs, *rest, groups)
+            assert_same(ours, inputs, **settings)
 
 
 def test_random_settings_agree_with_pytorch():
@@ -100,34 +96,24 @@ def test_random_settings_agree_with_pytorch():
         done += 1
         groups = draw(1, 2)
         for ours in BOTH:
-            assert_same(ours, case(size, kernel, groups, bool(draw(0, 1))), dilation, padding, stride, groups)
+            settings = {"dilation": dilation, "padding": padding, "stride": stride, "groups": groups}
+            assert_same(ours, case(size, kernel, groups, bool(draw(0, 1))), **settings)
 
 
-@pytest.mark.parametrize("groups", [1, 2, 6])
 @pytest.mark.parametrize("ours", BOTH)
-def test_groups_are_those_of_pytorch(ours, groups):
+def test_groups_are_those_of_pytorch(ours):
     """With 6 groups it is depthwise: one channel each, two kernels for each channel."""
     x, _, _ = case((8, 11), (3, 3))
-    weight, bias = torch.randn(12, 6 // groups, 3, 3).double().round(), torch.arange(12.0).double()
+    for groups in (1, 2, 6):
+        weight, bias = torch.randn(12, 6 // groups, 3, 3).double().round(), torch.arange(12.0).double()
+        assert_same(ours, (x, weight, bias), dilation=2, padding=2, groups=groups)
 
-    assert_same(ours, (x, weight, bias), 2, 2, 1, groups)
 
-
-@every("dilation", [1, 2, 3, 5])
-@every(("stride", "padding"), [(1, 0), (2, 3), (3, 5)])
-@every("shape", [(1, 1, 11), (2, 3, 14)])
-def test_the_loops_in_one_dimension_are_pytorchs(shape, stride, padding, dilation):
-    x = torch.randint(-4, 5, shape).double().requires_grad_()
-    weight = torch.randint(-4, 5, (4, shape[1], 3)).double().requires_grad_()
-    ours = conv1d_dilated_loops(x, weight, dilation, stride, padding)
-    reference = functional.conv1d(x, weight, None, stride, padding, dilation)
-    pull = torch.arange(ours.numel()).double().reshape(ours.shape)
-
-    assert_close(ours, reference, rtol=0, atol=0)
-    for one, other in zip(
-        torch.autograd.grad(ours, (x, weight), pull), torch.autograd.grad(reference, (x, weight), pull), strict=True
-    ):
-        assert_close(one, other, rtol=0, atol=0)
+def test_the_loops_in_one_dimension_are_pytorchs():
+    for shape, (stride, padding), dilation in product([(1, 1, 11), (2, 3, 14)], [(1, 0), (2, 3), (3, 5)], [1, 2, 3, 5]):
+        inputs = torch.randint(-4, 5, shape).double(), torch.randint(-4, 5, (4, shape[1], 3)).double()
+        settings = {"dilation": dilation, "stride": stride, "padding": padding}
+        assert_same(conv1d_dilated_loops, inputs, functional.conv1d, **settings)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -145,7 +131,7 @@ def test_every_floating_dtype_stays_what_it_is(ours, dtype):
 def test_one_picture_without_batch_comes_back_without_batch(ours):
     x, weight, bias = case((8, 11), (3, 2))
 
-    assert_same(ours, (x[0], weight, bias), 2, 2, 3)
+    assert_same(ours, (x[0], weight, bias), dilation=2, padding=2, stride=3)
     assert ours(x[0], weight).dim() == 3
 
 
@@ -162,18 +148,17 @@ def test_the_layout_in_memory_does_not_matter(ours):
     x, weight, bias = case((8, 12), (3, 3))
     for other in (x.contiguous(memory_format=torch.channels_last), x.mT, x[..., ::2, 1:]):
         assert not other.is_contiguous()
-        assert_same(ours, (other, weight, bias), 2, 2, 2)
+        assert_same(ours, (other, weight, bias), dilation=2, padding=2, stride=2)
 
 
-@pytest.mark.parametrize(("dilation", "padding", "stride"), [(2, 2, 1), (3, 0, 2), ((2, 4), (1, 4), 2)])
-def test_nan_and_infinity_spread_as_in_pytorch_where_the_picture_is_sampled(dilation, padding, stride):
+def test_nan_and_infinity_spread_as_in_pytorch_where_the_picture_is_sampled():
     """Only the taps touch a pixel.  The zeros of a stuffed kernel touch it, too: see the next test."""
     x, weight, bias = case((11, 12), (3, 3))
     x[0, 1, 2, 3], x[0, 2, 3, 4], x[1, 0, 5, 5], x[1, 4, 10, 0] = NAN, NAN, INF, -INF
-    settings = (dilation, padding, stride)
-
-    assert_close(conv2d_polyphase(x, weight, bias, *settings), theirs(x, weight, bias, *settings), equal_nan=True)
-    assert conv2d_polyphase(x, weight, bias, *settings).isnan().any()
+    for dilation, padding, stride in ((2, 2, 1), (3, 0, 2), ((2, 4), (1, 4), 2)):
+        out = conv2d_polyphase(x, weight, bias, dilation, padding, stride=stride)
+        assert_close(out, theirs(x, weight, bias, dilation, padding, stride), equal_nan=True)
+        assert out.isnan().any()
 
 
 def test_a_nan_in_a_hole_spoils_the_zero_stuffed_form():
@@ -200,8 +185,8 @@ def test_the_second_derivative_is_right_too(ours):
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 2, 2, 2, dtype=torch.float64, requires_grad=True)
 
-    assert torch.autograd.gradcheck(lambda *both: ours(*both, None, 2, 1, 2), (x, weight))
-    assert torch.autograd.gradgradcheck(lambda *both: ours(*both, None, 2, 1, 2), (x, weight))
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda *both: ours(*both, None, 2, 1, stride=2), (x, weight))
 
 
 # ---- by hand ------------------------------------------------------------------------------------
@@ -223,12 +208,11 @@ def test_zeros_stand_between_the_taps_and_not_around_them():
     assert torch.equal(dilate_kernel(kernel, 1), kernel)
 
 
-@pytest.mark.parametrize("dilation", [1, 2, 3, (2, 5)])
-def test_a_dilated_kernel_carries_the_gradient_to_its_taps(dilation):
-    kernel = torch.randn(2, 3, 3, 2, requires_grad=True)
-    dilate_kernel(kernel, dilation).square().sum().backward()
-
-    assert_close(kernel.grad, 2 * kernel.detach())
+def test_a_dilated_kernel_carries_the_gradient_to_its_taps():
+    for dilation in (1, 2, 3, (2, 5)):
+        kernel = torch.randn(2, 3, 3, 2, requires_grad=True)
+        dilate_kernel(kernel, dilation).square().sum().backward()
+        assert_close(kernel.grad, 2 * kernel.detach())
 
 
 def test_the_source_counts_zeros_and_pytorch_counts_steps():
@@ -267,26 +251,26 @@ def test_the_numbers_of_wang_and_others():
 # ---- laws ---------------------------------------------------------------------------------------
 
 
-@every("kernel_size", [1, 3, 5])
-@every("rates", [(2, 2, 2), (1, 2, 5), (3,), (4, 1), (2, 4, 8), (1, 3, 9), (6, 6)])
-def test_the_footprint_is_where_the_gradient_is_not_zero(rates, kernel_size):
+def test_the_footprint_is_where_the_gradient_is_not_zero():
     """Kernels of ones: nothing cancels, so every touched pixel has a gradient of 1 or more."""
-    reach = sum(rates) * (kernel_size // 2)
-    x = torch.zeros(1, 1, 2 * reach + 5, 2 * reach + 3, dtype=torch.float64, requires_grad=True)
-    y, ones = x, torch.ones(1, 1, kernel_size, kernel_size, dtype=torch.float64)
-    for rate in rates:
-        y = conv2d_polyphase(y, ones, None, rate, rate * (kernel_size // 2))
-    y[0, 0, reach + 2, reach + 1].backward()
+    stacks = [(2, 2, 2), (1, 2, 5), (3,), (4, 1), (2, 4, 8), (1, 3, 9), (6, 6)]
+    for rates, kernel_size in product(stacks, (1, 3, 5)):
+        reach = sum(rates) * (kernel_size // 2)
+        x = torch.zeros(1, 1, 2 * reach + 5, 2 * reach + 3, dtype=torch.float64, requires_grad=True)
+        y, ones = x, torch.ones(1, 1, kernel_size, kernel_size, dtype=torch.float64)
+        for rate in rates:
+            y = conv2d_polyphase(y, ones, None, rate, rate * (kernel_size // 2))
+        y[0, 0, reach + 2, reach + 1].backward()
 
-    offsets = footprint(rates, kernel_size)
-    wanted = {(reach + 2 + i, reach + 1 + j) for i in offsets for j in offsets}
-    assert set(map(tuple, x.grad[0, 0].nonzero().tolist())) == wanted
-    assert count_holes(rates, kernel_size) == (2 * reach + 1) ** 2 - len(wanted)
+        offsets = footprint(rates, kernel_size)
+        wanted = {(reach + 2 + i, reach + 1 + j) for i in offsets for j in offsets}
+        assert set(map(tuple, x.grad[0, 0].nonzero().tolist())) == wanted, (rates, kernel_size)
+        assert count_holes(rates, kernel_size) == (2 * reach + 1) ** 2 - len(wanted), (rates, kernel_size)
 
 
-@pytest.mark.parametrize("rates", [(1, 2, 5), (2, 3, 7), (4, 4, 1)])
-def test_the_order_of_the_layers_does_not_matter(rates):
-    assert len({footprint(order) for order in permutations(rates)}) == 1
+def test_the_order_of_the_layers_does_not_matter():
+    for rates in ((1, 2, 5), (2, 3, 7), (4, 4, 1)):
+        assert len({footprint(order) for order in permutations(rates)}) == 1, rates
 
 
 @pytest.mark.parametrize("kernel_size", [3, 5])
@@ -380,7 +364,7 @@ def test_a_stride_that_is_the_dilation_needs_one_phase_only(monkeypatch):
     monkeypatch.setattr(functional, "conv2d", lambda x, *rest, **more: calls.append(x.shape) or plain(x, *rest, **more))
     x, weight, _ = case((16, 20), (3, 3))
 
-    conv2d_polyphase(x, weight, None, 4, 0, 4)
+    conv2d_polyphase(x, weight, None, 4, 0, stride=4)
 
     assert calls == [(2, 6, 4, 5)]
 
@@ -389,30 +373,22 @@ def test_a_stride_that_is_the_dilation_needs_one_phase_only(monkeypatch):
 
 X, W = torch.zeros(1, 2, 5, 7), torch.zeros(3, 2, 3, 3)
 REFUSED = {
-    "list": (X.tolist(), W, {}, r"x must be a torch.Tensor, got list"),
-    "no weight": (X, None, {}, r"weight must be a torch.Tensor, got NoneType"),
-    "rank 2": (X[0, 0], W, {}, r"\(N, C, H, W\) or \(C, H, W\), got \(5, 7\)"),
-    "rank 5": (X[None], W, {}, r"got \(1, 1, 2, 5, 7\)"),
-    "weight of rank 3": (X, W[0], {}, r"weight must have shape \(C', C / groups, K, L\), got \(2, 3, 3\)"),
-    "whole numbers": (X.long(), W.long(), {}, r"floating point.*got torch.int64; x.float\(\)"),
+    "list": (X.tolist(), W, {}, r"x must be a torch.Tensor, got list; torch.as_tensor\(x\) makes one"),
+    "rank 5": (X[None], W, {}, r"\(N, C, H, W\) or \(C, H, W\), got \(1, 1, 2, 5, 7\)"),
+    "weight of rank 3": (X, W[0], {}, r"weight must have shape \(C', C / groups, kH, kW\), got \(2, 3, 3\)"),
+    "integers": (X.long(), W.long(), {}, r"x must be floating point, .* got torch.int64; x.float\(\)"),
     "another dtype": (X, W.double(), {}, r"dtype and device of x, torch.float32 on cpu, got torch.float64"),
-    "channels": (X[:, :1], W, {}, r"x has 1 channels, but weight \(3, 2, 3, 3\) reads 2 in 1 groups"),
-    "groups that do not fit": (X, W[:, :1], {"groups": 2}, r"3 output channels, which cannot be split into 2"),
-    "groups 0": (X, W, {"groups": 0}, r"groups must be a whole number of 1 or more, got 0"),
-    "no channels": (X[:, :0], W[:, :0], {}, r"x has 0 channels"),
-    "no kernels": (X, W[:0], {}, r"makes 0 output channels"),
-    "bias too long": (X, W, {"bias": torch.zeros(4)}, r"one number for each of 3 output channels, got \(4,\)"),
-    "bias a number": (X, W, {"bias": 1.0}, r"one number for each of 3 output channels, got float"),
-    "dilation 0": (X, W, {"dilation": 0}, r"dilation must be at least 1, got 0"),
-    "dilation negative": (X, W, {"dilation": (1, -2)}, r"dilation must be at least 1, got \(1, -2\)"),
-    "dilation a fraction": (X, W, {"dilation": 1.5}, r"dilation must be a whole number or a pair .* got 1.5"),
-    "stride 0": (X, W, {"stride": 0, "dilation": 1}, r"stride must be at least 1, got 0"),
-    "padding negative": (X, W, {"padding": -1, "dilation": 1}, r"padding must be at least 0, got -1"),
-    "padding by name": (X, W, {"padding": "same"}, r"padding must be a whole number or a pair .* got 'same'"),
+    "channels": (X[:, :1], W, {}, r"x has 1 channels, but weight \(3, 2, 3, 3\) with groups=1 wants 2"),
+    "groups that do not fit": (X, W[:, :1], {"groups": 2}, r"groups must divide the 3 kernels of weight"),
+    "bias too long": (X, W, {"bias": torch.zeros(4)}, r"bias must be a tensor of shape \(3,\), .* got \(4,\)"),
+    "dilation 0": (X, W, {"dilation": (1, 0)}, r"dilation must be .* 1 or more, .* got \(1, 0\)"),
+    "dilation a fraction": (X, W, {"dilation": 1.5}, r"dilation must be .* or more, or two .* got 1.5"),
+    "stride 0": (X, W, {"stride": 0, "dilation": 1}, r"stride must be .* 1 or more, .* got 0"),
+    "padding negative": (X, W, {"padding": -1, "dilation": 1}, r"padding must be .* 0 or more, .* got -1"),
+    "padding by name": (X, W, {"padding": "same"}, r"padding must be .* or more, or two .* got 'same'"),
     "window too large": (X, W, {"dilation": 3}, r"reaches 7 pixels, but .* only 5 .*smaller kernel_size or dilation"),
-    "no rows": (X[:, :, :0], W, {"padding": 3}, r"size must be at least 1, got \(0, 7\)"),
-    "no taps": (X, W[..., :0], {}, r"kernel_size must be at least 1, got \(3, 0\)"),
-}  # fmt: skip
+    "no rows": (X[:, :, :0], W, {"padding": 3}, r"only the batch may be empty: got shape \(1, 2, 0, 7\)"),
+}
 
 
 @every("case", REFUSED)
@@ -427,9 +403,9 @@ def test_bad_input_is_named(ours, case):
 @pytest.mark.parametrize(
     ("x", "weight", "settings", "message"),
     [
-        (X[0], W[0], {}, r"x has 5 channels, but weight \(2, 3, 3\) reads 3"),
+        (X[0], W[0], {}, r"x has 5 channels, but weight \(2, 3, 3\) with groups=1 wants 3"),
         (X, W[0], {}, r"x must have shape \(N, C, L\), got \(1, 2, 5, 7\)"),
-        (X[0], W, {}, r"weight must have shape \(C', C, K\), got \(3, 2, 3, 3\)"),
+        (X[0], W, {}, r"weight must have shape \(C', C / groups, K\), got \(3, 2, 3, 3\)"),
         (X[0].long(), W[0].long(), {}, r"floating point"),
         (X[:, :, 0], W[..., 0], {"dilation": 0}, r"dilation must be a whole number of 1 or more, got 0"),
         (X[:, :, 0], W[..., 0], {"dilation": (1, 2)}, r"dilation must be a whole number of 1 or more, got \(1, 2\)"),
@@ -446,12 +422,12 @@ def test_the_loops_name_bad_input(x, weight, settings, message):
 @pytest.mark.parametrize(
     ("rates", "kernel_size", "message"),
     [
-        ((1, 0), 3, "each of rates must be a whole number of 1 or more, got 0"),
-        ((1, -2), 3, "each of rates must be a whole number of 1 or more, got -2"),
-        ((1.5,), 3, "each of rates must be a whole number of 1 or more, got 1.5"),
-        (2, 3, r"one dilation for each layer, such as \(1, 2, 5\), got 2"),
-        ("125", 3, "one dilation for each layer"),
-        ((1, 2), 4, "kernel_size must be odd, so that a tap lies on the pixel itself, got 4"),
+        ((1, 0), 3, "each of the rates must be a whole number of 1 or more, got 0"),
+        ((1, -2), 3, "each of the rates must be a whole number of 1 or more, got -2"),
+        ((1.5,), 3, "each of the rates must be a whole number of 1 or more, got 1.5"),
+        (2, 3, r"rates must be a list such as \(6, 12, 18\), got 2; one rate is \(2,\)"),
+        ("125", 3, "each of the rates must be a whole number of 1 or more, got '1'"),
+        ((1, 2), 4, "kernel_size must be odd, so that a tap lies on the pixel itself, got 4: take 3 or 5"),
         ((1, 2), 0, "kernel_size must be a whole number of 1 or more, got 0"),
         ((1, 2), (3, 3), r"kernel_size must be a whole number of 1 or more, got \(3, 3\)"),
     ],
@@ -463,9 +439,9 @@ def test_bad_rates_are_named(rates, kernel_size, message):
 
 
 def test_a_kernel_that_is_none_is_named():
-    with pytest.raises(ValueError, match=r"weight must have shape \(C', C, K, L\), got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"weight must have shape \(C', C / groups, kH, kW\), got \(3, 3\)"):
         dilate_kernel(torch.ones(3, 3), 2)
-    with pytest.raises(ValueError, match="dilation must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="dilation must be .* 1 or more, or .* got 0"):
         dilate_kernel(W, 0)
-    with pytest.raises(ValueError, match="kernel_size must be at least 1"):
+    with pytest.raises(ValueError, match="none of them 0"):
         dilate_kernel(W[..., :0, :], 2)

@@ -9,7 +9,7 @@ import pywt
 import torch
 from torch.nn import functional
 
-from chapters_code.shapes import conv_size, conv_transpose_size, dwt_size, interpolate_size, pair, pool_size
+from chapters_code.shapes import conv_size, conv_transpose_size, dwt_size, interpolate_size, pool_size
 from grids import every
 
 SIZES = [(1, 6), (5, 3), (4, 7)]
@@ -130,7 +130,7 @@ def test_a_picture_without_pixels_is_refused_everywhere(size):
         interpolate_size: (2,),
     }
     for function, settings in operators.items():
-        with pytest.raises(ValueError, match="size must be at least 1"):
+        with pytest.raises(ValueError, match="size must be .* 1 or more, or "):
             function(size, *settings)
 
 
@@ -198,45 +198,29 @@ def test_a_pair_among_the_settings_makes_two_sides_of_one():
     assert pool_size(9, 3, stride=(3, 1)) == (3, 7)
 
 
-def test_pair_repeats_a_number_and_keeps_a_pair():
-    assert pair(3) == (3, 3)
-    assert pair((3, 5)) == (3, 5)
-    assert pair([3, 5]) == (3, 5)
-
-
 # ---- the errors ---------------------------------------------------------------------------------
-
-
-NO_PIXELS = [True, 2.0, "2", None, (1, 2, 3), (1,), (), (1, 2.0), (True, 2), torch.tensor(2)]
-
-
-@pytest.mark.parametrize("value", NO_PIXELS)
-def test_what_is_no_number_of_pixels_is_named_and_shown(value):
-    """A bool is a whole number to Python, and a mistake here; PyTorch refuses it, too."""
-    with pytest.raises(ValueError, match=r"taps must be a whole number or a pair of them .*, got .+"):
-        pair(value, "taps")
 
 
 @pytest.mark.parametrize("name", ["size", "kernel_size", "stride", "padding", "dilation"])
 def test_the_error_names_the_setting(name):
     settings = {"size": (9, 8), "kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1} | {name: 1.5}
     for function in (conv_size, conv_transpose_size, pool_size):
-        with pytest.raises(ValueError, match=f"^{name} must be a whole number or a pair .* got 1.5"):
+        with pytest.raises(ValueError, match=f"^{name} must be .* or more, or two .* got 1.5"):
             function(**settings)
 
 
 REFUSALS = [
-    (conv_size, (9, 3, 0), {}, r"stride must be at least 1, got 0"),
-    (conv_size, (9, 3, (1, -2)), {}, r"stride must be at least 1, got \(1, -2\)"),
-    (conv_size, (9, 3, 1, -1), {}, r"padding must be at least 0, got -1"),
+    (conv_size, (9, 3, 0), {}, r"stride must be .* 1 or more, or .* got 0"),
+    (conv_size, (9, 3, (1, -2)), {}, r"stride must be .* 1 or more, or .* got \(1, -2\)"),
+    (conv_size, (9, 3, 1, -1), {}, r"padding must be .* 0 or more, or .* got -1"),
     (conv_size, (4, 7, 1, 1), {}, r"7 pixels.*only 6 \(size 4 \+ 2 · padding 1\).*smaller kernel_size"),
     (conv_size, (6, 4), {"dilation": 2}, r"7 pixels, but the padded input has only 6.*or a larger"),
     (conv_size, ((9, 4), 5), {}, r"size 4"),
     (pool_size, (9, 3), {"padding": 2}, r"at most half of kernel_size, got padding 2, kernel_size 3.*take padding 1"),
     (conv_transpose_size, (9, 3, 2), {"output_padding": 2}, r"smaller than .* got output_padding 2"),
-    (conv_transpose_size, (9, 3, 2), {"output_padding": -1}, r"output_padding must be at least 0, got -1"),
+    (conv_transpose_size, (9, 3, 2), {"output_padding": -1}, r"output_padding must be .* 0 or more, or .* got -1"),
     (conv_transpose_size, (2, 2), {"padding": 2}, r"padding 2 cuts away .*; take a smaller"),
-    (dwt_size, (9, 3), {}, r"filter_length must be an even whole number, at least 2.* got 3"),
+    (dwt_size, (9, 3), {}, r"filter_length must be even, got 3: Haar has 2"),
     (dwt_size, (9, 0), {}, r"filter_length .* got 0"),
     (dwt_size, (9, 2.0), {}, r"filter_length .* got 2.0"),
     (dwt_size, (9, "haar"), {}, r"filter_length .* got 'haar'"),

@@ -557,20 +557,36 @@ X, W, B = torch.zeros(2, 4, 5, 6), torch.zeros(6, 4, 3, 3), torch.zeros(6)
 REFUSED = {
     "rank": ((X[0, 0], W), {}, r"got \(5, 6\); x\[None\] adds an axis"),
     "list": (([1.0], W), {}, "x must be a torch.Tensor, got list"),
-    "rank of weight": ((X, W[0]), {}, r"weight must be a floating-point tensor .* got \(4, 3, 3\) of torch.float32"),
-    "no weight": ((X, None), {}, "weight must be a floating-point tensor .* got NoneType"),
-    "channels": ((X[:, :3], W), {}, r"x has 3 channels, but weight \(6, 4, 3, 3\) with groups=1 wants 4 · 1 = 4"),
-    "groups and channels": ((X, W), {"groups": 2}, r"x has 4 channels, .* wants 4 · 2 = 8"),
+    "rank of weight": (
+        (X, W[0]),
+        {},
+        r"weight must have shape \(C', C / groups, kH, kW\), got \(4, 3, 3\); weight\[None\] adds",
+    ),
+    "no weight": ((X, None), {}, "weight must be a torch.Tensor, got NoneType"),
+    "channels": (
+        (X[:, :3], W),
+        {},
+        r"x has 3 channels, but weight \(6, 4, 3, 3\) with groups=1 wants 4; its axes are \(C', C / groups, ...\)",
+    ),
+    "groups and channels": ((X, W), {"groups": 2}, r"x has 4 channels, .* wants 8"),
     "groups and kernels": ((X, W[:5, :2]), {"groups": 2}, "groups must divide the 5 kernels of weight, got groups=2"),
     "no groups": ((X, W), {"groups": 0}, "groups must be a whole number of 1 or more, got 0"),
     "bias": ((X, W, B[:5]), {}, r"bias must be a tensor of shape \(6,\), one number for each channel .*, got \(5,\)"),
-    "dtypes": ((X.double(), W), {}, "one dtype, got .*float32.*float64.*: convert"),
-    "dtype of bias": ((X, W, B.double()), {}, "one dtype, got .*float32.*float64"),
-    "stride 0": ((X, W), {"stride": 0}, "stride must be at least 1, got 0"),
-    "negative stride": ((X, W), {"stride": (1, -1)}, r"stride must be at least 1, got \(1, -1\)"),
-    "float stride": ((X, W), {"stride": 1.5}, "stride must be a whole number or a pair"),
-    "negative padding": ((X, W), {"padding": -1}, "padding must be at least 0, got -1"),
-    "dilation 0": ((X, W), {"dilation": 0}, "dilation must be at least 1, got 0"),
+    "dtypes": (
+        (X.double(), W),
+        {},
+        r"weight must have the dtype and device of x, torch.float64 on cpu, got torch.float32.*; weight.to\(x\)",
+    ),
+    "dtype of bias": ((X, W, B.double()), {}, "bias must have the dtype .* x, torch.float32 on cpu, got torch.float64"),
+    "stride 0": ((X, W), {"stride": 0}, "stride must be .* 1 or more, or .* got 0"),
+    "negative stride": (
+        (X, W),
+        {"stride": (1, -1)},
+        r"stride must be .* 1 or more, or .* got \(1, -1\)",
+    ),
+    "float stride": ((X, W), {"stride": 1.5}, "stride must be a whole number of . or more, or two"),
+    "negative padding": ((X, W), {"padding": -1}, "padding must be .* 0 or more, or .* got -1"),
+    "dilation 0": ((X, W), {"dilation": 0}, "dilation must be .* 1 or more, or .* got 0"),
     "too small": ((X, W), {"dilation": 3}, "reaches 7 pixels, but the padded input has only 5"),
     "no pixels": ((X[..., :0], W), {}, r"only the batch may be empty: got shape \(2, 4, 5, 0\)"),
 }
@@ -591,25 +607,25 @@ def test_bad_input_is_named(ours, case):
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.complex64])
 @pytest.mark.parametrize("ours", BOTH)
 def test_only_real_numbers_with_fractions_are_summed(ours, dtype):
-    with pytest.raises(ValueError, match=rf"needs real numbers with fractions, got {dtype}"):
+    with pytest.raises(ValueError, match=rf"x must be floating point, .* got {dtype}; x.float\(\) converts it"):
         ours(torch.ones(1, 1, 3, 4, dtype=dtype), torch.ones(1, 1, 2, 2))
 
 
 def test_padding_by_a_word_is_left_out():
-    with pytest.raises(ValueError, match="padding must be a whole number or a pair .* got 'same'"):
+    with pytest.raises(ValueError, match="padding must be .* or more, or two .* got 'same'"):
         conv2d(X, W, padding="same")
 
 
 @pytest.mark.parametrize(
     ("weight", "size", "settings", "message"),
     [
-        (W[0], (5, 6), {}, "weight must be a floating-point tensor"),
-        (W.long(), (5, 6), {}, "of torch.int64"),
+        (W[0], (5, 6), {}, "weight must have shape"),
+        (W.long(), (5, 6), {}, "weight must be floating point, .* got torch.int64"),
         (W, (5,), {}, r"input_size must be \(height, width\)"),
         (W, 5, {}, r"input_size must be \(height, width\)"),
         (W, (5, 0), {}, "whole numbers of 1 or more"),
         (W, (2, 6), {}, "reaches 3 pixels, but the padded input has only 2"),
-        (W, (5, 6), {"stride": 0}, "stride must be at least 1"),
+        (W, (5, 6), {"stride": 0}, "stride must be .* 1 or more, or "),
         (W, (5, 6), {"groups": 4}, "groups must divide the 6 kernels"),
     ],
 )

@@ -294,11 +294,11 @@ def test_sizes_are_those_of_the_formula(ours):
         ((torch.ones(3, 4), torch.ones(1, 1, 2, 2)), r"x must have shape .* got \(3, 4\); x\[None\] adds"),
         ((torch.ones(1, 1, 0, 4), torch.ones(1, 1, 2, 2)), r"only the batch may be empty: got shape \(1, 1, 0, 4\)"),
         ((torch.ones(1, 3, 4).long(), torch.ones(1, 1, 2, 2)), r"got torch.int64; x.float\(\) converts"),
-        ((torch.ones(1, 3, 4), torch.ones(2, 2)), r"tensor \(C, C' / groups, rows, columns\).* got \(2, 2\)"),
-        ((torch.ones(1, 3, 4), [1.0]), "weight must be a floating-point tensor .* got list"),
+        ((torch.ones(1, 3, 4), torch.ones(2, 2)), r"shape \(C, C' / groups, kH, kW\), got \(2, 2\)"),
+        ((torch.ones(1, 3, 4), [1.0]), "weight must be a torch.Tensor, got list"),
         (
             (torch.ones(3, 4, 4), torch.ones(2, 3, 2, 2)),
-            r"x has 3 channels, but weight \(2, 3, 2, 2\) wants 2: its first axis counts the channels of the input",
+            r"x has 3 channels, but weight \(2, 3, 2, 2\) with groups=1 wants 2; its axes are \(C, C' / groups, ...\)",
         ),
         (
             (torch.ones(3, 4, 4), torch.ones(3, 2, 2, 2), None, 1, 0, 0, 2),
@@ -312,17 +312,29 @@ def test_sizes_are_those_of_the_formula(ours):
         ((torch.ones(2, 4, 4), torch.ones(2, 3, 2, 2), 1.0), r"bias must be .* got float"),
         (
             (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2).double()),
-            r"one dtype, got \['torch.float32', 'torch.float64'\]",
+            r"weight must have the dtype and device of x, torch.float32 on cpu, got torch.float64",
         ),
-        ((torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 0), "stride must be at least 1, got 0"),
-        ((torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 2.0), "stride must be a whole number or a pair.* got 2.0"),
-        ((torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 1, -1), "padding must be at least 0, got -1"),
+        (
+            (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 0),
+            "stride must be .* 1 or more, or .* got 0",
+        ),
+        (
+            (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 2.0),
+            "stride must be .* or more, or two .* got 2.0",
+        ),
+        (
+            (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 1, -1),
+            "padding must be .* 0 or more, or .* got -1",
+        ),
         ((torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 1, (0, 3)), "nothing is left: padding 3 cuts away"),
         (
             (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, (3, 2), 0, 2),
             "output_padding must be smaller than stride or dilation, got output_padding 2, stride 2, dilation 1",
         ),
-        ((torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 1, 0, 0, 1, 0), "dilation must be at least 1, got 0"),
+        (
+            (torch.ones(1, 4, 4), torch.ones(1, 1, 2, 2), None, 1, 0, 0, 1, 0),
+            "dilation must be .* 1 or more, or .* got 0",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_the_cure(ours, arguments, message):
@@ -394,15 +406,15 @@ def test_phase_sums_by_hand():
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (overlap_count, (0, 3, 2), "size must be at least 1, got 0"),
-        (overlap_count, ((4, 5, 6), 3, 2), r"size must be a whole number or a pair.* got \(4, 5, 6\)"),
-        (overlap_count, (4, 0, 2), "kernel_size must be at least 1, got 0"),
-        (overlap_count, (4, 3, 0), "stride must be at least 1, got 0"),
-        (overlap_count, (4, 3, 2, -1), "padding must be at least 0, got -1"),
+        (overlap_count, (0, 3, 2), "size must be .* 1 or more, or .* got 0"),
+        (overlap_count, ((4, 5, 6), 3, 2), r"size must be .* or more, or two .* got \(4, 5, 6\)"),
+        (overlap_count, (4, 0, 2), "kernel_size must be .* 1 or more, or .* got 0"),
+        (overlap_count, (4, 3, 0), "stride must be .* 1 or more, or .* got 0"),
+        (overlap_count, (4, 3, 2, -1), "padding must be .* 0 or more, or .* got -1"),
         (overlap_count, (1, 3, 2, 2), "nothing is left: padding 2 .* take a smaller padding"),
-        (phase_sums, (torch.ones(3, 3), 2), r"weight must be .* \(C, C', rows, columns\), .* got \(3, 3\)"),
-        (phase_sums, (torch.ones(1, 1, 3, 3), 0), "stride must be at least 1, got 0"),
-        (phase_sums, (torch.ones(1, 1, 3, 3).long(), 2), "got .* of torch.int64"),
+        (phase_sums, (torch.ones(3, 3), 2), r"weight must have shape \(C, C', kH, kW\), got \(3, 3\)"),
+        (phase_sums, (torch.ones(1, 1, 3, 3), 0), "stride must be .* 1 or more, or .* got 0"),
+        (phase_sums, (torch.ones(1, 1, 3, 3).long(), 2), "got torch.int64"),
     ],
 )
 def test_bad_settings_of_the_checkerboard(function, arguments, message):
@@ -523,18 +535,18 @@ def test_the_layer_of_the_source():
         (bilinear_kernel, (3, 4, 4), "got in_channels=3, out_channels=4: change the number of channels by a 1 × 1"),
         (bilinear_kernel, (0, 0, 4), "in_channels must be a whole number of 1 or more, got 0"),
         (bilinear_kernel, (1, True, 4), "out_channels must be .* got True"),
-        (bilinear_kernel, (1, 1, 0), "kernel_size must be at least 1, got 0"),
-        (bilinear_kernel, (1, 1, 2.5), "kernel_size must be a whole number or a pair.* got 2.5"),
+        (bilinear_kernel, (1, 1, 0), "kernel_size must be .* 1 or more, or .* got 0"),
+        (bilinear_kernel, (1, 1, 2.5), "kernel_size must be .* or more, or two .* got 2.5"),
         (bilinear_conv_transpose, (0, 2), "channels must be .* 1 or more, got 0"),
         (bilinear_conv_transpose, (3, 0), "scale must be a whole number of 1 or more, got 0"),
         (bilinear_conv_transpose, (3, 1.5), "scale must be .* got 1.5"),
         (bilinear_conv_transpose, (3, 2, 2), "divisible by groups"),
         (interpolation_matrix, (0, 2), "size must be a whole number of 1 or more, got 0"),
         (interpolation_matrix, (4, 0), "scale must be a whole number of 1 or more, got 0"),
-        (interpolation_matrix, (4, 2, "mirror"), "rim must be one of zero, replicate; got 'mirror'"),
+        (interpolation_matrix, (4, 2, "mirror"), "rim must be one of zero, replicate, got 'mirror'"),
         (BilinearUpsample2d, (0,), "scale must be a whole number of 1 or more, got 0"),
         (BilinearUpsample2d, (2.0,), "scale must be .* got 2.0"),
-        (BilinearUpsample2d, (2, None), "rim must be one of zero, replicate; got None"),
+        (BilinearUpsample2d, (2, None), "rim must be one of zero, replicate, got None"),
     ],
 )
 def test_bad_settings_of_bilinear(function, arguments, message):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from chapters_code.checks import check_size, check_whole
+from chapters_code.checks import check_pair, check_whole
 from chapters_code.data.pairs import Pair
 from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES, pavement
@@ -64,7 +64,7 @@ def cracked_road(
         >>> image.shape, mask.shape, mask.unique().tolist()
         (torch.Size([3, 48, 64]), torch.Size([48, 64]), [0, 1])
     """
-    size = check_size(size, least=16)
+    size = check_pair("size", size, 16, single=False)
     check_whole("crack_width", crack_width, 0, 9)
     check_whole("seed", seed, 0)
     check_whole("branches", branches, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chapters_code.checks import check_size, check_whole
+from chapters_code.checks import check_pair, check_whole
 from chapters_code.data.pairs import Segmentation
 
 __all__ = ["Drawn"]
@@ -37,5 +37,5 @@ class Drawn(Segmentation):
         self, count: int, size: tuple[int, int] | None = None, seed: int = 0, transform: Callable | None = None
     ) -> None:
         count, self.seed = check_whole("count", count, 1), check_whole("seed", seed, 0)
-        self.size = self.usual_size if size is None else check_size(size, least=16)
+        self.size = self.usual_size if size is None else check_pair("size", size, 16, single=False)
         super().__init__([f"{self.stem}-{i:04d}" for i in range(count)], f"drawn {self.drawn}, seed {seed}", transform)
