@@ -28,6 +28,11 @@ def test_parameters_are_those_counted_by_hand():
     assert sum(weight.numel() for weight in network.parameters()) == stem + left + right + head
 
 
+def test_a_group_norm_has_eight_groups():
+    norms = [part for part in UNet(widths=(64, 128), norm="group").modules() if isinstance(part, nn.GroupNorm)]
+    assert [(norm.num_groups, norm.num_channels) for norm in norms] == [(8, 64)] * 2 + [(8, 128)] * 2 + [(8, 64)] * 2
+
+
 def test_the_halving_layer_is_an_argument_and_is_asked_for_each_size():
     asked = []
 

@@ -1,4 +1,4 @@
-"""The tool that plants faults: it finds one, finds none where there is none, and knows a fault in another file again."""
+"""The tool that plants faults: it finds them, finds none where there is none, and knows one again in another file."""
 
 import json
 import subprocess
