@@ -1,4 +1,4 @@
-"""The step of which the networks are made: its parts in order, one meaning of each norm, a bias only where it counts."""
+"""The step of which the networks are made: its parts in order, one meaning of a norm, a bias only where it counts."""
 
 import pytest
 import torch
