@@ -1,7 +1,7 @@
 """Follow the marks back to the picture, and measure where they come out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,12 +70,9 @@ class Fields:
         statistics: bool = True,
     ) -> None:
         self.input_size = check_pair("input_size", input_size)
-        self._network, self._statistics = Network(module, in_channels), statistics
-        self._tape = Tape(self._network, statistics, self.input_size)
+        self._record = partial(Tape, Network(module, in_channels), statistics)
+        self._tape = self._record(self.input_size)
         self.output_size = self._tape.out_size
-        # Larger pictures, and blocks of pixels in them, serve many pixels.
-        self._larger = cache(self._record_larger)
-        self._of_block = cache(_walk)
 
     def at(self, row: int, column: int) -> Field:
         """Find the pixels that can change one pixel of the output.
@@ -91,62 +88,80 @@ class Fields:
         """
         pixel = chosen_pixel((row, column), self.output_size)
         marks = _walk(self._tape, pixel)
-        return Field(*(self._unlimited(pixel, marks) or self._of_this_picture(marks)), marks.touched)
-
-    def _record_larger(self, size: tuple[int, int]) -> Tape | None:
-        """Return the tape of a larger picture; None if the module does not run on it."""
         try:
-            return Tape(self._network, self._statistics, size)
+            surroundings = self._surroundings
         except ValueError:
-            return None
+            if not marks.touched.all():
+                raise
+            surroundings = None
+        if surroundings is None:
+            return Field(marks.size, *self._moves_here, marks.touched)
+        whole = _walk(surroundings.tape, _pair(surroundings.first + pixel))
+        return Field(whole.size, surroundings.stride, surroundings.start, marks.touched)
 
-    def _unlimited(self, pixel: tuple[int, int], here: "_Marks", period: int = _SHORTEST_PERIOD) -> tuple | None:
-        """Surround the picture by more picture, until no border cuts the field.
+    @cached_property
+    def _moves_here(self) -> tuple[tuple[float, float], tuple[int, int]]:
+        """Stride and start in this very picture."""
+        last = _pair(np.array(self.output_size) - 1)
+        near, far = (_walk(self._tape, pixel).begin for pixel in ((0, 0), last))
+        return _step(far - near, last), _pair(near)
+
+    @cached_property
+    def _surroundings(self) -> "_Surroundings | None":
+        """The picture with more picture around it; None if the module has no other numbers than here."""
+        period = _SHORTEST_PERIOD
+        found = self._surrounded(period)
+        while found is not None and not found.steady and period < _LONGEST_PERIOD:
+            period *= 2
+            found = self._surrounded(period)
+        return found
+
+    def _surrounded(self, period: int) -> "_Surroundings | None":
+        """Surround the picture by more picture, until no border cuts the fields of the pixels in the middle.
 
         Args:
-            pixel: The output pixel.
-            here: Its marks in the picture itself.
-            period: The sides of the picture are rounded up to a multiple of it, so that they can be halved five times,
-                or more for a longer period, and doubling leads back to each size on the way.
-
-        Returns:
-            Size, stride and start; None if the module always uses all there is.
+            period: Sides are rounded up to a multiple of it, so that they can be halved five times, or more for a
+                longer period, and doubling leads back to each size on the way.
         """
         block = -(-np.array(self.input_size) // period) * period
-        once, twice = (self._larger(_pair(times * block)) for times in (1, 2))
-        if once is None or twice is None:
+        try:
+            once, twice = (self._record(_pair(times * block)) for times in (1, 2))
+        except ValueError:
             return None  # it runs on pictures of the given size only
         count = np.subtract(twice.out_size, once.out_size)  # output pixels of a block
         if not count.all():
             return None  # its output has always the same size
+        reduced = _walk(self._tape, (0, 0), self.output_size).reduced
+        pixels = _pair(np.maximum(count, self.output_size))
         margin = max(block)  # of more picture, on each side
         while 2 * margin <= _LARGEST_SIDE:
             around = -(-margin // block)  # blocks before the one that is looked at
-            tape, first = self._larger(_pair((2 * around + 2) * block)), around * count
-            marks = _walk(tape, _pair(first + pixel))
-            if marks.reduced > here.reduced:
+            tape, first = self._record(_pair((2 * around + 2) * block)), around * count
+            # Where does this block begin to look, where the one behind it, and where the one before it?
+            near = _walk(tape, _pair(first), pixels)
+            if near.reduced > reduced:
                 return None  # the more picture there is, the more it takes into one number
-            if not marks.cut:
-                # Two neighbouring blocks: where the one begins to look, and where the other does.
-                near, far = (self._of_block(tape, _pair(first + step * count), _pair(count)) for step in (0, 1))
-                if not (near.cut or far.cut):
-                    moved = far.begin - near.begin
-                    if period < _LONGEST_PERIOD and (moved != block).any():
-                        before = self._of_block(tape, _pair(first - count), _pair(count))
-                        if (moved != near.begin - before.begin).any():
-                            # The way down is longer than a block: it moves on now more, now less.
-                            return self._unlimited(pixel, here, 2 * period)
-                    stride = _step(moved, count)
-                    return marks.size, stride, _pair(np.rint(near.begin - first * stride))
+            far = near if near.cut else _walk(tape, _pair(first + count), pixels)
+            if not far.cut:
+                moved = far.begin - near.begin
+                # On a way down that is longer than a block, it moves on now more, now less.
+                steady = (moved == block).all() or (
+                    moved == near.begin - _walk(tape, _pair(first - count), pixels).begin
+                ).all()
+                stride = _step(moved, count)
+                return _Surroundings(tape, first, stride, _pair(np.rint(near.begin - first * stride)), bool(steady))
             margin *= 2
-        if here.touched.all():
-            return None
         raise ValueError(f"the field is cut even in a picture of {_LARGEST_SIDE} pixels; its size cannot be told")
 
-    def _of_this_picture(self, marks: "_Marks") -> tuple:
-        last = _pair(np.array(self.output_size) - 1)
-        near, far = (self._of_block(self._tape, pixel).begin for pixel in ((0, 0), last))
-        return marks.size, _step(far - near, last), _pair(near)
+
+class _Surroundings(NamedTuple):
+    """A picture so large that no border cuts the fields in its middle."""
+
+    tape: Tape
+    first: np.ndarray  # the pixel of its output that was the output's first
+    stride: tuple[float, float]
+    start: tuple[int, int]
+    steady: bool  # the fields move on as much from each block to the next
 
 
 def receptive_field(

@@ -135,7 +135,7 @@ def _places(tap: list[int], count: Sequence[int], stride: Sequence[int], dilatio
 def _inside(call: Call, looked: Tensor, before: Sequence[int], size: Sequence[int]) -> Tensor:
     """Cut off what lies before and behind the picture, and say on the call whether there were marks."""
     inner = looked[..., before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
-    call.outside = bool(inner.sum() < looked.sum())
+    call.outside = inner.shape != looked.shape and bool(inner.count_nonzero() < looked.count_nonzero())
     return inner
 
 
@@ -255,7 +255,7 @@ def _pad(call: Call, mask: Tensor) -> Marked:
     padded = len(call["pad"]) // 2
     mask = mask.expand(*mask.shape[:-padded], *call.outputs[0].shape[-padded:])
     inner = functional.pad(mask, [-side for side in call["pad"]])
-    call.outside = bool(inner.sum() < mask.sum())
+    call.outside = bool(inner.count_nonzero() < mask.count_nonzero())
     yield call["self"], inner
 
 
