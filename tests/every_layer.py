@@ -21,7 +21,7 @@ from chapters_code.fcn import FCN
 from chapters_code.hwd import HWDownsampling
 from chapters_code.outputs import logits
 from chapters_code.pooling import AvgPool2d, MaxPool2d
-from chapters_code.receptive_field import receptive_field
+from chapters_code.receptive_field import Fields
 from chapters_code.strided import BlurPool2d, StridedConv2d
 from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose
 from chapters_code.u2net import RSU, Stage, U2Net
@@ -386,8 +386,9 @@ def check_nan(layer: Layer) -> None:
     spoilt = module(x).isnan()
     assert_close(module(x)[~spoilt], clean[~spoilt])
     height, width = clean.shape[-2:]
+    fields = Fields(module, (21, 30), in_channels=layer.in_channels)
     for i, j in [(0, 0), (height - 1, width - 1), (9 * height // 21, 16 * width // 30), (height // 2, 1)]:
-        field = receptive_field(module, (21, 30), (i, j), in_channels=layer.in_channels)
+        field = fields.at(i, j)
         assert bool(spoilt[0, :, i, j].all()) == bool(spoilt[0, :, i, j].any()) == bool(field.touched[9, 16]), (i, j)
 
 

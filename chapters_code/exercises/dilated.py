@@ -19,7 +19,7 @@ _READY = (
 )
 _COUNTED = (
     *(dilated.footprint, dilated.count_holes),
-    *(receptive_field.receptive_field, receptive_field.receptive_field_of_stack),
+    *(receptive_field.Fields.at, receptive_field.receptive_field, receptive_field.receptive_field_of_stack),
 )
 
 

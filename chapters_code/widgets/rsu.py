@@ -17,7 +17,7 @@ from torch import nn
 from chapters_code.blocks import PlainBlock, ResidualBlock
 from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.receptive_field import receptive_field
+from chapters_code.receptive_field import Fields
 from chapters_code.u2net import RSU
 from chapters_code.widgets.moving import Flag, MovingFigure, Whole, es_module
 
@@ -206,11 +206,17 @@ def _costs(height: int, channels: tuple[int, int, int], dilated: bool, size: tup
 
 
 @cache
-def _field(name: str, pixel: tuple[int, int], height: int = 0, dilated: bool = False) -> tuple[int, int]:
-    """Measure the field of a pixel; the channels have no say in it, so one of each is enough."""
+def _fields(name: str, height: int, dilated: bool) -> Fields:
+    """Record a block; the channels have no say in its fields, so one of each is enough."""
     with torch.random.fork_rng(devices=[]):
         block = RSU(height, 1, 1, 1, dilated) if name == "rsu" else _BLOCKS[name](1, 1, 1)
-    return receptive_field(block, (64, 64), pixel).size
+    return Fields(block, (64, 64))
+
+
+@cache
+def _field(name: str, height: int, dilated: bool, pixel: tuple[int, int]) -> tuple[int, int]:
+    """Measure the field of a pixel."""
+    return _fields(name, height, dilated).at(*pixel).size
 
 
 def _square(height: int, width: int) -> str:

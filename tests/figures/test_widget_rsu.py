@@ -9,7 +9,7 @@ from torch import nn
 
 from browsing import at_widths, call, plain, smallest, table_of
 from chapters_code.blocks import PlainBlock, ResidualBlock
-from chapters_code.receptive_field import receptive_field
+from chapters_code.receptive_field import Fields, receptive_field
 from chapters_code.u2net import RSU
 from chapters_code.widgets.rsu import RSUBuilder
 
@@ -229,9 +229,9 @@ def test_what_is_seen_of_the_map_is_pythons(blank, height, dilated):
     """In the middle and in corners, on maps of odd sides, too small for the block, of one pixel; there are no holes."""
     cases, expected = [], []
     for rows, columns in SIZES:
+        fields = Fields(OfOneSize(RSU(height, 1, 1, 1, dilated), (rows, columns)), (rows, columns))
         for pixel in {(rows // 2, columns // 2), (0, columns - 1)}:
-            block = OfOneSize(RSU(height, 1, 1, 1, dilated), (rows, columns))
-            field = receptive_field(block, (rows, columns), pixel)
+            field = fields.at(*pixel)
             touched = [field.touched.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0)]
             assert field.touched.sum() == len(touched[0]) * len(touched[1])
             for side, at, seen in zip((rows, columns), pixel, touched, strict=True):

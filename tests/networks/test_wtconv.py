@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision import models
 from torchvision.models.convnext import CNBlockConfig
 
-from chapters_code.receptive_field import receptive_field
+from chapters_code.receptive_field import Fields, receptive_field
 from chapters_code.wtconv import WTConv2d, swap_depthwise
 from grids import every
 
@@ -243,9 +243,9 @@ def test_parameters_per_channel(levels, published):
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_the_receptive_field_is_the_kernel_on_the_coarsest_band(levels, kernel_size):
     """2^L · k, for k = 5 the published 10, 20 and 40; it begins where a block of 2^L begins."""
-    layer, block = WTConv2d(1, 1, kernel_size, wt_levels=levels), 2**levels
+    fields, block = Fields(WTConv2d(1, 1, kernel_size, wt_levels=levels), (96, 104)), 2**levels
     for pixel in ((40, 47), (41, 51)):
-        field = receptive_field(layer, (96, 104), pixel)
+        field = fields.at(*pixel)
         assert field.size == (block * kernel_size, block * kernel_size)
         rows, columns = (field.touched.any(axis).nonzero().flatten() for axis in (1, 0))
         for touched, at in ((rows, pixel[0]), (columns, pixel[1])):

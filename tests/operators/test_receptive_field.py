@@ -179,6 +179,43 @@ def test_compositions_of_pytorch_touch_what_has_a_gradient(name):
     assert_agrees(STACKS[name].eval(), 2, (18, 23))
 
 
+@pytest.mark.parametrize("name", ["unpadded, uneven", "bilinear", "residual", "instance norm"])
+def test_fields_run_a_module_once_and_equal_the_gradients_of_every_pixel(name):
+    """Once on the picture, some times on larger ones for the first pixel, and never again."""
+    runs = []
+
+    class Counted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stack = STACKS[name]
+
+        def forward(self, x):
+            runs.append(tuple(x.shape[-2:]))
+            return self.stack(x)
+
+    size = (9, 14)
+    fields = Fields(Counted().eval(), size, in_channels=2)
+    assert runs == [size]
+    first = fields.at(0, 0)
+    assert runs.count(size) == 1
+    before = len(runs)
+    found = {pixel: fields.at(*pixel) for pixel in every_pixel(*fields.output_size)}
+    assert len(runs) == before
+
+    footprints, _ = gradient_footprints(STACKS[name].eval(), 2, size, list(found))
+    for (pixel, field), expected in zip(found.items(), footprints, strict=True):
+        assert torch.equal(field.touched, expected), pixel
+        assert (field.stride, field.start) == (first.stride, first.start), pixel
+
+
+def test_the_chosen_pixel_of_the_one_call_form_is_the_middle():
+    network, size = STACKS["transposed, with gaps"], (6, 9)
+    fields = Fields(network, size)
+    for pixel, chosen in ((None, [side // 2 for side in fields.output_size]), ((1, 2), (1, 2))):
+        field, expected = receptive_field(network, size, pixel), fields.at(*chosen)
+        assert field[:3] == expected[:3] and torch.equal(field.touched, expected.touched)
+
+
 def test_a_weight_that_is_a_rounded_zero_does_not_count():
     """Five times as large, every fifth pixel lies on a pixel and looks at nothing else; 1e-16 is not a look."""
     layer = nn.Upsample(scale_factor=5, mode="bilinear")
@@ -240,9 +277,9 @@ def test_maxima_touch_what_can_spoil_them(layer):
 
 
 def test_loops_are_followed_too():
-    field = receptive_field(lambda x: max_pool2d_loops(x, 3, 2, 1), (7, 6), (1, 2))
-    assert field[:3] == ((3, 3), (2, 2), (-1, -1))
-    assert torch.equal(field.touched, receptive_field(nn.MaxPool2d(3, 2, 1), (7, 6), (1, 2)).touched)
+    field = receptive_field(lambda x: max_pool2d_loops(x, 9, 8, 4), (15, 22), (1, 2))
+    assert field[:3] == ((9, 9), (8, 8), (-4, -4))
+    assert torch.equal(field.touched, receptive_field(nn.MaxPool2d(9, 8, 4), (15, 22), (1, 2)).touched)
 
 
 class Dilated(nn.Module):
@@ -453,6 +490,37 @@ def test_the_module_is_left_as_it_was():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # weight_norm: PyTorch has a newer one, and networks have this
+def test_a_module_with_a_computed_weight_is_followed():
+    """Its last weight lies on the layer, and PyTorch refuses to copy it."""
+    layer = nn.utils.weight_norm(nn.Conv2d(1, 2, 3))
+    before = layer.weight
+
+    assert receptive_field(layer, (16, 11)).size == (3, 3)
+    assert effective_receptive_field(layer, torch.rand(1, 1, 8, 9), (2, 3))[2:5, 3:6].sum() == pytest.approx(1)
+    assert layer.weight is before
+
+
+def test_a_module_that_asserts_its_size_has_the_numbers_of_that_size():
+    class Fixed(nn.Conv2d):
+        def forward(self, x):
+            assert x.shape[-2:] == (6, 8), "only 6 × 8"
+            return super().forward(x)
+
+    assert receptive_field(Fixed(1, 1, 3), (6, 8), (2, 2))[:3] == ((3, 3), (1, 1), (0, 0))
+    with pytest.raises(ValueError, match="does not run on a picture.*only 6 × 8"):
+        receptive_field(Fixed(1, 1, 3), (8, 6))
+
+
+def test_the_default_dtype_does_not_matter():
+    network = nn.Conv2d(1, 1, 3, padding=1)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert receptive_field(network, (16, 9)).size == (3, 3)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_the_first_of_several_outputs_counts():
     class Several(nn.Module):
         def forward(self, x):
@@ -608,6 +676,45 @@ def test_an_unknown_operator_is_named_with_its_module_and_the_cure(monkeypatch):
 def test_what_cannot_be_is_refused_in_words(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_what_cannot_be_copied_or_hides_its_calls_is_refused():
+    class Holder(nn.Conv2d):
+        def __init__(self):
+            super().__init__(1, 1, 3)
+            self.ways = (value for value in ())  # a generator; Python copies none
+
+    for find in (
+        lambda module: Fields(module, 8),
+        lambda module: effective_receptive_field(module, torch.rand(1, 1, 8, 6)),
+    ):
+        with pytest.raises(ValueError, match="Holder cannot be copied.*generator"):
+            find(Holder())
+
+    class Script(torch.jit.ScriptModule):
+        pass
+
+    with pytest.raises(ValueError, match="hides its calls: take what it was made from"):
+        Fields(nn.Sequential(Script()), 8)
+
+
+def test_a_field_larger_than_any_picture_is_refused():
+    """But where the picture is used up, its numbers are those of the picture."""
+    wide = nn.Conv2d(1, 1, (1, 3), padding=(0, 3000), dilation=3000)
+    fields = Fields(wide, (4, 5))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cut even in a picture of 4096 pixels"):
+            fields.at(1, 2)
+    assert receptive_field(wide, (1, 1))[:3] == ((1, 1), (0, 0), (0, 0))
+
+
+def test_pixels_of_fields_are_checked():
+    fields = Fields(nn.Conv2d(1, 1, 3), (8, 6))
+    assert (fields.input_size, fields.output_size) == ((8, 6), (6, 4))
+    with pytest.raises(ValueError, match=r"output, which is 6 × 4 pixels, got \(6, 0\)"):
+        fields.at(6, 0)
+    with pytest.raises(ValueError, match=r"pixel must be .* of 0 or more, got \(0, -1\)"):
+        fields.at(0, -1)
 
 
 def test_a_layer_of_a_stack_is_three_numbers():
