@@ -84,7 +84,8 @@ class Fields:
             doubles what it has halved, `size` is that of the chosen pixel and `stride` the mean step.
 
         Raises:
-            ValueError: The pixel is not in the output, or the module calls an operator that has no rule in `RULES`.
+            ValueError: The pixel is not in the output, the module calls an operator that has no rule in `RULES`, or the
+                field does not fit into any picture that we try.
         """
         pixel = chosen_pixel((row, column), self.output_size)
         marks = _walk(self._tape, pixel)
