@@ -8,10 +8,11 @@ from torch import nn
 from torch.nn import functional
 
 from every_layer import CHECKS, LAYERS, REFUSAL, Layer
+from grids import every
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+@every("check", CHECKS)
 def test_every_layer_keeps_its_promises(layer, check):
     torch.manual_seed(1)
     check(layer)
