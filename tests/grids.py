@@ -8,6 +8,14 @@ import pytest
 import torch
 
 
+class CaseFailed(AssertionError):
+    """One case of a test failed: which one, and why."""
+
+
+def _described(case: dict[str, object]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in case.items())
+
+
 def every(names: str | Sequence[str], values: Iterable) -> Callable[[Callable], Callable]:
     """Run a test with each of these values, as `pytest.mark.parametrize` does, but in a loop inside one test.
 
@@ -31,9 +39,10 @@ def every(names: str | Sequence[str], values: Iterable) -> Callable[[Callable], 
                 torch.set_rng_state(start)
                 try:
                     test(**fixtures, **case)
+                except CaseFailed as error:  # of an `every` inside this one
+                    raise CaseFailed(f"{_described(case)}, {error}") from error.__cause__
                 except (Exception, pytest.fail.Exception) as error:
-                    described = ", ".join(f"{name} = {one!r}" for name, one in case.items())
-                    raise AssertionError(f"{described}: {error}") from error
+                    raise CaseFailed(f"{_described(case)}: {error}") from error
 
         # pytest asks the signature which fixtures a test wants.
         left = [one for one in signature.parameters.values() if one.name not in names]

@@ -26,8 +26,9 @@ def test_the_case_that_fails_is_named():
         with pytest.raises(ZeroDivisionError):
             1 / (value - 3 if letter == "b" else 0)
 
-    with pytest.raises(AssertionError, match="letter = 'b': value = 1: DID NOT RAISE"):
+    with pytest.raises(AssertionError, match="^letter = 'b', value = 1: DID NOT RAISE") as caught:
         test()
+    assert isinstance(caught.value.__cause__, pytest.fail.Exception), "the traceback of the case itself is shown, too"
 
 
 @every("value", [1])
