@@ -115,8 +115,8 @@ class RSUBuilder(MovingFigure):
         """
         # Six halvings at most, so the field repeats after 64 pixels, and a map of 64 × 64 does for all.
         pixel = self.map_height // 2 % 64, self.map_width // 2 % 64
-        rsu = _field("rsu", pixel, self.height, self.dilated)
-        return {"rsu": rsu} | {name: _field(name, pixel) for name in _BLOCKS}
+        rsu = _field("rsu", self.height, self.dilated, pixel)
+        return {"rsu": rsu} | {name: _field(name, 0, False, pixel) for name in _BLOCKS}
 
     @property
     def description(self) -> str:
