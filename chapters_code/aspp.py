@@ -80,9 +80,7 @@ class ASPP(nn.Module):
         super().__init__()
         self.in_channels = check_whole("in_channels", in_channels, 1)
         self.out_channels = check_whole("out_channels", out_channels, 1)
-        self.rates = check_rates(rates)
-        if not self.rates:
-            raise ValueError("rates must name one dilation rate or more, got none; (6, 12, 18) are the paper's")
+        self.rates = check_rates(rates, least=1)
         self.pointwise = _layers(in_channels, out_channels, norm)
         self.dilated = nn.ModuleList(_layers(in_channels, out_channels, norm, rate) for rate in self.rates)
         self.pooled = _layers(in_channels, out_channels, norm)

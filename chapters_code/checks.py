@@ -76,16 +76,19 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
     return int(both[0]), int(both[1])
 
 
-def check_rates(rates: Iterable[int]) -> tuple[int, ...]:
+def check_rates(rates: Iterable[int], least: int = 0) -> tuple[int, ...]:
     """Return dilation rates as Python integers, or say why they are none.
 
     Raises:
-        ValueError: It is no list, or a rate is no whole number above 0.
+        ValueError: It is no list, it holds fewer than `least`, or a rate is no whole number above 0.
     """
     try:
-        return tuple(check_whole("each of the rates", rate, 1) for rate in rates)
+        checked = tuple(check_whole("each of the rates", rate, 1) for rate in rates)
     except TypeError:
         raise ValueError(f"rates must be a list such as (6, 12, 18), got {rates!r}; one rate is ({rates!r},)") from None
+    if len(checked) < least:
+        raise ValueError(f"rates must name {least} or more dilation rates, such as (6, 12, 18), got {rates!r}")
+    return checked
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> str:

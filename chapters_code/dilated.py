@@ -159,7 +159,8 @@ def conv2d_polyphase(
     or an infinity there spoils nothing.
     """
     height, width = _geometry(x, weight, bias, dilation, padding, stride, groups)
-    (down, right), (above, left) = check_pair("dilation", dilation), check_pair("padding", padding, 0)
+    down, right = check_pair("dilation", dilation)
+    above, left = check_pair("padding", padding, 0)
     step_down, step_right = check_pair("stride", stride)
     padded = functional.pad(x, (left, left, above, above))
 

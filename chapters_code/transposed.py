@@ -328,7 +328,8 @@ class BilinearUpsample2d(nn.Module):
 
     def __init__(self, scale: int, rim: str = "zero") -> None:
         super().__init__()
-        self.scale, self.rim = check_whole("scale", scale, 1), check_choice("rim", rim, RIMS)
+        self.scale = check_whole("scale", scale, 1)
+        self.rim = check_choice("rim", rim, RIMS)
 
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)

@@ -428,7 +428,7 @@ def test_any_list_of_rates_will_do():
 @every(
     ("settings", "message"),
     [
-        ({"rates": ()}, r"one dilation rate or more, got none; \(6, 12, 18\)"),
+        ({"rates": ()}, r"must name 1 or more dilation rates, such as \(6, 12, 18\), got \(\)"),
         ({"rates": 6}, r"must be a list .* got 6; one rate is \(6,\)"),
         ({"rates": (6, 0)}, "each of the rates must be a whole number of 1 or more, got 0"),
         ({"rates": (-1,)}, "got -1"),

@@ -74,6 +74,7 @@ def test_a_pair_has_a_least_and_a_picture_has_two_sides():
 def test_rates_may_be_any_list_and_are_named_one_by_one():
     assert check_rates([6, 12]) == check_rates(rate for rate in (6, np.int64(12))) == (6, 12)
     assert check_rates(()) == ()
+    refused(r"rates must name 1 or more dilation rates, .* got \[\]", check_rates, [], least=1)
     refused(r"rates must be a list such as \(6, 12, 18\), got 6; one rate is \(6,\)", check_rates, 6)
     for rates in ((6, 0), (-1,), (1.5,), "12", (True,)):
         refused("each of the rates must be a whole number of 1 or more, got ", check_rates, rates)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from itertools import product
 
 import pytest
 import pywt
@@ -47,8 +48,13 @@ def picture(*size, dtype=torch.float64, lead=(2, 3)):
     return torch.randn(*lead, *size, dtype=torch.float64).to(dtype)
 
 
+def same(ours, reference, *case, atol=1e-10):
+    """Demand equal numbers, and name the case where they are not."""
+    assert_close(ours, reference, rtol=0, atol=atol, msg=lambda said: f"{case}: {said}")
+
+
 def theirs(bands):
-    """Give PyWavelets' (a, (h, v, d)) as our bands."""
+    """Return PyWavelets' (a, (h, v, d)) as our bands."""
     a, (h, v, d) = bands
     return Bands(*map(torch.from_numpy, (a, h, v, d)))
 
@@ -56,88 +62,82 @@ def theirs(bands):
 # ---- one step: the reference library ------------------------------------------------------------
 
 
-@every("size", SIZES)
-@every("mode", MODES)
-@every("wavelet", WAVELETS)
-def test_the_bands_and_the_way_back_are_those_of_pywavelets(wavelet, mode, size):
+@pytest.mark.parametrize("mode", MODES)
+def test_the_bands_and_the_way_back_are_those_of_pywavelets(mode):
     """Values, signs and order; the way back also from bands that no picture has given."""
-    if mode == "reflect" and 1 in size:
-        size = tuple(side + 1 for side in size)  # see below
-    x = picture(*size)
-    expected = pywt.dwt2(x.numpy(), wavelet, mode)
-    bands = dwt2(x, wavelet, mode)
+    for wavelet, size in product(WAVELETS, SIZES):
+        if mode == "reflect" and 1 in size:
+            size = tuple(side + 1 for side in size)  # see below
+        x = picture(*size)
+        bands = dwt2(x, wavelet, mode)
 
-    assert type(bands) is Bands and bands._fields == ("a", "h", "v", "d")
-    assert_close(bands, theirs(expected), **EXACT)
-    assert bands.a.shape[-2:] == dwt_size(size, pywt.Wavelet(wavelet).dec_len, mode)
-    drawn = [torch.randn_like(band) for band in bands]
-    for four in (bands, drawn):
-        a, *details = (band.numpy() for band in four)
-        assert_close(
-            idwt2(four, wavelet, mode), torch.from_numpy(pywt.idwt2((a, tuple(details)), wavelet, mode)), **EXACT
-        )
-    assert_close(idwt2(bands, wavelet, mode, size), x, **EXACT)
+        assert type(bands) is Bands and bands._fields == ("a", "h", "v", "d")
+        same(bands, theirs(pywt.dwt2(x.numpy(), wavelet, mode)), wavelet, size)
+        assert bands.a.shape[-2:] == dwt_size(size, pywt.Wavelet(wavelet).dec_len, mode), (wavelet, size)
+        for four in (bands, [torch.randn_like(band) for band in bands]):
+            a, *details = (band.numpy() for band in four)
+            expected = torch.from_numpy(pywt.idwt2((a, tuple(details)), wavelet, mode))
+            same(idwt2(four, wavelet, mode), expected, wavelet, size)
+        same(idwt2(bands, wavelet, mode, size), x, wavelet, size)
 
 
-@pytest.mark.parametrize("wavelet", WAVELETS)
-def test_a_single_pixel_cannot_be_reflected_and_is_repeated(wavelet):
+def test_a_single_pixel_cannot_be_reflected_and_is_repeated():
     """PyWavelets refuses it."""
     x = picture(1, 6)
-    with pytest.raises(ValueError, match="reflect"):
-        pywt.dwt2(x.numpy(), wavelet, "reflect")
-    tall = dwt2(x.expand(2, 3, 4, 6), wavelet, "reflect")
+    for wavelet in WAVELETS:
+        with pytest.raises(ValueError, match="reflect"):
+            pywt.dwt2(x.numpy(), wavelet, "reflect")
+        tall = dwt2(x.expand(2, 3, 4, 6), wavelet, "reflect")
 
-    bands = dwt2(x, wavelet, "reflect")
-    assert_close(list(bands), [band[..., : bands.a.shape[-2], :] for band in tall], **EXACT)
-    assert_close(idwt2(bands, wavelet, "reflect", (1, 6)), x, **EXACT)
+        bands = dwt2(x, wavelet, "reflect")
+        same(list(bands), [band[..., : bands.a.shape[-2], :] for band in tall], wavelet)
+        same(idwt2(bands, wavelet, "reflect", (1, 6)), x, wavelet)
 
 
-@every("size", [(5, 7), (33, 20), (16, 9)])
-@every("mode", MODES)
-@every("wavelet", WAVELETS)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.filterwarnings("ignore:Level value of")  # PyWavelets: the picture is short for so many steps; it goes on
-def test_several_steps_are_those_of_pywavelets(wavelet, mode, size):
-    x = picture(*size, lead=(2,))
-    expected = pywt.wavedec2(x.numpy(), wavelet, mode, level=3)
-    ours = wavedec2(x, wavelet, mode, level=3)
+def test_several_steps_are_those_of_pywavelets(mode):
+    for wavelet, size in product(WAVELETS, [(5, 7), (33, 20), (16, 9)]):
+        x = picture(*size, lead=(2,))
+        expected = pywt.wavedec2(x.numpy(), wavelet, mode, level=3)
+        ours = wavedec2(x, wavelet, mode, level=3)
 
-    assert len(ours) == 4 and all(type(details) is Details for details in ours[1:])
-    assert_close(ours[0], torch.from_numpy(expected[0]), **EXACT)
-    for details, reference in zip(ours[1:], expected[1:], strict=True):
-        assert_close(details, Details(*map(torch.from_numpy, reference)), **EXACT)
-    assert_close(waverec2(ours, wavelet, mode), torch.from_numpy(pywt.waverec2(expected, wavelet, mode)), **EXACT)
+        assert len(ours) == 4 and all(type(details) is Details for details in ours[1:])
+        same(ours[0], torch.from_numpy(expected[0]), wavelet, size)
+        for details, reference in zip(ours[1:], expected[1:], strict=True):
+            same(details, Details(*map(torch.from_numpy, reference)), wavelet, size)
+        same(waverec2(ours, wavelet, mode), torch.from_numpy(pywt.waverec2(expected, wavelet, mode)), wavelet, size)
 
 
-@every("mode", MODES)
-@every("wavelet", pywt.wavelist(kind="discrete"))
-def test_every_discrete_wavelet_of_pywavelets_comes_back(wavelet, mode):
+@pytest.mark.parametrize("mode", MODES)
+def test_every_discrete_wavelet_of_pywavelets_comes_back(mode):
     """Odd sizes, and steps whose own sizes are odd: 13 × 22, 7 × 11, 4 × 6 for Haar."""
     x = picture(13, 22, lead=())
-    again = waverec2(wavedec2(x, wavelet, mode, level=3), wavelet, mode, (13, 22))
-    error = (again - x).abs().max()
+    for wavelet in pywt.wavelist(kind="discrete"):
+        again = waverec2(wavedec2(x, wavelet, mode, level=3), wavelet, mode, (13, 22))
+        error = (again - x).abs().max()
 
-    if wavelet == "dmey":  # cut off from endless filters, so it cannot come back; in PyWavelets neither
-        bands = pywt.idwt2(pywt.dwt2(x.numpy(), wavelet, mode), wavelet, mode)[:13, :22]
-        own = (torch.from_numpy(bands) - x).abs().max()
-        assert 1e-4 < own < 0.05 and error < 10 * own
-    else:
-        # The longest filters, of 40 to 102 taps, are tabled to some 10 digits only.
-        assert error < (1e-9 if pywt.Wavelet(wavelet).dec_len <= 20 else 1e-5), float(error)
+        if wavelet == "dmey":  # cut off from endless filters, so it cannot come back; in PyWavelets neither
+            bands = pywt.idwt2(pywt.dwt2(x.numpy(), wavelet, mode), wavelet, mode)[:13, :22]
+            own = (torch.from_numpy(bands) - x).abs().max()
+            assert 1e-4 < own < 0.05 and error < 10 * own
+        else:
+            # The longest filters, of 40 to 102 taps, are tabled to some 10 digits only.
+            assert error < (1e-9 if pywt.Wavelet(wavelet).dec_len <= 20 else 1e-5), (wavelet, float(error))
 
 
-@pytest.mark.parametrize("size", [*SIZES, (1, 1), (6, 4)])
-def test_haar_by_blocks_is_pywavelets_and_the_general_form(size):
-    x = picture(*size)
-    bands = haar_dwt2(x)
+def test_haar_by_blocks_is_pywavelets_and_the_general_form():
+    for size in (*SIZES, (1, 1), (6, 4)):
+        x = picture(*size)
+        bands = haar_dwt2(x)
 
-    assert_close(bands, theirs(pywt.dwt2(x.numpy(), "haar")), **EXACT)
-    assert_close(bands, dwt2(x), **EXACT)  # "haar" and "symmetric" unless one says otherwise
-    assert bands.a.shape == (2, 3, math.ceil(size[0] / 2), math.ceil(size[1] / 2))
-    drawn = [torch.randn_like(band) for band in bands]
-    for four in (bands, drawn):
-        a, *details = (band.numpy() for band in four)
-        assert_close(haar_idwt2(four), torch.from_numpy(pywt.idwt2((a, tuple(details)), "haar")), **EXACT)
-    assert_close(haar_idwt2(bands, size), x, **EXACT)
+        same(bands, theirs(pywt.dwt2(x.numpy(), "haar")), size)
+        same(bands, dwt2(x), size)  # "haar" and "symmetric" unless one says otherwise
+        assert bands.a.shape == (2, 3, math.ceil(size[0] / 2), math.ceil(size[1] / 2))
+        for four in (bands, [torch.randn_like(band) for band in bands]):
+            a, *details = (band.numpy() for band in four)
+            same(haar_idwt2(four), torch.from_numpy(pywt.idwt2((a, tuple(details)), "haar")), size)
+        same(haar_idwt2(bands, size), x, size)
 
 
 @every(
@@ -149,37 +149,34 @@ def test_haar_by_blocks_is_pywavelets_and_the_general_form(size):
         (torch.float16, 6 * 4 * 2**-11),
     ],
 )
-@every("mode", MODES)
-@every("wavelet", ["haar", "db2", "bior2.2"])
-def test_other_dtypes_stay_what_they_are_and_differ_by_their_rounding(wavelet, mode, dtype, atol):
+def test_other_dtypes_stay_what_they_are_and_differ_by_their_rounding(dtype, atol):
     x = picture(5, 8, dtype=dtype)
-    expected = dwt2(x.double(), wavelet, mode)
-    pairs = [(dwt2(x, wavelet, mode), expected)]
-    if wavelet == "haar":
-        pairs.append((haar_dwt2(x), haar_dwt2(x.double())))
-        assert haar_idwt2(pairs[-1][0], (5, 8)).dtype == dtype
-    for ours, reference in pairs:
-        assert {band.dtype for band in ours} == {dtype}
-        assert_close(Bands(*(band.double() for band in ours)), reference, rtol=0, atol=atol)
-    again = idwt2(pairs[0][0], wavelet, mode, (5, 8))
-    assert again.dtype == dtype
-    assert_close(again.double(), x.double(), rtol=0, atol=2 * atol)
+    for wavelet, mode in product(["haar", "db2", "bior2.2"], MODES):
+        pairs = [(dwt2(x, wavelet, mode), dwt2(x.double(), wavelet, mode))]
+        if wavelet == "haar":
+            pairs.append((haar_dwt2(x), haar_dwt2(x.double())))
+            assert haar_idwt2(pairs[-1][0], (5, 8)).dtype == dtype
+        for ours, reference in pairs:
+            assert {band.dtype for band in ours} == {dtype}
+            same(Bands(*(band.double() for band in ours)), reference, wavelet, mode, atol=atol)
+        again = idwt2(pairs[0][0], wavelet, mode, (5, 8))
+        assert again.dtype == dtype
+        same(again.double(), x.double(), wavelet, mode, atol=2 * atol)
 
 
-@every("lead", [(), (3,), (2, 3), (2, 2, 1, 3), (0, 3), (2, 0)])
-@every("mode", MODES)
-def test_leading_axes_are_many_pictures(mode, lead):
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 1, 3), (0, 3), (2, 0)])
+def test_leading_axes_are_many_pictures(lead):
     """None of them, many, or an empty batch; each plane is transformed by itself."""
     x = picture(5, 6, lead=lead)
-    for wavelet in ("haar", "db2"):
+    for wavelet, mode in product(("haar", "db2"), MODES):
         bands = dwt2(x, wavelet, mode)
         assert bands.h.shape == (*lead, *dwt_size((5, 6), pywt.Wavelet(wavelet).dec_len, mode))
-        assert_close(idwt2(bands, wavelet, mode, (5, 6)), x, **EXACT)
-        assert_close(waverec2(wavedec2(x, wavelet, mode, 2), wavelet, mode, (5, 6)), x, **EXACT)
+        same(idwt2(bands, wavelet, mode, (5, 6)), x, wavelet, mode)
+        same(waverec2(wavedec2(x, wavelet, mode, 2), wavelet, mode, (5, 6)), x, wavelet, mode)
         if x.numel() and lead:
             plane = dwt2(x[(0,) * len(lead)], wavelet, mode)
-            assert_close([band[(0,) * len(lead)] for band in bands], list(plane), **EXACT)
-    assert_close(haar_idwt2(haar_dwt2(x), (5, 6)), x, **EXACT)
+            same([band[(0,) * len(lead)] for band in bands], list(plane), wavelet, mode)
+    same(haar_idwt2(haar_dwt2(x), (5, 6)), x)
 
 
 # ---- by hand ------------------------------------------------------------------------------------
@@ -229,17 +226,17 @@ def test_what_lies_beyond_the_edge_by_hand(mode, row):
 # ---- laws ---------------------------------------------------------------------------------------
 
 
-@every("size", [(2, 4), (8, 6), (20, 34)])
-@every("wavelet", ORTHOGONAL)
-def test_orthogonal_wavelets_keep_the_energy_and_their_inverse_is_their_transpose(wavelet, size):
+def test_orthogonal_wavelets_keep_the_energy_and_their_inverse_is_their_transpose():
     """With periodization the transform is a square matrix, and an orthogonal one, also where filters wrap around."""
-    x = picture(*size).requires_grad_()
-    bands = dwt2(x, wavelet, "periodization")
-    pull = [torch.randn_like(band) for band in bands]
+    for wavelet, size in product(ORTHOGONAL, [(2, 4), (8, 6), (20, 34)]):
+        x = picture(*size).requires_grad_()
+        bands = dwt2(x, wavelet, "periodization")
+        pull = [torch.randn_like(band) for band in bands]
 
-    assert_close(sum(band.square().sum() for band in bands), x.square().sum(), rtol=1e-9, atol=0)
-    (transposed,) = torch.autograd.grad(bands, x, pull)
-    assert_close(transposed, idwt2(pull, wavelet, "periodization"), rtol=0, atol=1e-9)
+        energy = x.square().sum().item()
+        assert sum(band.square().sum() for band in bands).item() == pytest.approx(energy, rel=1e-9), (wavelet, size)
+        (transposed,) = torch.autograd.grad(bands, x, pull)
+        same(transposed, idwt2(pull, wavelet, "periodization"), wavelet, size, atol=1e-9)
 
 
 def test_a_biorthogonal_wavelet_keeps_no_energy():
@@ -250,65 +247,59 @@ def test_a_biorthogonal_wavelet_keeps_no_energy():
     assert abs(energy / x.square().sum() - 1) > 0.01
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_haar_keeps_the_energy_of_even_sides_in_every_mode(mode):
+def test_haar_keeps_the_energy_of_even_sides_in_every_mode():
     x = picture(6, 10)
-    assert_close(sum(band.square().sum() for band in dwt2(x, "haar", mode)), x.square().sum(), rtol=1e-12, atol=0)
-    assert_close(sum(band.square().sum() for band in haar_dwt2(x)), x.square().sum(), rtol=1e-12, atol=0)
+    for bands in (haar_dwt2(x), *(dwt2(x, "haar", mode) for mode in MODES)):
+        assert_close(sum(band.square().sum() for band in bands), x.square().sum(), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("size", [(6, 4), (5, 7)])
-def test_average_pooling_is_half_of_a(size):
-    x = picture(*size)
-    assert_close(haar_dwt2(x).a / 2, functional.avg_pool2d(x, 2, ceil_mode=True), **EXACT)
+def test_average_pooling_is_half_of_a():
+    for size in ((6, 4), (5, 7)):
+        x = picture(*size)
+        same(haar_dwt2(x).a / 2, functional.avg_pool2d(x, 2, ceil_mode=True), size)
 
 
-@every("mode", MODES)
-@every("wavelet", WAVELETS)
-def test_the_transform_is_linear(wavelet, mode):
-    x, y = picture(5, 8), picture(5, 8)
-    both, one, other = (dwt2(picture, wavelet, mode) for picture in (2 * x - 3 * y, x, y))
-    assert_close(list(both), [2 * left - 3 * right for left, right in zip(one, other, strict=True)], **EXACT)
+def test_the_transform_is_linear():
+    for wavelet, mode in product(WAVELETS, MODES):
+        x, y = picture(5, 8), picture(5, 8)
+        both, one, other = (dwt2(picture, wavelet, mode) for picture in (2 * x - 3 * y, x, y))
+        same(list(both), [2 * left - 3 * right for left, right in zip(one, other, strict=True)], wavelet, mode)
 
 
-@every("mode", sorted(set(MODES) - {"zero", "antisymmetric"}))
-@every("wavelet", WAVELETS)
-def test_a_constant_picture_has_no_details(wavelet, mode):
+def test_a_constant_picture_has_no_details():
     """High-pass filters add to 0, low-pass ones to √2; the modes left out here set an edge at the rim."""
-    a, *details = dwt2(torch.full((5, 8), 3.0, dtype=torch.float64), wavelet, mode)
+    for wavelet, mode in product(WAVELETS, sorted(set(MODES) - {"zero", "antisymmetric"})):
+        bands = dwt2(torch.full((5, 8), 3.0, dtype=torch.float64), wavelet, mode)
+        flat = [torch.full_like(bands.a, level) for level in (6, 0, 0, 0)]
+        same(list(bands), flat, wavelet, mode, atol=1e-9)
 
-    for band in details:
-        assert_close(band, torch.zeros_like(band), rtol=0, atol=1e-9)
-    assert_close(a, torch.full_like(a, 6), rtol=0, atol=1e-9)
 
-
-@pytest.mark.parametrize("wavelet", WAVELETS)
-def test_a_shift_by_two_shifts_the_bands_by_one(wavelet):
+def test_a_shift_by_two_shifts_the_bands_by_one():
     """Round the edge, with periodization; a shift by one gives other bands."""
     x = picture(8, 12)
-    bands, moved = (dwt2(one, wavelet, "periodization") for one in (x, x.roll((2, -4), (-2, -1))))
-    assert_close(list(moved), [band.roll((1, -2), (-2, -1)) for band in bands], **EXACT)
-    h = dwt2(x.roll(1, -1), wavelet, "periodization").h
-    assert all((h - bands.h.roll(by, -1)).norm() > 0.1 * h.norm() for by in range(6))
+    for wavelet in WAVELETS:
+        bands, moved = (dwt2(one, wavelet, "periodization") for one in (x, x.roll((2, -4), (-2, -1))))
+        same(list(moved), [band.roll((1, -2), (-2, -1)) for band in bands], wavelet)
+        h = dwt2(x.roll(1, -1), wavelet, "periodization").h
+        assert all((h - bands.h.roll(by, -1)).norm() > 0.1 * h.norm() for by in range(6)), wavelet
 
 
-@every("size", [(1, 1), (2, 3), (3, 4)])
-@every("mode", MODES)
-def test_gradients_are_slopes(mode, size):
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 4)])
+def test_gradients_are_slopes(size):
     """Of both ways, and of the gradients themselves."""
     x = picture(*size, lead=(2,)).requires_grad_()
-    bands = [band.detach().requires_grad_() for band in dwt2(x, "db2", mode)]
 
-    checks = [
-        (lambda x: tuple(dwt2(x, "db2", mode)), (x,)),
-        (lambda *bands: idwt2(bands, "db2", mode, size), bands),
-        (lambda x: waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, size), (x,)),
-        (lambda x: tuple(haar_dwt2(x)), (x,)),
-        (lambda *bands: haar_idwt2(bands), bands),
-    ]
-    for function, given in checks:
+    def check(function, *given):
         assert torch.autograd.gradcheck(function, given, fast_mode=True)
         assert torch.autograd.gradgradcheck(function, given, fast_mode=True)
+
+    for mode in MODES:
+        bands = [band.detach().requires_grad_() for band in dwt2(x, "db2", mode)]
+        check(lambda x, mode=mode: tuple(dwt2(x, "db2", mode)), x)
+        check(lambda *bands, mode=mode: idwt2(bands, "db2", mode, size), *bands)
+        check(lambda x, mode=mode: waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, size), x)
+    check(lambda x: tuple(haar_dwt2(x)), x)
+    check(lambda *bands: haar_idwt2(bands), *bands)
 
 
 def test_the_layout_in_memory_does_not_matter_and_what_is_given_is_left_as_it_was():
@@ -327,31 +318,27 @@ def test_the_layout_in_memory_does_not_matter_and_what_is_given_is_left_as_it_wa
 # ---- errors -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["smooth", "antireflect", "periodisation", "", None])
-def test_other_modes_are_refused(mode):
+def test_other_modes_are_refused():
     x = picture(4, 6)
-    for call in (dwt2, wavedec2, idwt2):
-        given = haar_dwt2(x) if call is idwt2 else x
-        with pytest.raises(ValueError, match=r"zero, constant.*got " + repr(mode)):
-            call(given, "haar", mode)
-    with pytest.raises(ValueError, match="mode must be one of"):
-        waverec2(wavedec2(x), "haar", mode)
+    for mode in ("smooth", "antireflect", "periodisation", "", None):
+        for call, given in ((dwt2, x), (wavedec2, x), (idwt2, haar_dwt2(x)), (waverec2, wavedec2(x))):
+            with pytest.raises(ValueError, match="mode must be one of zero, constant.*got " + repr(mode)):
+                call(given, "haar", mode)
 
 
-@pytest.mark.parametrize("mode", sorted(set(pywt.Modes.modes) - {"periodization"}))
-def test_only_the_modes_that_are_left_out_invent_brightness(mode):
+def test_only_the_modes_that_are_left_out_invent_brightness():
     """The reason that the module gives: beyond a picture from 0 to 1 they find values that no pixel has, up to 5."""
-    beyond = pywt.pad([0.0, 0.2, 0.5, 1.0], 8, mode)
+    for mode in set(pywt.Modes.modes) - {"periodization"}:
+        beyond = pywt.pad([0.0, 0.2, 0.5, 1.0], 8, mode)
+        assert (mode in MODES) == (abs(beyond).max() <= 1), (mode, beyond)
 
-    assert (mode in MODES) == (abs(beyond).max() <= 1), beyond
 
-
-@pytest.mark.parametrize("wavelet", ["db99", "mexh", "Haar", "", None, ["haar"], 2])
-def test_unknown_wavelets_are_refused(wavelet):
+def test_unknown_wavelets_are_refused():
     """Also a continuous one, which has no filters."""
-    for call in (lambda: dwt2(picture(4, 6), wavelet), lambda: idwt2(haar_dwt2(picture(4, 6)), wavelet)):
-        with pytest.raises(ValueError, match='such as "haar".*got .*wavelist'):
-            call()
+    for wavelet in ("db99", "mexh", "Haar", "", None, ["haar"], 2):
+        for call, given in ((dwt2, picture(4, 6)), (idwt2, haar_dwt2(picture(4, 6)))):
+            with pytest.raises(ValueError, match='such as "haar".*got .*wavelist'):
+                call(given, wavelet)
 
 
 @pytest.mark.parametrize(
@@ -397,10 +384,10 @@ def test_a_size_that_the_bands_cannot_have_is_refused(size):
             call()
 
 
-@pytest.mark.parametrize("level", [0, -1, 1.5, None, True])
-def test_the_number_of_steps_is_a_whole_one(level):
-    with pytest.raises(ValueError, match="level must be a whole number of 1 or more"):
-        wavedec2(picture(4, 6), level=level)
+def test_the_number_of_steps_is_an_integer():
+    for level in (0, 1.5):
+        with pytest.raises(ValueError, match="level must be a whole number of 1 or more"):
+            wavedec2(picture(4, 6), level=level)
 
 
 def test_steps_that_do_not_fit_are_refused():
@@ -443,19 +430,19 @@ DB2 = Both(lambda x: dwt2(x, "db2"), lambda bands: idwt2(bands, "db2"))
 WRAPPED = Both(lambda x: dwt2(x, "sym4", "periodization"), lambda bands: idwt2(bands, "sym4", "periodization"))
 
 
-@every("dtype", [torch.bfloat16, torch.float16])
-@every("mode", MODES)
-def test_autocast_mixes_no_dtypes(mode, dtype):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_mixes_no_dtypes(dtype):
     """It computes convolutions in half the digits; what comes is near, and gradients have the input's dtype."""
     x = picture(7, 6, dtype=torch.float32).requires_grad_()
     with torch.autocast("cpu", dtype=dtype):
         outs = [
-            idwt2(dwt2(x, "db2", mode), "db2", mode, (7, 6)),
-            waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, (7, 6)),
             haar_idwt2(haar_dwt2(x), (7, 6)),
             # An average that a layer has made beside details that are as they were.
             idwt2([functional.conv2d(haar_dwt2(x).a, torch.eye(3)[..., None, None]), *haar_dwt2(x)[1:]], size=(7, 6)),
         ]
+        for mode in MODES:
+            outs.append(idwt2(dwt2(x, "db2", mode), "db2", mode, (7, 6)))
+            outs.append(waverec2(wavedec2(x, "db2", mode, 2), "db2", mode, (7, 6)))
     for out in outs:
         assert_close(out.float(), x, rtol=0, atol=12 * 4 * torch.finfo(dtype).eps)
     sum(out.sum() for out in outs).backward()
