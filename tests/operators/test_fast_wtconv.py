@@ -1,5 +1,7 @@
 """The faster bands of WTConv are the plain ones, and the faster depthwise convolution is PyTorch's: gradients, too."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
@@ -39,7 +41,7 @@ def bands_of(layer, x):
 
 
 def both_ways(function, given):
-    """Give the output, its gradients when each number pulls with another strength, and gradients of those."""
+    """Return the output, its gradients when each number pulls with another strength, and gradients of those."""
     given = [one.clone().requires_grad_() for one in given]
     out = function(*given)
     pull = torch.linspace(-1, 2, max(out.numel(), 1), dtype=out.dtype)[: out.numel()].reshape(out.shape)
@@ -60,24 +62,26 @@ def layer_of(channels=3, kernel_size=5, levels=1):
     return layer
 
 
-@every("size", SIZES)
-@every("levels", [1, 2, 3])
-@every("kernel_size", [1, 3, 5, 7])
-def test_bands_are_those_of_the_plain_layer(kernel_size, levels, size):
-    """Values, gradients by picture, kernels and scales, and gradients of gradients."""
-    layer, x = layer_of(3, kernel_size, levels), drawn(2, 3, *size)
-    weights = [weight for name, weight in layer.named_parameters() if "wavelet" in name]
-    results = []
-    for function in (lambda x: convolve_bands(x, folded(layer)), lambda x: bands_of(layer, x)):
-        given = x.clone().requires_grad_()
-        out = function(given)
-        first = torch.autograd.grad(out.pow(2).sum(), [given, *weights], create_graph=True)
-        second = torch.autograd.grad(sum(one.pow(2).sum() for one in first), [given, *weights])
-        results.append((out, first, second))
+def fast_bands(layer, x):
+    return convolve_bands(x, folded(layer))
 
-    assert results[0][0].shape == x.shape and results[0][0].any()
-    # Relative: gradients of gradients are of sixth degree, and grow to thousands.
-    assert_close(results[0], results[1], rtol=1e-8, atol=1e-8)
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+def test_bands_are_those_of_the_plain_layer(kernel_size):
+    """Values, gradients by picture, kernels and scales, and gradients of gradients."""
+    for levels, size in product([1, 2, 3], SIZES):
+        layer, x = layer_of(3, kernel_size, levels), drawn(2, 3, *size).requires_grad_()
+        learnt = [x, *(weight for name, weight in layer.named_parameters() if "wavelet" in name)]
+        results = []
+        for function in (fast_bands, bands_of):
+            out = function(layer, x)
+            first = torch.autograd.grad(out.pow(2).sum(), learnt, create_graph=True)
+            second = torch.autograd.grad(sum(one.pow(2).sum() for one in first), learnt)
+            results.append((out, first, second))
+
+        assert results[0][0].shape == x.shape and results[0][0].any(), (levels, size)
+        # Relative: gradients of gradients are of sixth degree, and grow to thousands.
+        assert_close(results[0], results[1], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -126,17 +130,14 @@ def test_receptive_fields_are_followed_through_it():
 # ---- depthwise convolution ----------------------------------------------------------------------
 
 
-@every("size", SIZES)
-@every("bias", [True, False])
-@every("kernel_size", [1, 3, 5, 7])
-@every("batch", [1, 3])
-def test_depthwise_is_pytorchs_convolution(batch, kernel_size, bias, size):
-    given = [drawn(batch, 4, *size), drawn(4, 1, kernel_size, kernel_size), *([drawn(4)] if bias else [])]
-
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+def test_depthwise_is_pytorchs_convolution(kernel_size):
     def theirs(x, weight, bias=None):
         return functional.conv2d(x, weight, bias, padding=kernel_size // 2, groups=4)
 
-    assert_close(both_ways(depthwise, given), both_ways(theirs, given), rtol=1e-8, atol=1e-8)
+    for batch, bias, size in product([1, 3], [[drawn(4)], []], SIZES):
+        given = [drawn(batch, 4, *size), drawn(4, 1, kernel_size, kernel_size), *bias]
+        assert_close(both_ways(depthwise, given), both_ways(theirs, given), rtol=1e-8, atol=1e-8)
 
 
 def test_gradients_are_slopes():
@@ -196,9 +197,9 @@ def test_autocast_mixes_no_dtypes(kernel_size, dtype):
     """The backward pass runs outside of autocast, and has to remember it."""
     layer, x = WTConv2d(3, 3, kernel_size, wt_levels=2), drawn(2, 3, 7, 10, dtype=torch.float32).requires_grad_()
     results = []
-    for function in (lambda x: convolve_bands(x, folded(layer)), lambda x: bands_of(layer, x)):
+    for function in (fast_bands, bands_of):
         with torch.autocast("cpu", dtype=dtype):
-            out = function(x)
+            out = function(layer, x)
         weights = [convolution.weight for convolution in layer.wavelet_convs]
         results.append((out.float(), *torch.autograd.grad(out.float().sum(), [x, *weights])))
     assert {gradient.dtype for gradient in results[0][1:]} == {torch.float32}
@@ -223,25 +224,23 @@ def test_the_compiler_takes_it_as_one_graph(size):
 # ---- channels last --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("levels", [1, 2, 3])
-@pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_with_channels_last_and_nothing_to_learn_the_numbers_are_the_same(size, levels, kernel_size, monkeypatch):
-    layer = layer_of(3, kernel_size, levels)
-    weights = [one.detach() for one in folded(layer)]
-    x = drawn(2, 3, *size)
-    expected = convolve_bands(x, weights)
+def test_with_channels_last_and_nothing_to_learn_the_numbers_are_the_same(monkeypatch):
     went = []
     halving = fast._without_halving
     monkeypatch.setattr(fast, "_without_halving", lambda *given: went.append(1) or halving(*given))
+    for size, levels, kernel_size in product(SIZES, [1, 2, 3], [1, 3, 5]):
+        layer = layer_of(3, kernel_size, levels)
+        weights = [one.detach() for one in folded(layer)]
+        x = drawn(2, 3, *size)
+        expected = convolve_bands(x, weights)
+        went.clear()
+        last = x.contiguous(memory_format=torch.channels_last)
 
-    found = convolve_bands(x.contiguous(memory_format=torch.channels_last), weights)
-
-    assert_close(found, expected, rtol=0, atol=1e-12)
-    # A map of one pixel is stored alike in both ways.
-    assert bool(went) == (size != (1, 1))
-    with torch.inference_mode():
-        assert_close(layer(x.contiguous(memory_format=torch.channels_last)), layer(x), rtol=0, atol=1e-12)
+        assert_close(convolve_bands(last, weights), expected, rtol=0, atol=1e-12)
+        # A map of one pixel is stored alike in both ways.
+        assert bool(went) == (size != (1, 1)), (size, levels, kernel_size)
+        with torch.inference_mode():
+            assert_close(layer(last), layer(x), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
