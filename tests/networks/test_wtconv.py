@@ -14,7 +14,6 @@ from torchvision.models.convnext import CNBlockConfig
 
 from chapters_code.receptive_field import Fields, receptive_field
 from chapters_code.wtconv import WTConv2d, swap_depthwise
-from grids import every
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from chapters_code.fast import wtconv as fast
 from chapters_code.fast.wtconv import convolve_bands, depthwise
 from chapters_code.receptive_field import receptive_field
 from chapters_code.wtconv import WTConv2d
-from grids import every
 
 SIZES = [(8, 12), (7, 10), (5, 9), (1, 4), (1, 1)]
 

@@ -25,7 +25,6 @@ from chapters_code.strided import (
     space_to_depth,
 )
 from gradients import gradients
-from grids import every
 
 INF, NAN = float("inf"), float("nan")
 BOTH = (conv2d, conv2d_loops)
