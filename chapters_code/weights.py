@@ -42,7 +42,7 @@ class NoWeights(FileNotFoundError):
 
 
 def imagenet(network: str, download: bool | None = None) -> Path:
-    """Give the file of a network's weights after training on ImageNet.
+    """Return the file of a network's weights after training on ImageNet.
 
     Args:
         network: "resnet18" or "mobilenet_v2", as torchvision calls them.
@@ -89,7 +89,7 @@ def imagenet(network: str, download: bool | None = None) -> Path:
 
 
 def imagenet_or_none(network: str) -> str | None:
-    """Give "imagenet" if a network's weights can be had and read, else None, with a warning that says why.
+    """Return "imagenet" if a network's weights can be had and read, else None, with a warning that says why.
 
     For pages that must run to their end, whatever the network connection delivers.
 

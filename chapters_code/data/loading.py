@@ -86,7 +86,7 @@ class Preloaded(Segmentation):
         return self._block.nbytes + sum(map(len, self._masks))
 
     def read(self, index: int) -> Pair:
-        """Give pair `index`; the image is a view, the mask a copy."""
+        """Return pair `index`; the image is a view, the mask a copy."""
         begin, height, width = self._places[index]
         image = self._block[begin : begin + 3 * height * width].view(height, width, 3).permute(2, 0, 1)
         mask = np.frombuffer(zlib.decompress(self._masks[index]), dtype=np.uint8).astype(np.int64)
@@ -97,7 +97,7 @@ class Preloaded(Segmentation):
 
 
 def _packed(dataset: Segmentation, index: int) -> tuple[np.ndarray, bytes]:
-    """Give a pair as it is kept: the image as uint8 (H, W, 3), the mask compressed."""
+    """Return a pair as it is kept: the image as uint8 (H, W, 3), the mask compressed."""
     image, mask = dataset.read(index)
     height, width = mask.shape
     if image.shape != (3, height, width) or mask.min() < 0 or mask.max() > 255:
@@ -179,7 +179,7 @@ def loader(
     drop_last: bool = True,
     workers: int = 0,
 ) -> DataLoader:
-    """Give a data set in batches, as `Batch`es of bytes; `Normalise` makes of them what a network takes.
+    """Return a data set in batches, as `Batch`es of bytes; `Normalise` makes of them what a network takes.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch, or every epoch has the crops of the first.  What
     `Accelerator.prepare` makes of the loader has `set_epoch` itself, and counts the epochs if nobody does.
@@ -266,7 +266,7 @@ class Normalise:
         return self._room(torch.int64, masks.device, masks.shape).copy_(masks)
 
     def _room(self, dtype: torch.dtype, device: torch.device, shape: Sequence[int]) -> Tensor:
-        """Give memory for a result: on the CPU the same as last time, if that is large enough."""
+        """Return memory for a result: on the CPU the same as last time, if that is large enough."""
         if device.type != "cpu":
             return torch.empty(shape, dtype=dtype, device=device)
         count = int(np.prod(shape))

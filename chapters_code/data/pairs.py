@@ -84,11 +84,11 @@ class Segmentation(Dataset):
         return pair if self.transform is None else transformed(self.transform, *pair)
 
     def read(self, index: int) -> Pair:
-        """Give pair `index`, 0 to len - 1, as it is stored, before any transform."""
+        """Return pair `index`, 0 to len - 1, as it is stored, before any transform."""
         raise NotImplementedError
 
     def size_of(self, index: int) -> tuple[int, int]:
-        """Give height and width of pair `index`, 0 to len - 1, in pixels, before any transform."""
+        """Return height and width of pair `index`, 0 to len - 1, in pixels, before any transform."""
         height, width = self.read(index).mask.shape
         return height, width
 
@@ -101,11 +101,11 @@ class Segmentation(Dataset):
         return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
 
     def subset(self, indices: Iterable[int]) -> "Subset":
-        """Give the set of the pairs `indices` of this one, in that order."""
+        """Return the set of the pairs `indices` of this one, in that order."""
         return Subset(self, indices)
 
     def drop_smaller(self, size: tuple[int, int]) -> "Subset":
-        """Give the set without the pictures from which no window of `size` can be cut.
+        """Return the set without the pictures from which no window of `size` can be cut.
 
         The other way to live with small pictures is to pad them: `transforms.random_crop` does so by itself.
 

@@ -160,7 +160,7 @@ def read_mask(path: str | Path) -> Tensor:
 
 
 def bit_depth(content: bytes) -> int | None:
-    """Give the bits of one number in a PNG file, 1 to 16; None for other kinds of file."""
+    """Return the bits of one number in a PNG file, 1 to 16; None for other kinds of file."""
     return content[24] if content.startswith(_PNG) and len(content) > 24 else None
 
 
@@ -204,7 +204,7 @@ def check_picture(image: Tensor) -> None:
 
 
 def palette() -> Tensor:
-    """Give the 256 colours of the VOC challenge, uint8 (256, 3): row k is the colour of class k.
+    """Return the 256 colours of the VOC challenge, uint8 (256, 3): row k is the colour of class k.
 
     The bits of k are dealt out in turn to red, green and blue, the highest place first.  So near numbers get colours
     far apart, class 0 is black, and void (255) is the cream-white (224, 224, 192).

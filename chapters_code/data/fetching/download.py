@@ -19,6 +19,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
@@ -74,11 +75,9 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     path, said, wrong = folder / archive.name, [], False
     if path.exists() and not archive.checksum:  # put there by hand, or left by a run that was cut short
-        fault = _fault(path, verify)
-        if not fault:
+        if not (fault := _fault(path, verify)):
             return path
-        said.append(f"{path} was something else, and is deleted: {fault}")
-        wrong = True
+        said, wrong = [f"{path} was something else, and is deleted: {fault}"], True
     for url in archive.urls:
         # Each mirror has its own unfinished file: two mirrors may hold different versions.
         stem = f"{archive.name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
@@ -87,13 +86,12 @@ def fetch(
         try:
             _retrieve(url, archive, folder, download)
         except requests.RequestException as error:
-            said.append(f"{url} {_in_words(error)}")
+            said.append(f"{url} {_judged(error)[0]}")
         except ValueError as error:  # ours, or pooch's about the checksum
             said.append(f"{url} delivered something else: {error}")
             wrong = True
         else:
-            fault = _fault(path, verify)
-            if not fault:
+            if not (fault := _fault(path, verify)):
                 for leftover in folder.glob(f"{archive.name}-*.part*"):
                     leftover.unlink()
                 return path
@@ -149,6 +147,7 @@ class _Broken(requests.RequestException):
     """A transfer that may be tried again; the message is for readers."""
 
 
+@dataclass(frozen=True)
 class _Resumable:
     """A downloader for pooch that keeps what it has, and asks only for the rest.
 
@@ -156,13 +155,15 @@ class _Resumable:
     (ETag, else date).  The rest is asked for on condition that the mark is still the same.
     """
 
-    def __init__(self, part: Path, size: int | None, timeout: tuple[float, float], retries: int, pause: float) -> None:
-        self.part = part
-        self.note = part.with_name(part.name + ".json")
-        self.size = size
-        self.timeout = timeout
-        self.retries = retries
-        self.pause = pause
+    part: Path
+    size: int | None
+    timeout: tuple[float, float]
+    retries: int
+    pause: float
+
+    @property
+    def note(self) -> Path:
+        return self.part.with_name(self.part.name + ".json")
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         furthest, failures = self._have(), 0
@@ -175,7 +176,7 @@ class _Resumable:
                 # started anew and broke again is, or a server that cannot resume would keep us here for ever.
                 failures = 0 if self._have() > furthest else failures + 1
                 furthest = max(furthest, self._have())
-                if failures >= self.retries or not _worth_another_try(error):
+                if failures >= self.retries or not _judged(error)[1]:
                     raise
                 time.sleep(self.pause * 2 ** max(failures - 1, 0))
         os.replace(self.part, output_file)
@@ -258,29 +259,21 @@ class _Resumable:
         self.note.unlink(missing_ok=True)
 
 
-def _never_connected(error: requests.RequestException) -> bool:
-    return isinstance(error, requests.ConnectionError) and bool(error.args) and isinstance(error.args[0], MaxRetryError)
+def _judged(error: requests.RequestException) -> tuple[str, bool]:
+    """Say for readers what requests says for programmers, and whether to ask the same server again.
 
-
-def _worth_another_try(error: requests.RequestException) -> bool:
-    """Tell a server that stumbled from one that said no, or is not there (the next mirror is the second try)."""
-    if isinstance(error, requests.HTTPError):
-        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
-    if isinstance(error, requests.TooManyRedirects | requests.exceptions.InvalidSchema):
-        return False
-    return not _never_connected(error)
-
-
-def _in_words(error: requests.RequestException) -> str:
-    """Say for readers what requests says for programmers."""
+    A server that stumbled is asked again; one that said no, or is not there, is not: the next mirror is the second try.
+    """
+    absent = isinstance(error, requests.ConnectionError) and error.args and isinstance(error.args[0], MaxRetryError)
     if isinstance(error, _Broken):
-        return str(error)
+        return str(error), True
     if isinstance(error, requests.HTTPError):
-        return f"answered {error.response.status_code} {error.response.reason}"
+        code = error.response.status_code
+        return f"answered {code} {error.response.reason}", code >= 500 or code in (408, 429)
     if isinstance(error, requests.TooManyRedirects):
-        return "redirects without end"
+        return "redirects without end", False
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "did not answer in time"
-    if _never_connected(error):
-        return "cannot be reached"
-    return f"broke off ({type(error).__name__})"
+        return "did not answer in time", not absent
+    if absent:
+        return "cannot be reached", False
+    return f"broke off ({type(error).__name__})", not isinstance(error, requests.exceptions.InvalidSchema)

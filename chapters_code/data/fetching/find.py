@@ -51,7 +51,7 @@ warnings.simplefilter("always", TwinWarning, append=True)
 
 
 def find(name: str, download: bool | None = None) -> Found:
-    """Give the folder of a data set: the reader's own, a download, or else a drawn twin.
+    """Return the folder of a data set: the reader's own, a download, or else a drawn twin.
 
     Args:
         name: "voc2012", "crack/DeepCrack", "crack/CFD", "sod/ECSSD" or "sod/DUTS".
@@ -120,7 +120,7 @@ def at_hand(name: str) -> bool:
 
 
 def own_folder() -> Path | None:
-    """Give the folder that BOOK_DATA names; None if it names none.
+    """Return the folder that BOOK_DATA names; None if it names none.
 
     Raises:
         FileNotFoundError: It names something that is no folder.
@@ -150,7 +150,7 @@ def may_download(asked: bool | None) -> bool:
 
 
 def cache_folder() -> Path:
-    """Give the folder of downloads: the one that BOOK_CACHE names, else the system's for such things."""
+    """Return the folder of downloads: the one that BOOK_CACHE names, else the system's for such things."""
     return Path(os.environ.get("BOOK_CACHE") or pooch.os_cache("keep-the-crack")).expanduser()
 
 
@@ -161,7 +161,7 @@ def _source(name: str) -> Source:
 
 
 def _found(path: Path, source: Source, whence: str) -> Found:
-    """Give a folder that was there, with the truth about whether its pictures are drawn."""
+    """Return a folder that was there, with the truth about whether its pictures are drawn."""
     if not is_twin(path):
         return Found(path, f"{source.title}, {whence}")
     _warn(f"{path} holds no photographs of {source.title}, but its synthetic twin: drawn pictures")
@@ -185,7 +185,8 @@ def _obtain(name: str, source: Source, place: Path) -> None:
         print(f"{source.title}: {source.terms}\nIf you use it, cite {source.citation}.", flush=True)
         fresh = aside / "unpacked"
         aside.mkdir(parents=True, exist_ok=True)
-        check_space(aside, sum(archive.size for archive in source.archives) - sum(_sizes(aside)))
+        there = sum(path.stat().st_size for path in aside.iterdir() if path.is_file())
+        check_space(aside, sum(archive.size for archive in source.archives) - there)
         archives: list[Path] = []
 
         def verify(archive: Path) -> None:
@@ -212,12 +213,8 @@ def _obtain(name: str, source: Source, place: Path) -> None:
         shutil.rmtree(aside)
 
 
-def _sizes(folder: Path) -> list[int]:
-    return [path.stat().st_size for path in folder.iterdir() if path.is_file()]
-
-
 def _twin(name: str) -> Path:
-    """Give the twin's folder, drawn now if it was not before."""
+    """Return the twin's folder, drawn now if it was not before."""
     from chapters_code.data.synthetic import write_twin  # here: it brings the drawing tools, which most never need
 
     twins = cache_folder() / "twins"
@@ -234,11 +231,9 @@ def alone(name: str) -> Iterator[None]:
     # The system frees the lock of a process that dies.  The file stays: to delete it would let two in at once.
     lock = FileLock(folder / f"{name.replace('/', '-')}.lock")
     try:
-        lock.acquire(timeout=1)
+        held = lock.acquire(timeout=1)
     except Timeout:
         print(f"Another process is getting {name}; waiting for it ...", flush=True)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()

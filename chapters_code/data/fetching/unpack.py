@@ -214,7 +214,7 @@ def _content(member: _Member) -> bytes:
 
 
 def _binary_mask(content: bytes, name: str) -> bytes:
-    """Give a mask with 0 and 255 alone; one that is so already stays the very file."""
+    """Return a mask with 0 and 255 alone; one that is so already stays the very file."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             mask, mode = np.array(image.convert("L")), image.mode
