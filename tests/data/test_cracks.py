@@ -1,12 +1,9 @@
 """The photographs of cracks: real ones where there are any, drawn ones elsewhere, and what pooling does to them."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from PIL import Image
 
-from chapters_code.data.fetching import find
 from chapters_code.data.photographs.cracks import CrackSegmentation, cracked_photograph
 from chapters_code.pooling import avg_pool2d, max_pool2d
 
@@ -128,18 +125,6 @@ def test_a_mask_of_0_and_1_is_refused_by_name_and_with_its_cure(tmp_path):
         CrackSegmentation("CFD", "test", root)[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "split", "message"),
-    [
-        ("deepcrack", "train", "name must be DeepCrack or CFD, got 'deepcrack'"),
-        ("CFD", "val", "the splits of CFD are train, test; got 'val'"),
-    ],
-)
-def test_what_there_is_not_is_refused(tmp_path, name, split, message):
-    with pytest.raises(ValueError, match=message):
-        CrackSegmentation(name, split, tmp_path)
-
-
 def test_a_picture_of_ones_own_under_another_ending_is_pointed_at(tmp_path):
     """It was called missing, though it lies there; and to unpack it again would not have helped."""
     root = written(tmp_path / "train", {"DSC_1": 90, "DSC_2": 80})
@@ -152,25 +137,6 @@ def test_a_picture_of_ones_own_under_another_ending_is_pointed_at(tmp_path):
     with pytest.raises(ValueError, match=r"has no picture .*there is DSC_1\.JPG.* data\.Pairs") as fault:
         CrackSegmentation("DeepCrack", "train", root)
     assert "unpack" not in str(fault.value)
-
-
-def test_half_a_pair_and_an_empty_folder_are_named(tmp_path):
-    root = written(tmp_path / "train", {"a": 90, "b": 90})
-    (root / "train" / "images" / "b.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match=r"images.b\.jpg is missing \(1 of 2"):
-        CrackSegmentation("DeepCrack", "train", root)
-    with pytest.raises(FileNotFoundError, match=r"no folder .*test.images"):
-        CrackSegmentation("DeepCrack", "test", root)
-    written(tmp_path / "test", {})
-    with pytest.raises(ValueError, match=r"test.images has no picture"):
-        CrackSegmentation("DeepCrack", "test", root)
-
-
-@pytest.mark.parametrize("name", ["DeepCrack", "CFD"])
-def test_without_a_folder_it_is_found(tmp_path, monkeypatch, name):
-    found = {f"crack/{name}": SimpleNamespace(path=written(tmp_path / "train", {"a": 90}), origin="found")}
-    monkeypatch.setattr(find, "find", found.__getitem__)
-    assert CrackSegmentation(name).origin == "found"
 
 
 @pytest.mark.real_data

@@ -1,8 +1,6 @@
 """The reader's own data, an earlier download, a download, a twin: in this order, and never one for the other."""
 
 import io
-import subprocess
-import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -189,32 +187,6 @@ def test_a_twin_that_somebody_put_there_is_called_a_twin(tmp_path, monkeypatch, 
 
     assert found.path == tmp_path / "mine" / name
     assert found.origin.startswith(f"synthetic twin of {SOURCES[name].title}, ")
-
-
-def test_a_twin_is_said_each_time_and_at_the_readers_line(tmp_path, monkeypatch):
-    """As in a program of the reader's, where Python says each warning once for a line."""
-    folder = tmp_path / "mine" / "crack" / "CFD"
-    for kind in ("images", "masks"):
-        (folder / "train" / kind).mkdir(parents=True)
-    (folder / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
-    (folder / "train" / "images" / "drawn_001.jpg").write_bytes(photo(0))
-    (folder / "train" / "masks" / "drawn_001.png").write_bytes(photo(0))
-    program = tmp_path / "program.py"
-    program.write_text(
-        "from chapters_code.data import CrackSegmentation\n"
-        "from chapters_code.data.fetching.find import find\n"
-        "for _ in range(3):\n"
-        "    CrackSegmentation('CFD')\n"
-        "    find('crack/CFD')\n",
-        encoding="utf-8",
-    )
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "mine"))
-    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(PAGE.parent.parent))
-
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
-
-    assert [done.stderr.count(f"program.py:{line}: TwinWarning") for line in (4, 5)] == [3, 3]
 
 
 def test_a_later_run_asks_again_and_the_real_set_replaces_the_twin(mirror, twins, monkeypatch):

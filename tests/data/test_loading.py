@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
+from PIL import Image
 from torch import nn
 from torch.testing import assert_close
 from torchvision.transforms import v2
@@ -14,6 +15,7 @@ from torchvision.transforms.v2 import functional
 
 from chapters_code.data.loading import MEAN, STD, Augmented, Batch, EpochSampler, Normalise, Preloaded, collate, loader
 from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.photographs.cracks import CrackSegmentation
 from chapters_code.data.transforms import training_transform
 
 CROP = (7, 9)
@@ -166,15 +168,26 @@ def test_a_transform_of_the_data_set_itself_is_fixed_as_well():
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_give_the_same_crops_in_every_epoch(start):
-    """They live through all epochs; the epoch reaches them in the key."""
-    dataset = Preloaded(Numbered()) if start == "spawn" else Numbered()
-    batches = loader(dataset, 5, training_transform(CROP), 3, workers=1)
-    batches.multiprocessing_context = start
+def test_workers_give_the_same_crops_in_every_epoch(tmp_path, start):
+    """They live through all epochs; the epoch reaches them in the key.  Started anew ("spawn"), as on Windows, they get
+    the set by pickle: here a part of one in files.
+    """
+    for shade, name in enumerate("abcd"):
+        for kind, file, mode in (("images", f"{name}.jpg", "RGB"), ("masks", f"{name}.png", "L")):
+            (tmp_path / "train" / kind).mkdir(parents=True, exist_ok=True)
+            Image.linear_gradient("L").resize((14, 11)).convert(mode).point(
+                lambda grey, shade=shade, mode=mode: 255 * (grey > 128) if mode == "L" else grey // 2 + 20 * shade
+            ).save(tmp_path / "train" / kind / file)
+    dataset = CrackSegmentation(root=tmp_path).subset([3, 0, 1]) if start == "spawn" else Numbered()
+    here, there = (loader(dataset, 3, training_transform(CROP), 3, workers=workers) for workers in (0, 1))
+    there.multiprocessing_context = start
 
     for epoch in (0, 4):
-        batches.sampler.set_epoch(epoch)
-        assert_close(list(batches), list(at_epoch(epoch)))
+        here.sampler.set_epoch(epoch)
+        there.sampler.set_epoch(epoch)
+        batches = list(there)
+        assert_close(batches, list(here))
+        assert batches[0].masks.unique().numel() > 1
 
 
 # ---- Accelerate ---------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +10,13 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, random_split
+from torch.utils.data import ConcatDataset, random_split
 from torchvision import transforms, tv_tensors
 from torchvision.transforms import v2
 
 from chapters_code.data.folders import ids_in_folders, ids_in_list
 from chapters_code.data.loading import Preloaded, loader
 from chapters_code.data.pairs import FilePairs, Pair, Segmentation, Subset
-from chapters_code.data.photographs.cracks import CrackSegmentation
 from chapters_code.data.pictures import decode_picture, read_head, read_picture, turn_upright
 from grids import every
 
@@ -521,35 +518,9 @@ def test_parts_of_other_kinds_are_refused_with_the_books_own(join):
         Preloaded(join(Numbers("pqr", "thin air")))
 
 
-def test_worker_processes_give_the_same_batches(tmp_path):
-    """Started anew ("spawn"), as on Windows: the set is pickled on its way to them."""
-    for name, place in zip("abc", (3, 5, 9), strict=True):
-        mask = Image.new("L", (40, 24))
-        mask.putpixel((place, 2), 255)
-        written(tmp_path / "train", name, mask=mask)
-    dataset = CrackSegmentation(root=tmp_path)
-    here = list(DataLoader(dataset, batch_size=2))
-    there = list(DataLoader(dataset.subset(range(3)), batch_size=2, num_workers=1, multiprocessing_context="spawn"))
-
-    assert [batch.image.shape for batch in here] == [(2, 3, 24, 40), (1, 3, 24, 40)]
-    assert here[0].mask.dtype == torch.int64
-    assert torch.cat([batch.mask for batch in here]).nonzero().tolist() == [[0, 2, 3], [1, 2, 5], [2, 2, 9]]
-    for one, other in zip(here, there, strict=True):
-        assert torch.equal(one.image, other.image) and torch.equal(one.mask, other.mask)
-
-
 def test_a_set_can_be_pickled(tmp_path):
     written(tmp_path)
     dataset = signs(tmp_path).drop_smaller((24, 40))
     again = pickle.loads(pickle.dumps(dataset))
     assert (again.ids, again.digest, again.origin) == (dataset.ids, dataset.digest, "made here")
     assert torch.equal(again[0].mask, dataset[0].mask)
-
-
-def test_importing_the_sets_imports_nothing_heavy():
-    """In a process of its own, since here all of it is loaded already."""
-    heavy = {"matplotlib", "scipy", "skimage", "torchvision"}
-    words = "import sys; from chapters_code.data import *; print(VOCSegmentation.__name__, *sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout.split()
-    assert loaded[0] == "VOCSegmentation" and "torch" in loaded
-    assert heavy.intersection(loaded) == set()

@@ -1,13 +1,10 @@
 """Salient objects: splits, what a grey in a mask means, and the real images."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from chapters_code.data.fetching import find
 from chapters_code.data.photographs.saliency import SaliencySegmentation
 
 IDS = [f"{number:04}" for number in range(1, 11)]
@@ -88,34 +85,11 @@ def test_two_sets_do_not_share_their_greys(tmp_path):
         SaliencySegmentation("ECSSD", "all", tmp_path / "train")[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "split", "message"),
-    [
-        ("ECSD", "train", "name must be ECSSD or DUTS, got 'ECSD'"),
-        ("DUTS", "all", "splits of DUTS are train, test; got 'all'"),
-        ("ECSSD", "val", "splits of ECSSD are train, test, all; got 'val'"),
-    ],
-)
-def test_what_there_is_not_is_refused(tmp_path, name, split, message):
-    with pytest.raises(ValueError, match=message):
-        SaliencySegmentation(name, split, tmp_path)
-
-
 @pytest.mark.parametrize(("kind", "ending"), [("images", "jpg"), ("masks", "png")])
 def test_half_a_pair_is_named_whichever_half_it_is(tmp_path, kind, ending):
     (written(tmp_path) / kind / f"0002.{ending}").unlink()
     with pytest.raises(FileNotFoundError, match=rf"{kind}.0002\.{ending} is missing \(1 of 10"):
         SaliencySegmentation("ECSSD", "all", tmp_path)
-
-
-def test_without_a_folder_it_is_found(tmp_path, monkeypatch):
-    found = {
-        "sod/ECSSD": SimpleNamespace(path=written(tmp_path / "a"), origin="there"),
-        "sod/DUTS": SimpleNamespace(path=written(tmp_path / "b" / "test").parent, origin="elsewhere"),
-    }
-    monkeypatch.setattr(find, "find", found.__getitem__)
-    assert SaliencySegmentation().origin == "there"
-    assert SaliencySegmentation("DUTS", "test").origin == "elsewhere"
 
 
 @pytest.mark.real_data

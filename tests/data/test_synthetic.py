@@ -1,7 +1,6 @@
 """Drawn roads: the mask is exactly what was painted, and one seed is one road everywhere."""
 
 import hashlib
-import subprocess
 import sys
 
 import numpy as np
@@ -259,24 +258,6 @@ def test_global_chance_is_neither_used_nor_disturbed():
     np.random.seed(2)
 
     assert_close(cracked_road().image, first.image)
-
-
-def test_a_road_needs_neither_the_network_nor_the_import_of_skimage():
-    """In a fresh process, where any use of a socket is an error."""
-    code = """
-import sys
-def no_network(event, args):
-    if event.startswith("socket."):
-        raise AssertionError(event)
-from chapters_code.data.synthetic import cracked_road
-assert "skimage" not in sys.modules, "imported with the module"
-sys.addaudithook(no_network)
-assert cracked_road().mask.sum() > 90
-assert "skimage" not in sys.modules, "imported by drawing"
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr
 
 
 # ---- many roads ---------------------------------------------------------------------------------
