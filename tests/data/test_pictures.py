@@ -12,15 +12,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from chapters_code.data.pictures import (
-    VOID,
-    colour_mask,
-    decode_picture,
-    palette,
-    read_mask,
-    read_picture,
-    write_mask,
-)
+from chapters_code.data.pictures import VOID, colour_mask, decode_picture, palette, read_mask, read_picture, write_mask
 
 # The 21 colours that the VOC development kit prints, and void.
 PUBLISHED = """0 0 0, 128 0 0, 0 128 0, 128 128 0, 0 0 128, 128 0 128, 0 128 128, 128 128 128,
@@ -329,10 +321,7 @@ def test_numbers_without_a_white_are_refused(tmp_path, dtype):
 DAMAGED = {
     "page.jpg": (b"<!DOCTYPE html><html><body>404</body></html>", "not a picture .* HTML page"),
     "empty.png": (b"", "not a picture .* empty file"),
-    "cut.jpg": (
-        encoded(Image.fromarray(photo(60, 80)), "JPEG")[:900],
-        "damaged or breaks off .* fetch it again",
-    ),
+    "cut.jpg": (encoded(Image.fromarray(photo(60, 80)), "JPEG")[:900], "damaged or breaks off .* fetch it again"),
     "cut.png": (encoded(Image.fromarray(photo(60, 80)))[:900], "damaged or breaks off .* fetch it again"),
 }
 

@@ -184,12 +184,7 @@ def test_cracks_run_both_ways_and_wander():
 
 @pytest.mark.parametrize(
     ("name", "sign", "share"),
-    [
-        ("shadow", -1, (0.2, 0.8)),
-        ("stain", -1, (0.001, 0.9)),
-        ("joint", -1, (0.005, 0.06)),
-        ("paint", 1, (0.03, 0.3)),
-    ],
+    [("shadow", -1, (0.2, 0.8)), ("stain", -1, (0.001, 0.9)), ("joint", -1, (0.005, 0.06)), ("paint", 1, (0.03, 0.3))],
 )
 def test_a_distractor_changes_the_road_but_not_the_mask(name, sign, share):
     """Each does what its name says, to a share of the road, and leaves the rest as it was."""

@@ -9,6 +9,9 @@ What no rule names is left in the archive.  The page on data sets says the same 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from chapters_code.data.folders import ids_in_folders, ids_in_list
 
 __all__ = ["SOURCES", "Archive", "Source"]
 
@@ -63,6 +66,18 @@ class Source:
     masks: str = "{split}/masks"
     lists: str | None = None
     test_every: int | None = None
+
+    def pairs_in(self, folder: Path, split: str) -> tuple[tuple[str, ...], Path, Path]:
+        """Return the ids of a split in the set's folder, and its folders of images and of masks.
+
+        Raises:
+            FileNotFoundError: A folder or the list is missing.
+            ValueError: A folder or the list is empty, or the list names a pair twice.
+        """
+        images, masks = (folder / place.format(split=split) for place in (self.images, self.masks))
+        if self.lists:
+            return ids_in_list(folder / self.lists.format(split=split)), images, masks
+        return ids_in_folders(images, masks), images, masks
 
 
 # A name from an archive becomes the name of a file here, so it may hold nothing but these.
@@ -170,10 +185,7 @@ SOURCES = {
         citation="Shi, Yan, Xu and Jia, Hierarchical image saliency detection on extended CSSD,"
         " IEEE Transactions on Pattern Analysis and Machine Intelligence 38 (2016) 717-729",
         pairs={"": 1000},
-        rules=(
-            (rf"images/{_NAME}\.jpg", r"images/\1.jpg"),
-            (rf"ground_truth_mask/{_NAME}\.png", r"masks/\1.png"),
-        ),
+        rules=((rf"images/{_NAME}\.jpg", r"images/\1.jpg"), (rf"ground_truth_mask/{_NAME}\.png", r"masks/\1.png")),
         unpacked=400_000_000,
         images="images",
         masks="masks",

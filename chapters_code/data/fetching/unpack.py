@@ -23,13 +23,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
 from chapters_code.data.fetching.download import WrongData, check_space
 from chapters_code.data.fetching.sources import Source
-from chapters_code.data.pictures import bit_depth, read_mask, read_picture
+from chapters_code.data.pairs import FilePairs
+from chapters_code.data.pictures import bit_depth
 
 __all__ = ["check", "examine", "unpack"]
 
@@ -106,24 +106,17 @@ def check(source: Source, folder: Path) -> None:
         WrongData: There are too few or too many pairs, a file of one is missing or cannot be read, image and mask
             differ in size, or a mask holds a value that it must not; the message names the file.
     """
-    allowed = torch.tensor(source.labels)
     for split, count in source.pairs.items():
-        images, masks = (folder / place.format(split=split) for place in (source.images, source.masks))
-        ids = _ids(source, folder, split)
-        if len(ids) != count:
-            raise WrongData(f"{source.title} {split}: {count} pairs were due, {len(ids)} are there")
-        for stem in tqdm(ids, desc=f"checking {source.title} {split}", unit=" pairs"):
-            try:
-                image, mask = read_picture(images / f"{stem}.jpg"), read_mask(masks / f"{stem}.png")
-            except (OSError, ValueError) as error:
-                raise WrongData(f"{source.title}: {error}") from error
-            if image.shape[1:] != mask.shape:
-                raise WrongData(
-                    f"{source.title}: {stem}.jpg has H, W = {tuple(image.shape[1:])}, its mask {tuple(mask.shape)}"
-                )
-            strange = mask[~torch.isin(mask, allowed)]
-            if strange.numel():
-                raise WrongData(f"{source.title}: {stem}.png holds the value {strange[0].item()}")
+        try:
+            ids, images, masks = source.pairs_in(folder, split)
+            if len(ids) != count:
+                raise WrongData(f"{split}: {count} pairs were due, {len(ids)} are there")
+            pairs = FilePairs(ids, images, masks, source.title)
+            pairs.meaning = {label: label for label in source.labels}
+            for index in tqdm(range(count), desc=f"checking {source.title} {split}", unit=" pairs"):
+                pairs.read(index)
+        except (OSError, ValueError) as error:
+            raise WrongData(f"{source.title}: {error}") from error
 
 
 def _members(archive: Path, stack: ExitStack) -> list[_Member]:
@@ -249,14 +242,3 @@ def _png(mask: np.ndarray) -> bytes:
     stored = io.BytesIO()
     Image.fromarray(mask.astype(np.uint8) * 255).save(stored, "PNG")
     return stored.getvalue()
-
-
-def _ids(source: Source, folder: Path, split: str) -> list[str]:
-    """Name the pairs of a split: those in its list, else all in its folders."""
-    if not source.lists:
-        places = [folder / place.format(split=split) for place in (source.images, source.masks)]
-        return sorted({path.stem for place in places for path in place.glob("*")})
-    listed = folder / source.lists.format(split=split)
-    if not listed.is_file():
-        raise WrongData(f"{source.title}: the list {listed.name} is missing")
-    return sorted(set(listed.read_text(encoding="utf-8").split()))

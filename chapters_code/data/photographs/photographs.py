@@ -5,7 +5,6 @@ from pathlib import Path
 
 from chapters_code.data.fetching.find import locate
 from chapters_code.data.fetching.sources import SOURCES
-from chapters_code.data.folders import ids_in_folders, ids_in_list
 from chapters_code.data.pairs import FilePairs
 
 __all__ = ["Photographs"]
@@ -43,8 +42,7 @@ class Photographs(FilePairs):
             raise ValueError(f"the splits of {name} are {', '.join(self.splits[name])}; got {split!r}")
         source = SOURCES[self.place + name]
         folder, origin = locate(self.place + name, root)
-        images, masks = (folder / place.format(split=split) for place in (source.images, source.masks))
-        ids = ids_in_list(folder / source.lists.format(split=split)) if source.lists else ids_in_folders(images, masks)
+        ids, images, masks = source.pairs_in(folder, split)
         if "" in source.pairs and split != "all":
             ids = [name for number, name in enumerate(ids, start=1) if (number % 4 == 0) == (split == "test")]
         super().__init__(ids, images, masks, origin, transform)
