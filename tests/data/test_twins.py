@@ -13,7 +13,6 @@ from PIL import Image
 from chapters_code.data.pictures import palette, read_mask, read_picture
 from chapters_code.data.synthetic import SyntheticCracks, SyntheticSaliency, SyntheticVOC, twin, write_twin
 from chapters_code.data.synthetic.__main__ import main
-from grids import every
 
 COUNT = 9
 DRAWN = {  # the same pairs, drawn here
