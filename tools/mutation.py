@@ -1,8 +1,8 @@
 """Measure the bite of the tests: plant faults, one at a time, and count how many turn a test red.
 
-    python tools/mutation.py                       all topics, a sample of the faults; writes tests/mutation.json
-    python tools/mutation.py hwd pooling           two topics; the others in the file stay as they are
-    python tools/mutation.py --compare before.json   and say what became of the faults of an older result
+    python tools/mutation.py                         a sample of the faults in all topics; writes tests/mutation.json
+    python tools/mutation.py hwd pooling             two topics; the others in the file stay as they are
+    python tools/mutation.py --compare before.json   and what became of the faults of an older result
 
 The faults (mutants) are those of cosmic-ray: a `+` becomes a `-`, a `<` a `<=`, a 2 a 3, a loop never runs.  A mutant
 is known by its function, its line and what is done to it, not by its file; and whether it is in the sample hangs on
@@ -65,9 +65,8 @@ OPERATORS = {
 WORDS = {"raise_stmt", "fstring", "import_name", "import_from", "parameters"}
 TYPED = {"tfpdef", "funcdef", "annassign"}
 SHARE = 0.13  # of all mutants, those that are drawn
-SLOW = 2.0  # CPU-seconds; no test that takes longer is run
-BUDGET = 8.0  # CPU-seconds of tests that a mutant may cost
-MEMORY = 12 << 30  # bytes of address space, so that a fault in a size does not eat the machine
+SLOW = 1.0  # CPU-seconds; no test that takes longer is run
+BUDGET = 5.0  # CPU-seconds of tests that a mutant may cost
 NOT_SERVED = 99  # a status that pytest does not have
 
 
@@ -155,18 +154,17 @@ def start(files: list[Path], served: list[Served], seconds: dict[str, float], lo
     status = NOT_SERVED
     try:
         output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        for stream in (1, 2):
+            os.dup2(output, stream)
         limit = int(10 + 3 * BUDGET) if seconds else 1000
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))  # a fault in a size does not eat the machine
         signal.alarm(20 * limit)  # for one that waits and does not work
         plan = Plan(served, seconds)
         quiet = f"-q -x -p no:cacheprovider -o addopts= --doctest-modules --tb={'short' if log else 'no'}".split()
         status = int(pytest.main([*quiet, "-m", "not browser and not real_data", *map(str, files)], plugins=[plan]))
         if log:
-            known = sys.modules.items()
-            libraries = [name for name, one in known if "site-packages" in (getattr(one, "__file__", None) or "")]
+            libraries = [name for name, one in sys.modules.items() if "-packages" in str(getattr(one, "__file__", ""))]
             log.with_suffix(".json").write_text(json.dumps([plan.spent, libraries]))
         if not all(one.used for one in served):
             status = NOT_SERVED

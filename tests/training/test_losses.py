@@ -210,6 +210,15 @@ def test_an_image_in_which_no_pixel_counts_changes_nothing(loss):
 
 
 @every
+def test_one_pixel_that_counts_says_what_it_says_alone(loss):
+    logits, target = batch(loss)
+    target[:] = VOID
+    target[1, 2, 3] = 1
+
+    assert_close(loss(logits, target), loss(logits[1:2, :, 2:3, 3:4], target[1:2, 2:3, 3:4]))
+
+
+@every
 def test_another_number_may_mean_do_not_count(loss):
     logits, target = batch(loss)
     minus = torch.where(target == VOID, -100, target)
@@ -355,6 +364,7 @@ TARGET = torch.zeros(2, 3, 4, dtype=torch.int64)
         (torch.zeros(2, 1, 3, 4), TARGET.bool(), "target must be int64, got torch.bool"),
         (torch.zeros(2, 1, 3, 4), TARGET + 2, r"class numbers 0\.\.1, or 255 .* it holds 2"),
         (torch.zeros(2, 1, 3, 4), TARGET - 1, "it holds -1"),
+        (torch.zeros(2, 1, 3, 4), TARGET + 256, "it holds 256"),
     ],
 )
 def test_binary_losses_refuse_what_does_not_fit(loss, logits, target, said):
