@@ -488,7 +488,9 @@ def test_without_its_bands_the_network_computes_what_it_computed(name, levels):
     assert apart > 0.01 * expected.norm() and (with_bands - expected).norm() > 0.01 * apart
 
 
-@pytest.mark.parametrize(("name", "kernel_size", "kept"), [("convnext", None, True), ("convnext", 5, False)])
+@pytest.mark.parametrize(
+    ("name", "kernel_size", "kept"), [("convnext", None, True), ("convnext", 5, False), ("convnext", 9, False)]
+)
 def test_weights_are_kept_where_the_kernel_size_is(name, kernel_size, kept):
     """And all that is no depthwise convolution, whatever the kernel size."""
     network = narrow(name)

@@ -345,3 +345,16 @@ class Twice(nn.Module):
 def test_a_model_that_changes_the_size_is_refused(model):
     with pytest.raises(ValueError, match=r"the model must give maps .*for an input \(1, 3, 6, 6\)"):
         predict_tiled(model, torch.zeros(3, 9, 14), 6, 2)
+
+
+# ---- numbers that are no network's --------------------------------------------------------------
+
+
+def test_bytes_are_warned_of_where_they_are_given_and_normalised_numbers_are_not():
+    image = picture(3, 16, 20)
+    image[1, 2, 3] = -20
+    predict_tiled(Recorder(), image, 16, 8)  # a warning would be an error
+    image[1, 2, 3] = 20.5
+    with pytest.warns(UserWarning, match="as bytes are: .* data.loading.Normalise") as found:
+        predict_tiled(Recorder(), image, 16, 8)
+    assert [one.filename for one in found] == [__file__]
