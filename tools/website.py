@@ -1,46 +1,128 @@
 """Build the website with every warning as an error: `python tools/website.py [--out DIR]`.
 
-The site goes to `_build/html` beside this folder, or to `DIR/_build/html`.  Nothing else is written.
+The site goes to `_build/html` beside this folder, or to `DIR/_build/html`.  Besides, only `book/api` is written: a
+few lines for each module of the package, from which Sphinx makes the API reference.
+
+A second build reads and writes only what has changed since the first.  It is as good as a clean one, by three rules:
+
+    what all pages are made with has changed    ->  all is built from nothing (`made_with` says what that is)
+    a page, or a file that it shows, has changed ->  it is read and written anew (book/_ext/uptodate.py)
+    what other pages may quote of it has, too   ->  all pages are written anew (the same)
+
+After a build that failed, all is built from nothing: a warning about a page that is not read again would be lost.
 """
 
 import argparse
+import contextlib
+import hashlib
+import io
 import os
 import shutil
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def made_with() -> str:
+    """Return one number for all that every page depends on, the pages' own files left out.
+
+    That is the settings, the table of contents, the code of the build, what is in `book` and is no page (styles,
+    references, drawings), the installed packages, and which pages and modules there are.
+    """
+
+    def parts() -> Iterator[bytes]:
+        yield f"{ROOT} {sys.version}".encode()
+        for folder in sys.path:
+            yield from sorted(path.name.encode() for path in Path(folder).glob("*.dist-info"))
+        for path in sorted(path for folder in ("chapters_code", "notebooks") for path in (ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in path.parts:
+                yield path.relative_to(ROOT).as_posix().encode()
+        for path in (ROOT / "_config.yml", ROOT / "_toc.yml", *sorted((ROOT / "tools").glob("website.py"))):
+            yield path.read_bytes()
+        for path in sorted((ROOT / "book").rglob("*")):
+            if path.is_file() and "api" not in path.parts and "__pycache__" not in path.parts:
+                yield path.relative_to(ROOT).as_posix().encode()
+                if path.suffix != ".md":
+                    yield path.read_bytes()
+
+    digest = hashlib.sha256()
+    for part in parts():
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
 def build(out: Path) -> int:
-    """Build the whole site from nothing into `out/_build/html`.
+    """Build the site into `out/_build/html`, from nothing or from what is left of the last build.
 
     Args:
-        out: A folder; it is made when it is missing.  An older site in it is removed first, since Sphinx
-            would leave pages of deleted chapters standing.
+        out: A folder; it is made when it is missing.
 
     Returns:
         0 if the site was built without a warning; otherwise 1, and everything that Sphinx said is printed.
     """
     start = time.perf_counter()
-    html = out / "_build" / "html"
-    shutil.rmtree(html, ignore_errors=True)
-    # This tree's chapters_code, whichever copy is installed; and no __pycache__ left in the sources.
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(ROOT)]
-    command += ["--path-output", str(out), "--all", "-W", "-n", "--keep-going", "-q"]
-    result = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
-    )
-    if result.returncode:
-        print(result.stdout, file=sys.stderr)
+    home = out / "_build"
+    html, stamp = home / "html", home / ".made_with"
+    state = made_with()
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != state:
+        for folder in (html, home / ".doctrees", home / "jupyter_execute"):
+            shutil.rmtree(folder, ignore_errors=True)
+    # Gone until all has gone well, so that a build that was stopped is begun anew.
+    stamp.unlink(missing_ok=True)
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            failed = run_sphinx(html)
+    except Exception as error:  # Sphinx raises what no page can be built with
+        failed = error
+    if failed:
+        print(said.getvalue(), failed, sep="", file=sys.stderr)
         print("The site was not built; the warnings above say why.", file=sys.stderr)
         return 1
+    (html / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=book/index.html" />\n')
+    stamp.write_text(state, encoding="utf-8")
     print(f"Built in {time.perf_counter() - start:.1f} s.")
     print(f"The site: {html / 'index.html'} (open it, or `make serve`)")
     return 0
+
+
+def run_sphinx(html: Path) -> int:
+    """Call Sphinx as `jupyter-book build` does, but on all processors; return 0 if nothing was wrong."""
+    # This tree's chapters_code, whichever copy is installed; and no __pycache__ left in the sources.
+    sys.path.insert(0, str(ROOT))
+    sys.dont_write_bytecode = True
+    # Sphinx forks; a pool of threads would not survive that.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    # Jupyter Book checks its settings with jsonschema, which makes 38 grammars of addresses out of this package when
+    # it is imported.  That takes seconds, and no setting of ours is checked by one.
+    sys.modules.setdefault("rfc3987_syntax", None)
+    from jupyter_book.config import get_final_config
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    overrides = {"external_toc_path": str(ROOT / "_toc.yml"), "nitpicky": True, "latex_individualpages": False}
+    settings, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
+    with patch_docutils(), docutils_namespace():
+        app = Sphinx(
+            srcdir=ROOT,
+            confdir=None,
+            outdir=html,
+            doctreedir=html.with_name(".doctrees"),
+            buildername="html",
+            confoverrides=settings,
+            status=None,
+            warningiserror=True,
+            keep_going=True,
+            parallel=os.cpu_count(),
+        )
+        # It numbers chapters, which ours do in their titles, and does not say that it can read on two processors.
+        app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+        app.build()
+    return app.statuscode
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
     exercise cell   ->  its solution, folded, in a new cell right below it
     figure          ->  the alt text that Python stored beside it, on the page's <img>
-    docstring       ->  its diagrams as they are typed, without what only Python says
     `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
-    mathematics     ->  MathJax from the package sphinx-mathjax-offline, only the files that pages ask for
 
 Notebooks are changed in memory, after Sphinx has read them.  The file that a reader downloads is the one in
 the repository, without solutions.
@@ -12,9 +10,8 @@ the repository, without solutions.
 A solution or a description that is missing is a warning, and the book is built with warnings as errors.
 """
 
+import hashlib
 import re
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -22,19 +19,14 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from chapters_code import exercises
-from chapters_code.records import runs
-
 logger = logging.getLogger(__name__)
 
+EXERCISES = Path(__file__).parents[2] / "chapters_code" / "exercises"
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
-
-# The script with every TeX extension inside, and its fonts: 1.7 of the package's 24 MB.
-MATHJAX_FILES = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2/*.woff")
 
 # `{dropdown}` becomes <details>, which opens without JavaScript.  Long fences, as a solution may hold one.
 SOLUTION = """\
@@ -68,13 +60,31 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
         if cell.cell_type == "code":
             cell.metadata["figure_alts"] = figure_alts(cell)
         if "exercise" in cell.metadata.get("tags", []):
-            cells.extend(solution_cells(cell, docname))
+            cells.extend(solution_cells(cell, docname, app.env.solutions))
     notebook.cells = cells
     source[0] = nbformat.writes(notebook)
 
-    # A changed solution makes its page out of date, also in a build without --all.
-    for path in Path(exercises.__file__).parent.rglob("*.py"):
+    for path in EXERCISES.rglob("*.py"):
         app.env.note_dependency(path)
+
+
+def find_solutions(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Read the solutions of all exercises, when one has changed since the last build.
+
+    They are kept with the pages, since importing the exercises, and PyTorch with them, takes longer than a page.
+    """
+    texts = [path.read_bytes() for path in sorted(EXERCISES.rglob("*.py"))]
+    digest = hashlib.sha256(b"".join(texts)).hexdigest()
+    if getattr(env, "solutions", {}).get("digest") == digest:
+        return
+    from chapters_code import exercises
+
+    env.solutions = {"digest": digest}
+    for number in exercises.numbers():
+        try:
+            env.solutions[number] = exercises.solution_source(number), exercises.solution_note(number)
+        except ValueError as error:
+            logger.warning("exercise %s has no solution: %s", number, error)
 
 
 def figure_alts(cell: nbformat.NotebookNode) -> list[str]:
@@ -86,18 +96,25 @@ def figure_alts(cell: nbformat.NotebookNode) -> list[str]:
     ]
 
 
-def solution_cells(cell: nbformat.NotebookNode, docname: str) -> list[nbformat.NotebookNode]:
-    """Return one Markdown cell with a folded solution for each `check("1.1", ...)` in an exercise cell."""
+def solution_cells(
+    cell: nbformat.NotebookNode, docname: str, solutions: dict[str, tuple[str, str]]
+) -> list[nbformat.NotebookNode]:
+    """Return one Markdown cell with a folded solution for each `check("1.1", ...)` in an exercise cell.
+
+    Args:
+        cell: The exercise.
+        docname: The page that it is on, for warnings.
+        solutions: Number -> code and explanation, as `find_solutions` leaves them.
+    """
     numbers = CHECK_CALL.findall(cell.source)
     if not numbers:
         logger.warning('an exercise cell has no check("number", ...) call', location=docname)
     cells = []
     for number in numbers:
-        try:
-            source, note = exercises.solution_source(number), exercises.solution_note(number)
-        except (AttributeError, LookupError, ValueError) as error:
-            logger.warning("exercise %s has no solution: %s", number, error, location=docname)
+        if number not in solutions:
+            logger.warning("exercise %s has no solution in %s", number, EXERCISES / "solutions", location=docname)
             continue
+        source, note = solutions[number]
         text = SOLUTION.format(number=number, anchor=number.replace(".", "-"), note=note.strip(), source=source.strip())
         cells.append(nbformat.v4.new_markdown_cell(text))
     return cells
@@ -135,6 +152,8 @@ class RunsDirective(SphinxDirective):
     option_spec = {"scores": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
+        from chapters_code.records import runs
+
         try:
             records = [runs.load(name) for name in self.arguments[0].split()]
             text = runs.table(records, self.options["scores"].split())
@@ -142,48 +161,17 @@ class RunsDirective(SphinxDirective):
             raise self.error(f"runs: {error}") from None
         for name in self.arguments[0].split():
             self.env.note_dependency(Path(runs.__file__).with_suffix("") / f"{name}.json")
+        self.env.note_dependency(runs.__file__)
         lines = [*text.splitlines(), "", *(f"* {runs.conditions(record)}" for record in records)]
         node = nodes.container()
         self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, node)
         return node.children
 
 
-def keep_diagrams(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Show the indented blocks of a module's docstring as they are typed, character for character."""
-    if what != "module":
-        return
-    for i in reversed(range(2, len(lines))):
-        begins = lines[i].startswith(" ") and not lines[i - 1] and not lines[i - 2].startswith(" ")
-        if begins:
-            lines[i:i] = [".. code-block:: text", ""]
-
-
-def skip_tuple_fields(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
-    """Leave out the fields of a NamedTuple, of which Python says only "Alias for field number 0"."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
-
-
-def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
-    """Copy the few files of MathJax that pages ask for into the site, when the build went well."""
-    if exception or app.builder.format != "html":
-        return
-    package = find_spec("sphinx-mathjax-offline")
-    if package is None:
-        raise ExtensionError("MathJax is missing; `pip install sphinx-mathjax-offline` brings it")
-    home = Path(package.origin).parent / "static" / "mathjax"
-    for pattern in MATHJAX_FILES:
-        for path in home.glob(pattern):
-            target = Path(app.outdir, "_static", "mathjax", path.relative_to(home))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect all of it to Sphinx."""
+    app.connect("env-before-read-docs", find_solutions)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_figures)
-    app.connect("autodoc-process-docstring", keep_diagrams)
-    app.connect("autodoc-skip-member", skip_tuple_fields)
-    app.connect("build-finished", copy_mathjax)
     app.add_directive("runs", RunsDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,37 @@
-// What the theme leaves open, for readers without a server and for readers without a mouse.
+// What the theme leaves open, for readers without a server, without a mouse, and on a slow line.
 
 // A page opened from the disk may not fetch another one, so search shows its results there without extracts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// Figures that move: the module of a figure is loaded when one of its places comes into view, once for all of them.
+window.figureModule = async (address, places) => {
+  await inView(places);
+  return import("data:text/javascript," + encodeURIComponent(await window.figureText(address)));
+};
+
+// From the disk a page may fetch no text, but it may load a script: each of these leaves a text in figureSources.
+const texts = {};
+window.figureText = (address) => {
+  texts[address] ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => resolve(window.figureSources[address.slice(address.lastIndexOf("/") + 1)]);
+    script.onerror = reject;
+    document.head.append(script);
+  });
+  return texts[address];
+};
+
+function inView(places) {
+  return new Promise((resolve) => {
+    const watcher = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      watcher.disconnect();
+      resolve();
+    }, { rootMargin: "200px" });
+    places.forEach((place) => watcher.observe(place));
+  });
+}
 
 // A formula wider than the screen scrolls in its box; the keyboard must reach the box to scroll it.
 function makeWideFormulasReachable() {
@@ -11,8 +41,19 @@ function makeWideFormulasReachable() {
   }
 }
 
-window.addEventListener("load", async () => {
-  await window.MathJax?.startup?.promise;
-  makeWideFormulasReachable();
-  window.addEventListener("resize", makeWideFormulasReachable);
+// MathJax weighs more than the page: the words come first.  `formulas` is done when all of them are drawn.
+window.formulas = new Promise((resolve) => {
+  const wanted = document.querySelector('meta[name="formulas"]');
+  window.addEventListener("load", () => {
+    if (!wanted) return resolve();
+    const script = document.createElement("script");
+    script.src = wanted.content;
+    script.onload = async () => {
+      await window.MathJax.startup.promise;
+      makeWideFormulasReachable();
+      window.addEventListener("resize", makeWideFormulasReachable);
+      resolve();
+    };
+    document.head.append(script);
+  });
 });
