@@ -24,12 +24,13 @@ def page_digest(env: BuildEnvironment, docname: str) -> str:
 
 
 def quotable(env: BuildEnvironment) -> str:
-    """Return all that a page can quote of others: titles, labels, objects, cited works; the order does not matter."""
+    """Return all that a page can quote of others: titles and their order, labels, objects, cited works."""
     objects = [(domain.name, *entry) for domain in env.domains.values() for entry in domain.get_objects()]
     citations = env.domaindata.get("cite", {}).get("citations", [])
     titles = [(docname, title.astext()) for docname, title in env.titles.items()]
     labels = env.domaindata["std"]["labels"].items(), env.domaindata["std"]["anonlabels"].items()
-    text = "\n".join(sorted(map(repr, (*objects, *citations, *titles, *labels[0], *labels[1]))))
+    order = env.toctree_includes.items()
+    text = "\n".join(sorted(map(repr, (*objects, *citations, *titles, *order, *labels[0], *labels[1]))))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
