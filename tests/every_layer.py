@@ -216,7 +216,7 @@ LAYERS = [
         4,
         refuses=each(RSU, (1, 3, 5, 4), (2.5, 3, 5, 4), (4, 0, 5, 4), (4, 3, 0, 4), (4, 3, 5, -4)),
     ),
-    Layer("RSU, dilated", lambda: settled(RSU(3, 3, 5, 4, dilated=True)), 3, 4, like_another=True),
+    Layer("RSU, dilated", lambda: settled(RSU(3, 3, 5, 4, dilated=True)), 3, 4),
     Layer(
         "U²-Net",
         lambda: MapThatCounts(settled(small_u2net())),

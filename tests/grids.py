@@ -3,30 +3,25 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 
 import pytest
 import torch
 
 
-class CaseFailed(AssertionError):
-    """One case of a test failed: which one, and why."""
-
-
-def _described(case: dict[str, object]) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in case.items())
-
-
-def every(names: str | Sequence[str], values: Iterable) -> Callable[[Callable], Callable]:
-    """Run a test with each of these values, as `pytest.mark.parametrize` does, but in a loop inside one test.
+def every(names: Sequence[str] = (), values: Iterable[tuple] = ((),), /, **axes: Iterable) -> Callable:
+    """Run a test with every combination of these values, as one test, where `pytest.mark.parametrize` makes many.
 
     The error of the case that fails begins with the case.  All cases start with the same random numbers, so that one
     of them fails by itself as it does among the others.  They share their fixtures.
 
     Args:
-        names: The argument of the test, or several: ("wavelet", "size").
-        values: Its values; a tuple for each case if there are several arguments.
+        names: Arguments of the test that go together, such as ("stride", "padding").
+        values: Their values, a tuple for each case.
+        axes: The values of each other argument.
     """
-    names, values = (names,) if isinstance(names, str) else tuple(names), list(values)
+    rows = product(values, *axes.values())
+    cases = [dict(zip((*names, *axes), (*value, *rest), strict=True)) for value, *rest in rows]
 
     def decorate(test: Callable) -> Callable:
         signature = inspect.signature(test)
@@ -34,18 +29,16 @@ def every(names: str | Sequence[str], values: Iterable) -> Callable[[Callable], 
         @functools.wraps(test)
         def run(**fixtures: object) -> None:
             start = torch.get_rng_state()
-            for value in values:
-                case = dict(zip(names, value if len(names) > 1 else (value,), strict=True))
+            for case in cases:
                 torch.set_rng_state(start)
                 try:
                     test(**fixtures, **case)
-                except CaseFailed as error:  # of an `every` inside this one
-                    raise CaseFailed(f"{_described(case)}, {error}") from error.__cause__
                 except (Exception, pytest.fail.Exception) as error:
-                    raise CaseFailed(f"{_described(case)}: {error}") from error
+                    described = ", ".join(f"{name} = {value!r}" for name, value in case.items())
+                    raise AssertionError(f"{described}: {error}") from error
 
         # pytest asks the signature which fixtures a test wants.
-        left = [one for one in signature.parameters.values() if one.name not in names]
+        left = [one for one in signature.parameters.values() if one.name not in (*names, *axes)]
         run.__signature__ = signature.replace(parameters=left)
         return run
 

@@ -479,8 +479,7 @@ def for_pictures_alone(image):
 
 
 @every(
-    "transform",
-    [
+    transform=[
         transforms.ToTensor(),
         transforms.Compose([transforms.Resize(8)]),
         transforms.RandomCrop(8),
@@ -490,9 +489,9 @@ def for_pictures_alone(image):
         lambda image, mask: None,
         lambda image, mask: (image, mask, mask),
         lambda image, mask: (image, mask.tolist()),
-    ],
+    ]
 )
-@every("entrance", ["set", "loader"])
+@every(entrance=["set", "loader"])
 def test_a_transform_for_pictures_alone_is_refused_with_what_is_wanted(transform, entrance):
     dataset = Numbers("pqr", "thin air", transform if entrance == "set" else None)
     with pytest.raises(

@@ -33,8 +33,7 @@ def mask_of(*args, **kwargs):
 # ---- what comes out -----------------------------------------------------------------------------
 
 
-@every("size", SIZES)
-@every("surface", SURFACES)
+@every(size=SIZES, surface=SURFACES)
 def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     road = cracked_road(size, crack_width=2, surface=surface)
 
@@ -46,9 +45,7 @@ def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     assert road.mask.unique().tolist() == [0, 1]
 
 
-@every("size", SIZES)
-@every("crack_width", [1, 2, 5, 9])
-@every("bright", [False, True])
+@every(size=SIZES, crack_width=[1, 2, 5, 9], bright=[False, True])
 def test_the_mask_is_exactly_what_was_painted(size, crack_width, bright):
     """The bare road is the reference: other pixels equal it, crack pixels differ in every channel."""
     for seed in range(5):
@@ -142,8 +139,7 @@ def test_brush_of_five_by_hand():
     assert cracks._brush(5, 100).tolist() == expected
 
 
-@every("size", SIZES)
-@every("crack_width", [1, 3, 9])
+@every(size=SIZES, crack_width=[1, 3, 9])
 def test_main_crack_and_branches_are_one_piece_from_edge_to_edge(size, crack_width):
     """A crack that left the picture and came back would be two pieces."""
     for seed in range(20):

@@ -91,7 +91,7 @@ def test_each_class_of_voc_has_its_sketch():
     assert SyntheticVOC.classes == tuple(CLASSES)
 
 
-@every("name", SKETCHES)
+@every(name=SKETCHES)
 def test_a_thing_is_as_tall_as_was_asked_and_fills_its_small_picture(name):
     for seed, height in enumerate((20, 75, 160)):
         thing = draw(name, height, Rng(seed))
@@ -105,7 +105,7 @@ def test_a_thing_is_as_tall_as_was_asked_and_fills_its_small_picture(name):
             assert len(filled) >= filled[-1] - filled[0] - 1  # the tip of a leaf may slip between two pixels
 
 
-@every("name", SKETCHES)
+@every(name=SKETCHES)
 def test_every_ink_of_a_sketch_is_used_and_known(name):
     inks = sketch(name).inks
 
@@ -295,8 +295,7 @@ def test_pasting_cuts_off_what_lies_outside():
         assert all(place[1] <= column < place[1] + 3 for column in columns)
 
 
-@every("kind", scenes.SCENES)
-@every("size", [(60, 80), (375, 500), (16, 40)])
+@every(kind=scenes.SCENES, size=[(60, 80), (375, 500), (16, 40)])
 def test_a_scene_has_no_place_without_texture(kind, size):
     picture, horizon = scenes.scene(kind, size, Rng(1))
 

@@ -308,8 +308,7 @@ def test_too_few_classes_are_refused(number):
         ConfusionMatrix(number)
 
 
-@every("ask", ["pixel_accuracy", "mean_accuracy", "class_iou", "mean_iou", "scores", "baseline"])
-@every("void", [False, True])
+@every(ask=["pixel_accuracy", "mean_accuracy", "class_iou", "mean_iou", "scores", "baseline"], void=[False, True])
 def test_scores_of_nothing_are_refused(ask, void):
     scores = ConfusionMatrix(3)
     if void:

@@ -58,8 +58,8 @@ def slow_rates(counts: np.ndarray) -> tuple[float, float, float]:
 # ---- dilation: a disc, and nothing but a disc ---------------------------------------------------
 
 
-@every("radius", [0, 0.9, 1, math.sqrt(2), 1.5, 2, math.sqrt(5), math.sqrt(13), 5, 7.07, 40, math.inf])
-@every("size", [(12, 17), (1, 9), (9, 1), (5, 3)])
+@every(radius=[0, 0.9, 1, math.sqrt(2), 1.5, 2, math.sqrt(5), math.sqrt(13), 5, 7.07, 40, math.inf])
+@every(size=[(12, 17), (1, 9), (9, 1), (5, 3)])
 def test_a_grown_mask_is_what_lies_within_that_distance(radius, size):
     mask = torch.rand(size, generator=torch.Generator().manual_seed(2)) < 0.06
     mask[-1, 0] = True
@@ -96,8 +96,7 @@ def width_by_hand(mask, largest):
     return found
 
 
-@every("size", [(1, 1), (1, 9), (7, 12), (20, 13)])
-@every("largest", [1, 3, 16])
+@every(size=[(1, 1), (1, 9), (7, 12), (20, 13)], largest=[1, 3, 16])
 def test_the_local_width_is_that_of_the_largest_square(size, largest):
     torch.manual_seed(sum(size))
     for share in (0.5, 0.8, 0.95, 1.1):

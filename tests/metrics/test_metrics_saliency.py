@@ -97,7 +97,7 @@ def close(ours: float, expected: float, atol: float = 1e-9) -> None:
 # ---- the reference library ----------------------------------------------------------------------
 
 
-@every("name", pictures())
+@every(name=pictures())
 def test_every_measure_is_that_of_pysodmetrics(name):
     prediction, target = pictures()[name]
     reference = theirs(prediction, target)
@@ -344,8 +344,7 @@ def test_a_picture_turned_upside_down_has_the_same_score(measure):
     close(measure(prediction.flip(0), target.flip(0)), measure(prediction, target))
 
 
-@every("measure", ALL)
-@every("dtype", [torch.bool, torch.uint8, torch.int32])
+@every(measure=ALL, dtype=[torch.bool, torch.uint8, torch.int32])
 def test_the_dtype_of_the_truth_does_not_matter(measure, dtype):
     prediction, target = blob(20, 31)
     assert measure(prediction.float(), target.to(dtype)) == measure(prediction.float(), target)
@@ -479,7 +478,7 @@ def test_a_batch_with_a_fault_is_not_counted_at_all():
 GREY, TRUTH = torch.full((4, 6), 0.5), torch.ones(4, 6, dtype=torch.int64)
 
 
-@every("measure", ALL)
+@every(measure=ALL)
 @every(
     ("prediction", "target", "said"),
     [

@@ -31,8 +31,7 @@ def test_there_are_six():
     assert tuple(DOWNSAMPLERS) == NAMES
 
 
-@every("size", [(8, 6), (7, 12), (5, 5), (1, 9), (1, 1)])
-@every("name", NAMES)
+@every(size=[(8, 6), (7, 12), (5, 5), (1, 9), (1, 1)], name=NAMES)
 def test_each_halves_and_rounds_up(name, size):
     out = DOWNSAMPLERS[name](3, 7).eval()(torch.randn(2, 3, *size))
 
@@ -73,8 +72,7 @@ def test_the_last_three_are_one_function_given_matched_weights(size, training):
     assert_close(results[2], results[0])
 
 
-@every("size", [(8, 6), (7, 5)])
-@every("name", NAMES)
+@every(size=[(8, 6), (7, 5)], name=NAMES)
 def test_a_constant_map_stays_constant(name, size):
     """Also where the last row or column of an odd side stands alone; a padded 3 × 3 sees its zeros at the rim."""
     layer = DOWNSAMPLERS[name](3, 7).double().eval()

@@ -12,7 +12,7 @@ from grids import every
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-@every("check", CHECKS)
+@every(check=CHECKS)
 def test_every_layer_keeps_its_promises(layer, check):
     torch.manual_seed(1)
     check(layer)

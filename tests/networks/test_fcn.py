@@ -46,8 +46,7 @@ def count(module: nn.Module) -> int:
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
-@every("backbone", BACKBONES)
-@every("size", [(1, 1), (1, 40), (33, 47), (32, 64), (375, 500), (320, 480)])
+@every(backbone=BACKBONES, size=[(1, 1), (1, 40), (33, 47), (32, 64), (375, 500), (320, 480)])
 def test_logits_have_the_size_of_the_picture(backbone, size):
     model = FCN(7, backbone, upsample="fixed").eval()
     batch = 1 if size[0] > 100 else 3

@@ -441,8 +441,7 @@ def recorded(block: RSU, x: torch.Tensor) -> dict[str, torch.Tensor]:
     return seen
 
 
-@every("dilated", [False, True])
-@every("height", range(2, 9))
+@every(dilated=[False, True], height=range(2, 9))
 def test_an_rsu_of_any_height_keeps_the_size_and_halves_as_often_as_it_should(height, dilated):
     """A height of L: L convolutions down, L − 1 up, one in front; L − 2 halvings, or none."""
     block = RSU(height, 3, 2, 5, dilated).eval()

@@ -9,8 +9,7 @@ from chapters_code.unet import UNet, max_pooling
 from grids import every
 
 
-@every("size", [(1, 1), (2, 5), (21, 30), (64, 48)])
-@every("norm", ["batch", "group", None])
+@every(size=[(1, 1), (2, 5), (21, 30), (64, 48)], norm=["batch", "group", None])
 def test_logits_have_the_size_of_the_picture(size, norm):
     network = UNet(num_classes=4, widths=(8, 12, 16), norm=norm).eval()
     assert network(torch.randn(2, 3, *size)).shape == (2, 4, *size)

@@ -391,8 +391,7 @@ REFUSED = {
 }
 
 
-@every("case", REFUSED)
-@every("ours", BOTH)
+@every(case=REFUSED, ours=BOTH)
 def test_bad_input_is_named(ours, case):
     x, weight, settings, message = REFUSED[case]
 

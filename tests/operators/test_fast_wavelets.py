@@ -23,8 +23,7 @@ def picture(*size, lead=(2, 3), dtype=torch.float64):
     return torch.randn(*lead, *size, dtype=torch.float64).to(dtype)
 
 
-@every("lead", [(), (3,), (2, 3), (2, 2, 3), (0, 3)])
-@every("size", SIZES)
+@every(lead=[(), (3,), (2, 3), (2, 2, 3), (0, 3)], size=SIZES)
 def test_it_is_the_plain_transform_in_values_and_gradients(size, lead):
     """Both ways, and once more through the gradients, each output pulled with another strength."""
     x = picture(*size, lead=lead)

@@ -166,8 +166,7 @@ def test_a_repeated_picture_of_stride_zero_is_read_and_not_written(ours):
     assert_close(ours(x, 2), THEIRS[ours](x, 2))
 
 
-@every("ours", [*MAX, *AVG])
-@every("settings", [(2, None, 0), (3, 2, 1), ((2, 3), 1, (1, 0))])
+@every(ours=[*MAX, *AVG], settings=[(2, None, 0), (3, 2, 1), ((2, 3), 1, (1, 0))])
 def test_nan_and_infinity_spread_as_in_pytorch(ours, settings):
     """Values only: which of two NaN in a window gets the gradient is left out, as the module says."""
     x = torch.randn(2, 3, 7, 8)
@@ -339,8 +338,7 @@ def test_rows_and_columns_play_the_same_part(ours):
 # ---- the layers ---------------------------------------------------------------------------------
 
 
-@every("ceil_mode", [False, True])
-@every("settings", SETTINGS)
+@every(ceil_mode=[False, True], settings=SETTINGS)
 def test_the_layers_equal_those_of_pytorch(settings, ceil_mode):
     x = torch.randn(2, 3, 6, 9)
 

@@ -92,9 +92,7 @@ def whole(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
 # ---- the theorem: inside the margin, tiles are the whole picture ---------------------------------
 
 
-@every("window", ["mean", "hann"])
-@every("size", [(31, 45), (16, 53), (40, 17), (17, 16)])
-@every("tile", [(16, 17), 13])
+@every(window=["mean", "hann"], size=[(31, 45), (16, 53), (40, 17), (17, 16)], tile=[(16, 17), 13])
 def test_tiles_equal_the_whole_picture_with_the_receptive_fields_radius_as_margin(tile, size, window):
     model, image = seeded(stack), picture(2, 3, *size)
     ours = predict_tiled(model, image, tile, (9, 6), margin=(4, 3), window=window)
@@ -189,8 +187,7 @@ def test_tiles_start_on_the_grid_overlap_enough_and_end_at_the_border():
         assert all(before.start < after.start for before, after in itertools.pairwise(reads))
 
 
-@every("window", ["mean", "hann"])
-@every("size", [(1, 1), (5, 5), (5, 6), (6, 5), (23, 40), (24, 41)])
+@every(window=["mean", "hann"], size=[(1, 1), (5, 5), (5, 6), (6, 5), (23, 40), (24, 41)])
 def test_a_model_of_single_pixels_gives_the_whole_picture_at_any_size(size, window):
     image = picture(2, 3, *size, dtype=torch.float32)
     assert_close(predict_tiled(Recorder(), image, 5, 2, window=window), image[:, :1])

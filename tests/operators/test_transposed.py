@@ -459,8 +459,7 @@ def test_it_follows_the_default_dtype():
         torch.set_default_dtype(torch.float32)
 
 
-@every("scale", range(1, 8))
-@every("groups", [1, 3])
+@every(scale=range(1, 8), groups=[1, 3])
 def test_the_layer_is_interpolate_inside(groups, scale):
     """The rim, where the kernel hangs over, is as wide as half the scale; there it is darker."""
     x = torch.rand(2, 3, 6, 5, dtype=torch.float64) + 1

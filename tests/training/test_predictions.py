@@ -15,7 +15,7 @@ from grids import every
 NAMES = predictions.names()
 
 
-@every("name", NAMES)
+@every(name=NAMES)
 def test_each_is_small_and_belongs_to_a_run_of_the_book(name):
     record, photograph, *part = split(name)
     path = predictions._HERE / f"{name}.png"

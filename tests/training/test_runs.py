@@ -88,7 +88,7 @@ def test_a_write_that_fails_leaves_the_old_record(path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["record.json"]
 
 
-@every("name", runs.names())
+@every(name=runs.names())
 def test_the_book_s_own_records_are_whole_and_named_by_what_they_are(name):
     record = runs.load(name)
     assert record["name"] == name
