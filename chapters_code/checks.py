@@ -9,14 +9,19 @@ from torch import Tensor
 __all__ = [
     "Size",
     "check_choice",
+    "check_class_numbers",
     "check_convolution",
     "check_floating_point",
     "check_kernel",
     "check_odd",
+    "check_one_device",
     "check_pair",
     "check_pictures",
+    "check_positive",
     "check_rates",
     "check_shape",
+    "check_share",
+    "check_tensors",
     "check_whole",
 ]
 
@@ -209,3 +214,74 @@ def check_convolution(
                 f"{name} must have the dtype and device of x, {x.dtype} on {x.device}, got {other.dtype} on"
                 f" {other.device}; {name}.to(x) converts it"
             )
+
+
+# ---- what is predicted, and the truth beside it --------------------------------------------------------
+
+
+def check_tensors(**named: Tensor) -> None:
+    """Say which of the named arguments is no tensor.
+
+    Raises:
+        ValueError: One is none; the message says how to make it one.
+    """
+    for name, value in named.items():
+        if not isinstance(value, Tensor):
+            came = type(value).__name__
+            raise ValueError(f"{name} must be a torch.Tensor, got {came}; torch.as_tensor({name}) makes one")
+
+
+def check_one_device(name: str, prediction: Tensor, target: Tensor) -> None:
+    """Say that a prediction and its target do not lie on one device.
+
+    Raises:
+        ValueError: They do not; the message says how to move one.
+    """
+    if prediction.device != target.device:
+        raise ValueError(
+            f"the numbers of {name} are on {prediction.device} and the target on {target.device};"
+            f" target.to({name}.device) will move one to the other"
+        )
+
+
+def check_class_numbers(
+    name: str, numbers: Tensor, classes: int, ignore_index: int | None = None, hint: str = ""
+) -> Tensor:
+    """Return class numbers as int64, or say that they are none of 0..classes - 1, nor `ignore_index`.
+
+    Raises:
+        ValueError: The dtype is neither bool nor integer, or a number is not legal; the message ends with `hint`.
+    """
+    legal = f"class numbers 0..{classes - 1}"
+    if ignore_index is not None:
+        legal += f", or {ignore_index} for 'do not count'"
+    if numbers.is_floating_point() or numbers.is_complex():
+        raise ValueError(f"{name} must hold {legal}, bool or integer, got {numbers.dtype}{hint}")
+    numbers = numbers.long()  # in int8, 255 would be -1
+    illegal = (numbers < 0) | (numbers >= classes)
+    if ignore_index is not None:
+        illegal &= numbers != ignore_index
+    if illegal.any():
+        found = ", ".join(str(number) for number in numbers[illegal].unique()[:5].tolist())
+        raise ValueError(f"{name} must hold {legal}; it holds {found}{hint}")
+    return numbers
+
+
+def check_positive(name: str, value: float, hint: str = "") -> None:
+    """Say that `value` is no finite number above 0.
+
+    Raises:
+        ValueError: It is not; the message ends with `hint`.
+    """
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, got {value!r}{hint}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Say that `value` does not lie in [0, 1].
+
+    Raises:
+        ValueError: It does not.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {value!r}")

@@ -15,10 +15,13 @@ challenge (Everingham et al., 2010).
 import torch
 from torch import Tensor
 
+from chapters_code.checks import check_class_numbers, check_tensors, check_whole
+from chapters_code.metrics.frame import Streaming, as_batch
+
 __all__ = ["ConfusionMatrix"]
 
 
-class ConfusionMatrix:
+class ConfusionMatrix(Streaming):
     """Count pixels by true and by predicted class, batch after batch, and score the counts.
 
     Any batch size gives the same scores.  Pixels whose truth is `ignore_index` never count; an image that has no other
@@ -42,20 +45,14 @@ class ConfusionMatrix:
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
-        if not isinstance(num_classes, int) or num_classes < 2:
-            raise ValueError(
-                f"num_classes must be a whole number of at least 2, background included, got {num_classes!r}"
-            )
-        self.num_classes = num_classes
+        classes = self.num_classes = check_whole("num_classes", num_classes, 2)
         self.ignore_index = ignore_index
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all counts."""
-        self.matrix = torch.zeros(self.num_classes, self.num_classes, dtype=torch.int64)
-        # Sums over images of (pixel accuracy, mean IoU): row 0 of what was predicted, row 1 + k of class k everywhere.
-        self._per_image = torch.zeros(1 + self.num_classes, 2, dtype=torch.float64)
-        self._images = 0
+        super().__init__(
+            "num_classes",
+            matrix=torch.zeros(classes, classes, dtype=torch.int64),
+            # (pixel accuracy, mean IoU): row 0 of what was predicted, row 1 + k of class k everywhere.
+            _per_image=torch.zeros(1 + classes, 2, dtype=torch.float64),
+        )
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Count one batch.
@@ -65,7 +62,7 @@ class ConfusionMatrix:
             target: True class numbers, integer, (N, H, W) or (H, W); 0..K-1 or `ignore_index`.
 
         Raises:
-            ValueError: Shapes, dtypes or devices do not fit, a class number is not legal, or logits are NaN.
+            ValueError: Something is not as above, NaN included; then none of the batch is counted.
         """
         prediction, target = self._class_numbers(prediction, target)
         images, classes = len(target), self.num_classes
@@ -82,34 +79,32 @@ class ConfusionMatrix:
         scores = torch.stack([_pixel_accuracy(matrices), _iou(matrices).nanmean(1)], dim=-1)
 
         everywhere = torch.stack([share, share / present], dim=-1)
-        # Not in place: what was made under inference_mode may not be changed outside of it.
-        self.matrix = self.matrix + matrices.sum(0)
-        self._per_image = self._per_image + torch.cat([scores[:, None], everywhere], dim=1).sum(0)
-        self._images += len(matrices)
+        per_image = torch.cat([scores[:, None], everywhere], dim=1).sum(0)
+        self._add(len(matrices), matrix=matrices.sum(0), _per_image=per_image)
 
     def pixel_accuracy(self) -> float:
-        """Give the share of pixels that are right."""
+        """Return the share of pixels that are right."""
         return _pixel_accuracy(self._counted()).item()
 
     def mean_accuracy(self) -> float:
-        """Give the share of each class's pixels that are right, averaged over the classes present in the truth."""
+        """Return the share of each class's pixels that are right, averaged over the classes present in the truth."""
         return (self._counted().diagonal() / self.matrix.sum(1)).nanmean().item()
 
     def class_iou(self) -> Tensor:
-        """Give intersection over union of each class, float64 (K,); NaN if a class is neither present nor predicted."""
+        """Return intersection over union of each class, float64 (K,); NaN if it is neither present nor predicted."""
         return _iou(self._counted())
 
     def mean_iou(self) -> float:
-        """Give the mean of `class_iou` over the classes that are present or predicted; the others are left out."""
+        """Return the mean of `class_iou` over the classes that are present or predicted; the others are left out."""
         return self.class_iou().nanmean().item()
 
     def frequency_weighted_iou(self) -> float:
-        """Give the mean of `class_iou`, each class weighted by its share of the true pixels."""
+        """Return the mean of `class_iou`, each class weighted by its share of the true pixels."""
         true = self._counted().sum(1)
         return (self.class_iou().nan_to_num(0) * true / true.sum()).sum().item()
 
     def scores(self) -> dict[str, float]:
-        """Give all scores by name.
+        """Return all scores by name.
 
         `global_pixel_accuracy`, `global_mean_accuracy`, `global_mean_iou` and `global_frequency_weighted_iou` are taken
         from the counts of all images together, as VOC does.  `per_image_pixel_accuracy` and `per_image_mean_iou` are
@@ -130,50 +125,28 @@ class ConfusionMatrix:
         }
 
     def baseline(self, class_number: int = 0) -> dict[str, float]:
-        """Give the `scores` of a network that predicts one class everywhere, on the images counted so far.
+        """Return the `scores` of a network that predicts one class everywhere, on the images counted so far.
 
         Class 0 is background in this book; a network must beat these numbers to have learnt anything.
 
         Raises:
             ValueError: There is no such class, or no pixel has been counted.
         """
-        if class_number not in range(self.num_classes):
-            raise ValueError(f"class_number must be from 0 to {self.num_classes - 1}, got {class_number!r}")
+        class_number = check_whole("class_number", class_number, 0, self.num_classes - 1)
         constant = ConfusionMatrix(self.num_classes, self.ignore_index)
         constant.matrix[:, class_number] = self.matrix.sum(1)
         constant._per_image[0] = self._per_image[1 + class_number]
         constant._images = self._images
         return constant.scores()
 
-    def state(self) -> Tensor:
-        """Give all sums as one vector, float64 (K² + 2·(K + 1) + 1,); those of different images may be added."""
-        return torch.cat([self.matrix.flatten(), self._per_image.flatten(), torch.tensor([self._images])]).double()
-
-    def load_state(self, state: Tensor) -> None:
-        """Take the place of what `state` describes.
-
-        Raises:
-            ValueError: It has another size, so it belongs to another number of classes.
-        """
-        size = self.state().numel()
-        if state.shape != (size,):
-            raise ValueError(
-                f"the state of {self.num_classes} classes has {size} numbers, got shape {tuple(state.shape)};"
-                " was it saved with another num_classes?"
-            )
-        matrix, per_image, images = state.cpu().double().split([self.num_classes**2, self._per_image.numel(), 1])
-        self.matrix = matrix.reshape(self.matrix.shape).round().long()
-        self._per_image = per_image.reshape(self._per_image.shape).clone()
-        self._images = round(images.item())
-
     def _counted(self) -> Tensor:
-        """Give the matrix in float64, after a look that there is something in it."""
-        if not self._images:
-            raise ValueError("no pixel has been counted yet, so there is nothing to score: call update(...) first")
+        """Return the matrix in float64, after a look that there is something in it."""
+        self._need_images()
         return self.matrix.double()
 
     def _class_numbers(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Check one batch and give both as int64 (N, H, W)."""
+        """Check one batch and return both as int64 (N, H, W)."""
+        check_tensors(prediction=prediction, target=target)
         classes = self.num_classes
         if prediction.dim() == 4:
             if prediction.shape[1] != classes:
@@ -182,46 +155,22 @@ class ConfusionMatrix:
                     " if it is one map for two classes, pass (logits[:, 0] > 0).long()"
                 )
             if not prediction.is_floating_point():
-                raise ValueError(
-                    f"logits are floating point, got {prediction.dtype}; class numbers have no axis of classes"
-                )
+                raise ValueError(f"logits are floating point, got {prediction.dtype}: class numbers have no axis K")
             if prediction.isnan().any():
                 raise ValueError("logits hold NaN, and no class is the largest then: look for where the network breaks")
             prediction = prediction.argmax(1)
-        for name, numbers in {"prediction": prediction, "target": target}.items():
-            if numbers.is_floating_point() or numbers.is_complex():
-                raise ValueError(
-                    f"{name} must hold class numbers, got {numbers.dtype}; of logits (N, K, H, W) pass all K channels"
-                )
-        if prediction.shape != target.shape or target.dim() not in (2, 3) or not target.numel():
-            raise ValueError(
-                "prediction and target must be maps of one size, (N, H, W) or (H, W), with at least one pixel;"
-                f" got {tuple(prediction.shape)} and {tuple(target.shape)}"
-            )
-        if prediction.device != target.device:
-            raise ValueError(
-                f"prediction is on {prediction.device} and target on {target.device}; move one to the other"
-            )
-        size = target.shape[-2:]
-        prediction, target = prediction.reshape(-1, *size).long(), target.reshape(-1, *size).long()
-        _check_range("prediction", prediction, (prediction < 0) | (prediction >= classes), f"0..{classes - 1}")
-        illegal = ((target < 0) | (target >= classes)) & (target != self.ignore_index)
-        _check_range("target", target, illegal, f"0..{classes - 1}, or {self.ignore_index} for 'do not count'")
-        return prediction, target
+        prediction, target = as_batch(prediction, target)
+        hint = "; of logits (N, K, H, W) pass all K channels"
+        prediction = check_class_numbers("prediction", prediction, classes, hint=hint)
+        return prediction, check_class_numbers("target", target, classes, self.ignore_index)
 
 
 def _pixel_accuracy(matrices: Tensor) -> Tensor:
-    """Give the share of pixels on the diagonal, (..., K, K) -> (...), float64."""
+    """Return the share of pixels on the diagonal, (..., K, K) -> (...), float64."""
     return matrices.diagonal(dim1=-2, dim2=-1).sum(-1) / matrices.sum((-2, -1)).double()
 
 
 def _iou(matrices: Tensor) -> Tensor:
-    """Give intersection over union of each class, (..., K, K) -> (..., K), float64, NaN where the union is empty."""
+    """Return intersection over union of each class, (..., K, K) -> (..., K), float64, NaN where the union is empty."""
     right = matrices.diagonal(dim1=-2, dim2=-1).double()
     return right / (matrices.sum(-1) + matrices.sum(-2) - right)
-
-
-def _check_range(name: str, numbers: Tensor, illegal: Tensor, legal: str) -> None:
-    if illegal.any():
-        found = ", ".join(map(str, numbers[illegal].unique()[:5].tolist()))
-        raise ValueError(f"{name} must hold class numbers {legal}; it holds {found}")

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_class_numbers, check_tensors, check_whole
+from chapters_code.metrics.frame import Streaming, as_batch, check_probabilities
 
 __all__ = ["THRESHOLDS", "CrackScore", "CrackScores", "crack_scores", "dilate", "local_width"]
 
@@ -40,7 +41,7 @@ class CrackScore(NamedTuple):
 
 
 def dilate(maps: Tensor, radius: float) -> Tensor:
-    """Give each pixel the largest value within `radius` of it: bright things grow by a disc.
+    """Replace each pixel by the largest value within `radius` of it: bright things grow by a disc.
 
     Args:
         maps: (..., H, W), any real dtype; of 0 and 1 it is the usual dilation of a mask.
@@ -51,12 +52,13 @@ def dilate(maps: Tensor, radius: float) -> Tensor:
         `scipy.ndimage.distance_transform_edt(1 - mask) <= radius`, as long as it is not empty.
 
     Raises:
-        ValueError: `radius` is negative or NaN, or `maps` has no rows and columns.
+        ValueError: `radius` is negative or NaN, or `maps` is no tensor with rows and columns.
 
     Example:
         >>> dilate(torch.tensor([[0, 0, 0, 7, 0]]), radius=1)
         tensor([[0, 0, 7, 7, 7]])
     """
+    check_tensors(maps=maps)
     if not radius >= 0:
         raise ValueError(f"a radius or tolerance is a number of pixels >= 0, got {radius!r}")
     if maps.dim() < 2 or not maps.numel():
@@ -88,13 +90,14 @@ def local_width(mask: Tensor, largest: int = 16) -> Tensor:
         int64, shape of `mask`: 0 where there is no crack, else 1 to `largest`.
 
     Raises:
-        ValueError: `mask` has another rank, or `largest` is no whole number above 0.
+        ValueError: `mask` is no tensor of these, or `largest` is no whole number above 0.
 
     Example:
         >>> local_width(torch.tensor([[0, 1, 1, 0, 1], [0, 1, 1, 0, 1]]))
         tensor([[0, 2, 2, 0, 1],
                 [0, 2, 2, 0, 1]])
     """
+    check_tensors(mask=mask)
     if mask.dim() not in (2, 3) or mask.is_floating_point():
         raise ValueError(f"mask must be (N, H, W) or (H, W), bool or integer, got {mask.dtype} {tuple(mask.shape)}")
     crack = (mask == 1).float().reshape(-1, 1, *mask.shape[-2:])
@@ -110,7 +113,7 @@ def local_width(mask: Tensor, largest: int = 16) -> Tensor:
 
 
 def _largest_within(maps: Tensor, side: int) -> Tensor:
-    """Give the largest number of each square; first of columns, then of rows, which is far quicker."""
+    """Return the largest number of each square; first of columns, then of rows, which is far quicker."""
     return functional.max_pool2d(functional.max_pool2d(maps, (side, 1), stride=1), (1, side), stride=1)
 
 
@@ -120,14 +123,14 @@ def crack_scores(pred: Tensor, target: Tensor, tolerance: float = 0, ignore_inde
     If there is no crack, neither predicted nor true, all scores are 1; if only one of the two is empty, all are 0.
 
     Args:
-        pred: 1 = crack and 0 = not, bool or integer, (N, H, W) or (H, W).
-        target: The truth, as `pred`; also `ignore_index`, where nothing counts and nothing matches.  A mask *file*
-            stores crack as 255: divide by 255 first, or all cracks are ignored.
+        pred: 1 = crack and 0 = not, bool or integer, (N, 1, H, W), (N, H, W) or (H, W).
+        target: The truth, (N, H, W) or (H, W), as `pred`; also `ignore_index`, where nothing counts and nothing
+            matches.  A mask *file* stores crack as 255: divide by 255 first, or all cracks are ignored.
         tolerance: In pixels, any number >= 0; 0 is pixel on pixel.
         ignore_index: The value of the truth that is not counted.
 
     Raises:
-        ValueError: Shapes or devices differ, a value is not legal, or `tolerance` is negative.
+        ValueError: One is no tensor, shapes or devices differ, a value is not legal, or `tolerance` is negative.
 
     Example:
         >>> line = torch.tensor([[0, 0, 1, 0, 0]]).expand(4, 5)
@@ -135,11 +138,10 @@ def crack_scores(pred: Tensor, target: Tensor, tolerance: float = 0, ignore_inde
         >>> [crack_scores(beside, line, tolerance).f1 for tolerance in (0, 1)]
         [0.0, 1.0]
     """
-    if pred.is_floating_point() or pred.is_complex():
-        raise ValueError(f"pred must be 0 or 1, bool or integer, got {pred.dtype}; cut first: probability >= 0.5")
-    counted, true = _truth(pred, target, ignore_index)
-    if ((pred != 0) & (pred != 1)).any():
-        raise ValueError(f"pred must hold 0 and 1 only; it holds {_some(pred)}")
+    pred, target = as_batch(pred, target, "pred")
+    hint = "; probability >= 0.5 makes it of probabilities, mask // 255 of what a file stores"
+    pred = check_class_numbers("pred", pred, 2, hint=hint)
+    counted, true = _truth(target, ignore_index)
     predicted = (pred == 1) & counted
 
     right = predicted & dilate(true.byte(), tolerance).bool()
@@ -148,7 +150,7 @@ def crack_scores(pred: Tensor, target: Tensor, tolerance: float = 0, ignore_inde
     return CrackScore(*(score.item() for score in _rates(counts.cpu())))
 
 
-class CrackScores:
+class CrackScores(Streaming):
     """Score crack probabilities over a data set: many thresholds and tolerances, batch after batch.
 
     A pixel is predicted as crack at threshold t if its probability is >= t.  Any batch size gives the same scores.  An
@@ -189,14 +191,10 @@ class CrackScores:
             raise ValueError(f"thresholds must rise and lie in [0, 1], got {thresholds!r}")
         if threshold not in self.thresholds:
             raise ValueError(f"threshold must be one of thresholds, got {threshold!r} and {thresholds!r}")
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all counts."""
-        # Sums over images: for each tolerance the five counts and four scores of `_rates`, at each threshold and,
-        # in a last column, at each image's own best threshold.
-        self._sums = torch.zeros(len(self.tolerances), 9, len(self.thresholds) + 1, dtype=torch.float64)
-        self._images = 0
+        # For each tolerance the five counts and four scores of `_rates`, at each threshold and, in a last column, at
+        # each image's own best threshold.
+        sums = torch.zeros(len(self.tolerances), 9, len(self.thresholds) + 1, dtype=torch.float64)
+        super().__init__("choice of tolerances or thresholds", _sums=sums)
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Count one batch.
@@ -207,22 +205,11 @@ class CrackScores:
             target: 1 = crack, 0 = not, `ignore_index` = do not count; bool or integer, (N, H, W) or (H, W).
 
         Raises:
-            ValueError: Shapes or devices differ, or a value is not legal, NaN included.
+            ValueError: Something is not as above, NaN included; then none of the batch is counted.
         """
-        if not prediction.is_floating_point():
-            raise ValueError(
-                f"prediction must hold probabilities in [0, 1], got {prediction.dtype}; of a mask take mask.float()"
-            )
-        if prediction.dim() == 4 and prediction.shape[1] == 1:
-            prediction = prediction[:, 0]
-        counted, true = _truth(prediction, target, self.ignore_index)
-        if not ((prediction >= 0) & (prediction <= 1)).all():
-            raise ValueError(
-                "prediction must hold probabilities in [0, 1];"
-                f" it holds {_some(prediction)}; of logits take logits.sigmoid()"
-            )
-        size = target.shape[-2:]
-        prediction, counted, true = (part.reshape(-1, *size) for part in (prediction, counted, true))
+        prediction, target = as_batch(prediction, target)
+        check_probabilities(prediction)
+        counted, true = _truth(target, self.ignore_index)
         kept = counted.flatten(1).any(1)
         if not kept.any():
             return
@@ -245,12 +232,10 @@ class CrackScores:
             best = _rates(counts).f1.argmax(1, keepdim=True)  # the lowest threshold at a tie
             counts = torch.cat([counts, counts.gather(2, best.expand(5, -1, -1))], dim=2)
             sums.append(torch.cat([counts, torch.stack(_rates(counts))]).sum(1))
-        # Not in place: what was made under inference_mode may not be changed outside of it.
-        self._sums = self._sums + torch.stack(sums)
-        self._images += len(levels)
+        self._add(len(levels), _sums=torch.stack(sums))
 
     def curve(self, tolerance: float = 0, per_image: bool = False) -> CrackScore:
-        """Give the scores at each threshold, for a plot of precision against recall.
+        """Return the scores at each threshold, for a plot of precision against recall.
 
         Args:
             tolerance: One of `tolerances`.
@@ -267,7 +252,7 @@ class CrackScores:
         return CrackScore(*(score[:-1] for score in self._scored(self.tolerances.index(tolerance), per_image)))
 
     def scores(self) -> dict[str, float]:
-        """Give all scores by name.
+        """Return all scores by name.
 
         At the fixed threshold, for each tolerance r: `global_precision@{r}px`, `global_recall@{r}px`,
         `global_f1@{r}px` (pixels of all images together) and the same with `per_image_` (the mean of the images'
@@ -285,11 +270,10 @@ class CrackScores:
         for row, tolerance in enumerate(self.tolerances):
             end = f"@{tolerance:g}px"
             overall, per_image = self._scored(row, per_image=False), self._scored(row, per_image=True)
+            best = overall.f1[:-1].argmax()
             for score in ("precision", "recall", "f1"):
                 named[f"global_{score}{end}"] = getattr(overall, score)[fixed]
                 named[f"per_image_{score}{end}"] = getattr(per_image, score)[fixed]
-            best = overall.f1[:-1].argmax()
-            for score in ("precision", "recall", "f1"):
                 named[f"ods_{score}{end}"] = getattr(overall, score)[best]
             named[f"ods_threshold{end}"] = self.thresholds[best]
             named[f"ois_f1{end}"] = overall.f1[-1]
@@ -298,33 +282,9 @@ class CrackScores:
         named |= {"global_iou": overall.iou[fixed], "per_image_iou": per_image.iou[fixed]}
         return {name: float(score) for name, score in named.items()}
 
-    def state(self) -> Tensor:
-        """Give all sums as one vector, float64 (tolerances · 9 · (thresholds + 1) + 1,).
-
-        Those of different images may be added.
-        """
-        return torch.cat([self._sums.flatten(), torch.tensor([self._images], dtype=torch.float64)])
-
-    def load_state(self, state: Tensor) -> None:
-        """Take the place of what `state` describes.
-
-        Raises:
-            ValueError: It has another size, so it belongs to other tolerances or thresholds.
-        """
-        size = self._sums.numel() + 1
-        if state.shape != (size,):
-            raise ValueError(
-                f"the state of {len(self.tolerances)} tolerances and {len(self.thresholds)} thresholds has {size}"
-                f" numbers, got shape {tuple(state.shape)}; was it saved with others?"
-            )
-        state = state.cpu().double()
-        self._sums = state[:-1].reshape(self._sums.shape).clone()
-        self._images = round(state[-1].item())
-
     def _scored(self, row: int, per_image: bool) -> CrackScore:
-        """Give the scores at one tolerance, each (thresholds + 1,); the last is at each image's own best threshold."""
-        if not self._images:
-            raise ValueError("no pixel has been counted yet, so there is nothing to score: call update(...) first")
+        """Return the scores at one tolerance, each (thresholds + 1,), last that at each image's own best threshold."""
+        self._need_images()
         return CrackScore(*self._sums[row, 5:] / self._images) if per_image else _rates(self._sums[row, :5])
 
 
@@ -348,26 +308,8 @@ def _rates(counts: Tensor) -> CrackScore:
     return CrackScore(precision, recall, f1, iou)
 
 
-def _truth(prediction: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Check the truth, and give two bool maps: which pixels count, and which of them are crack."""
-    if prediction.shape != target.shape or target.dim() not in (2, 3) or not target.numel():
-        raise ValueError(
-            "prediction and target must be maps of one size, (N, H, W) or (H, W), with at least one pixel;"
-            f" got {tuple(prediction.shape)} and {tuple(target.shape)}"
-        )
-    if prediction.device != target.device:
-        raise ValueError(f"prediction is on {prediction.device} and target on {target.device}; move one to the other")
-    if target.is_floating_point() or target.is_complex():
-        raise ValueError(f"target must hold 0, 1 and {ignore_index}, bool or integer, got {target.dtype}")
-    target = target.long()  # in int8, 255 would be -1
-    counted, true = target != ignore_index, target == 1
-    if (counted & ~true & (target != 0)).any():
-        raise ValueError(
-            f"target must hold 0 = not, 1 = crack and {ignore_index} = do not count; it holds {_some(target)}"
-        )
-    return counted, true & counted
-
-
-def _some(values: Tensor) -> str:
-    low, high = values.min().item(), values.max().item()
-    return f"{low} to {high}" if low == low else "NaN"
+def _truth(target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Check the truth, and return two bool maps: which pixels count, and which of them are crack."""
+    target = check_class_numbers("target", target, 2, ignore_index, "; 1 is crack, 0 is not")
+    counted = target != ignore_index
+    return counted, (target == 1) & counted

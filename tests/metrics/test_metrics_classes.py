@@ -15,7 +15,7 @@ K = 5
 
 
 def batch(images: int = 6, size: tuple[int, int] = (7, 11), seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give class numbers that are often right, and a truth with all classes and some void."""
+    """Return class numbers that are often right, and a truth with all classes and some void."""
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(K, (images, *size), generator=generator)
     guess = torch.randint(K, target.shape, generator=generator)
@@ -37,10 +37,13 @@ def test_the_matrix_is_that_of_scikit_learn():
     prediction, target = batch()
     seen = target != VOID
 
-    ours = counted(prediction, target).matrix
+    ours, again = counted(prediction, target), ConfusionMatrix(K)
+    again.load_state(ours.state())
 
-    assert ours.dtype == torch.int64
-    assert ours.tolist() == sklearn.confusion_matrix(target[seen], prediction[seen], labels=range(K)).tolist()
+    expected = sklearn.confusion_matrix(target[seen], prediction[seen], labels=range(K)).tolist()
+    for matrix in (ours.matrix, again.matrix):
+        assert matrix.dtype == torch.int64
+        assert matrix.tolist() == expected
 
 
 def test_iou_is_that_of_scikit_learn():
@@ -140,16 +143,6 @@ def test_global_and_per_image_differ_by_who_has_a_vote():
 # ---- laws ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("images", [1, 2, 4, 5])
-def test_any_batch_size_gives_the_same_scores(images):
-    prediction, target = batch()
-    streamed = ConfusionMatrix(K)
-    for some in zip(prediction.split(images), target.split(images), strict=True):
-        streamed.update(*some)
-
-    assert streamed.scores() == pytest.approx(counted(prediction, target).scores(), rel=1e-12)
-
-
 def test_per_image_scores_are_the_mean_of_each_images_own():
     prediction, target = batch()
     prediction[0] = 0  # some classes neither present nor predicted, in one picture only
@@ -162,7 +155,7 @@ def test_per_image_scores_are_the_mean_of_each_images_own():
         assert together[f"per_image_{score}"] == pytest.approx(np.mean([one[f"global_{score}"] for one in alone]))
 
 
-@pytest.mark.parametrize("class_number", range(K))
+@every("class_number", range(K))
 def test_a_baseline_is_the_score_of_predicting_that_class(class_number):
     prediction, target = batch()
     target[1] = VOID
@@ -186,68 +179,12 @@ def test_what_is_predicted_where_nothing_counts_changes_nothing():
     assert counted(other, target).scores() == counted(prediction, target).scores()
 
 
-def test_a_picture_in_which_nothing_counts_has_no_vote():
-    prediction, target = batch()
-    void = torch.full_like(target[:2], VOID)
-
-    scores = counted(torch.cat([prediction, prediction[:2]]), torch.cat([target, void]))
-
-    assert scores.scores() == pytest.approx(counted(prediction, target).scores(), rel=1e-12)
-
-
 def test_another_number_may_mean_do_not_count():
     prediction, target = batch()
 
     minus = counted(prediction, torch.where(target == VOID, -1, target), ignore_index=-1)
 
     assert minus.matrix.equal(counted(prediction, target).matrix)
-
-
-def test_states_of_different_images_add_up():
-    prediction, target = batch()
-    one, two = counted(prediction[:2], target[:2]), counted(prediction[2:], target[2:])
-
-    total = ConfusionMatrix(K)
-    total.load_state(one.state() + two.state())
-
-    both = counted(prediction, target)
-    assert one.state().dtype == torch.float64
-    assert total.matrix.dtype == torch.int64
-    assert total.matrix.equal(both.matrix)
-    assert total.scores() == pytest.approx(both.scores(), rel=1e-12)
-    assert total.baseline() == pytest.approx(both.baseline(), rel=1e-12)
-    total.update(prediction, target)
-    assert total.matrix.equal(2 * both.matrix)
-
-
-def test_counting_goes_on_inside_and_outside_of_inference_mode():
-    prediction, target = batch()
-    with torch.inference_mode():
-        scores = counted(prediction[:2], target[:2])
-    scores.update(prediction[2:], target[2:])
-
-    assert scores.scores() == pytest.approx(counted(prediction, target).scores(), rel=1e-12)
-    assert scores.baseline() == pytest.approx(counted(prediction, target).baseline(), rel=1e-12)
-
-
-def test_a_loaded_state_stands_on_its_own():
-    state = counted(*batch()).state()
-    before = state.clone()
-    scores = ConfusionMatrix(K)
-    scores.load_state(state)
-
-    scores.update(*batch(seed=2))
-
-    assert state.equal(before)
-
-
-def test_reset_forgets_everything():
-    scores = counted(*batch(seed=3))
-
-    scores.reset()
-    scores.update(*batch())
-
-    assert scores.scores() == counted(*batch()).scores()
 
 
 @pytest.mark.real_data
@@ -271,11 +208,11 @@ ZEROS = torch.zeros(2, 3, 4, dtype=torch.int64)
 @every(
     ("prediction", "target", "said"),
     [
-        (ZEROS, ZEROS[:, :2], r"one size.*\(2, 3, 4\) and \(2, 2, 4\)"),
-        (ZEROS[0, 0], ZEROS[0, 0], "at least one pixel"),
-        (ZEROS[:0], ZEROS[:0], "at least one pixel"),
-        (ZEROS.float(), ZEROS, "prediction must hold class numbers, got torch.float32"),
-        (ZEROS, ZEROS.double(), "target must hold class numbers, got torch.float64"),
+        (
+            ZEROS.float(),
+            ZEROS,
+            r"prediction must hold class numbers .* got torch.float32; .*pass all K channels",
+        ),
         (torch.zeros(2, 4, 3, 4), ZEROS, r"logits for 3 classes have shape \(N, 3, H, W\), got \(2, 4, 3, 4\)"),
         (torch.zeros(2, 1, 3, 4), ZEROS, r"pass \(logits\[:, 0\] > 0\).long\(\)"),
         (torch.zeros(2, 3, 3, 4).long(), ZEROS, "logits are floating point, got torch.int64"),
@@ -284,11 +221,9 @@ ZEROS = torch.zeros(2, 3, 4, dtype=torch.int64)
         (ZEROS + 3, ZEROS, r"prediction must hold class numbers 0\.\.2; it holds 3"),
         (ZEROS - 1, ZEROS, "prediction .* it holds -1"),
         (ZEROS + VOID, ZEROS, "prediction .* it holds 255"),
-        (ZEROS, ZEROS + 7, r"target must hold class numbers 0\.\.2, or 255 .* it holds 7"),
-        (ZEROS, ZEROS - 100, "target .* it holds -100"),
     ],
 )
-def test_a_bad_batch_is_refused_and_counts_for_nothing(prediction, target, said):
+def test_a_bad_prediction_is_refused_and_counts_for_nothing(prediction, target, said):
     scores = ConfusionMatrix(3)
 
     with pytest.raises(ValueError, match=said):
@@ -297,33 +232,10 @@ def test_a_bad_batch_is_refused_and_counts_for_nothing(prediction, target, said)
     assert not scores.state().any()
 
 
-def test_another_device_is_named():
-    with pytest.raises(ValueError, match="prediction is on meta and target on cpu"):
-        ConfusionMatrix(3).update(ZEROS.to("meta"), ZEROS)
-
-
-@pytest.mark.parametrize("number", [0, 1, 2.0, "3"])
-def test_too_few_classes_are_refused(number):
-    with pytest.raises(ValueError, match="num_classes must be a whole number of at least 2"):
-        ConfusionMatrix(number)
-
-
-@every(ask=["pixel_accuracy", "mean_accuracy", "class_iou", "mean_iou", "scores", "baseline"], void=[False, True])
-def test_scores_of_nothing_are_refused(ask, void):
-    scores = ConfusionMatrix(3)
-    if void:
-        scores.update(ZEROS, ZEROS + VOID)
-
-    with pytest.raises(ValueError, match="no pixel has been counted yet"):
-        getattr(scores, ask)()
-
-
-@pytest.mark.parametrize("number", [-1, 3, "road"])
-def test_a_baseline_of_no_class_is_refused(number):
-    with pytest.raises(ValueError, match=r"class_number must be from 0 to 2"):
-        counted(ZEROS, ZEROS, classes=3).baseline(number)
-
-
-def test_a_state_of_other_classes_is_refused():
-    with pytest.raises(ValueError, match=r"state of 3 classes has 18 numbers, got shape \(38,\)"):
-        ConfusionMatrix(3).load_state(ConfusionMatrix(K).state())
+def test_numbers_of_no_class_are_refused():
+    for number in (0, 1, 2.0, True, "3"):
+        with pytest.raises(ValueError, match="num_classes must be a whole number of 2 or more, got"):
+            ConfusionMatrix(number)
+    for number in (-1, 3, "road"):
+        with pytest.raises(ValueError, match="class_number must be a whole number from 0 to 2, got"):
+            counted(ZEROS, ZEROS, classes=3).baseline(number)
