@@ -8,18 +8,29 @@ in a form that neither overflows nor loses digits.
     deep_supervision                             several such maps, one of these losses
 
 The target is int64 (N, H, W), on the device of the logits; pixels of value `ignore_index` count for nothing and get no
-gradient.  If no pixel counts, a loss is 0, not NaN.  All is computed in float32 at least, whatever autocast has made of
-the logits.
+gradient.  A loss has the shape ().  If no pixel counts, it is 0, not NaN.  All is computed in float32 at least (float64
+of float64 logits), whatever autocast has made of the logits.  What is not as described, an empty batch included, raises
+a ValueError.
 
 Sources: Lin et al. (2017) for focal loss; Milletari, Navab and Ahmadi (2016) for Dice, here with the probabilities
 themselves in the denominator, not their squares; Lee et al. (2015) for deep supervision.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from chapters_code.checks import (
+    check_class_numbers,
+    check_floating_point,
+    check_one_device,
+    check_positive,
+    check_share,
+    check_tensors,
+)
 
 __all__ = ["LOSSES", "binary_cross_entropy", "counted", "cross_entropy", "deep_supervision", "dice", "focal"]
 
@@ -33,16 +44,14 @@ def cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255) -> Te
         ignore_index: The value of the target that is not counted.
 
     Returns:
-        The loss, shape (), float32 (float64 of float64 logits).  Equals `torch.nn.functional.cross_entropy`, but is 0
-        with gradients 0 where that is NaN: if no pixel counts.
-
-    Raises:
-        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
+        The loss.  Equals `torch.nn.functional.cross_entropy`, but is 0 with gradients 0 where that is NaN: if no pixel
+        counts.
 
     Example:
         >>> cross_entropy(torch.zeros(1, 4, 2, 3), torch.zeros(1, 2, 3, dtype=torch.int64))  # log 4: a blind guess
         tensor(1.3863)
     """
+    check_tensors(logits=logits, target=target)
     if logits.dim() != 4 or logits.shape[1] < 2:
         raise ValueError(
             f"logits must have shape (N, K, H, W) with K >= 2 classes, got {tuple(logits.shape)};"
@@ -66,14 +75,10 @@ def binary_cross_entropy(
         pos_weight: How many times a pixel of class 1 weighs; the mean still divides by the number of pixels.
 
     Returns:
-        The loss, shape (), float32 (float64 of float64 logits); 0 if no pixel counts.  Equals
-        `torch.nn.functional.binary_cross_entropy_with_logits` over the pixels that count.
-
-    Raises:
-        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
+        The loss.  Equals `torch.nn.functional.binary_cross_entropy_with_logits` over the pixels that count.
     """
-    if pos_weight is not None and not 0 < pos_weight < float("inf"):
-        raise ValueError(f"pos_weight must be a number above 0, got {pos_weight!r}")
+    if pos_weight is not None:
+        check_positive("pos_weight", pos_weight)
     logits, truth, counts = _binary(logits, target, ignore_index)
     weight = None if pos_weight is None else logits.new_tensor(pos_weight)
     total = functional.binary_cross_entropy_with_logits(logits, truth, counts, reduction="sum", pos_weight=weight)
@@ -84,24 +89,14 @@ def dice(logits: Tensor, target: Tensor, ignore_index: int = 255, smooth: float 
     """Take 1 minus the Dice overlap of each image, and the mean over the images.
 
     With p the probabilities and t the truth, an image's overlap is (2·Σpt + smooth) / (Σp + Σt + smooth).  Background
-    that is left alone adds nothing to it, so a few crack pixels are not drowned.
-
-    Args:
-        logits: (N, 1, H, W) or (N, H, W), floating point.
-        target: 0, 1 or `ignore_index`, int64 (N, H, W).
-        ignore_index: The value of the target that is not counted.
-        smooth: Above 0, in pixels.  An image without a crack has the loss 1 − smooth / (Σp + smooth): 0 if nothing is
-            predicted, and near 1 soon after.
+    that is left alone adds nothing to it, so a few crack pixels are not drowned.  Logits, target and `ignore_index` are
+    those of `binary_cross_entropy`; `smooth` is above 0, in pixels.
 
     Returns:
-        The loss, shape (), in [0, 1], float32 (float64 of float64 logits).  An image in which no pixel counts is left
-        out of the mean.
-
-    Raises:
-        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
+        The loss, in [0, 1].  An image without a crack has the loss 1 − smooth / (Σp + smooth): 0 if nothing is
+        predicted, and near 1 soon after.  An image in which no pixel counts is left out of the mean.
     """
-    if not 0 < smooth < float("inf"):
-        raise ValueError(f"smooth must be a number of pixels above 0, got {smooth!r}; 0 would divide 0 by 0")
+    check_positive("smooth", smooth, "; 0 would divide 0 by 0")
     logits, truth, counts = _binary(logits, target, ignore_index)
     probability = logits.sigmoid() * counts
     both = (probability * truth).sum((1, 2))
@@ -115,24 +110,18 @@ def focal(
 ) -> Tensor:
     """Take binary cross-entropy, but weigh each pixel by (1 − probability of the truth)^gamma: easy pixels fade.
 
-    Args:
-        logits: (N, 1, H, W) or (N, H, W), floating point.
-        target: 0, 1 or `ignore_index`, int64 (N, H, W).
-        ignore_index: The value of the target that is not counted.
-        gamma: How fast easy pixels fade, 0 or more; 0 is cross-entropy.
-        alpha: Weight of class 1, in [0, 1]; class 0 has 1 − alpha.  None weighs both with 1.
+    Logits, target and `ignore_index` are those of `binary_cross_entropy`.  `gamma` says how fast easy pixels fade, 0 or
+    more; 0 is cross-entropy.  `alpha` is the weight of class 1, in [0, 1], and that of class 0 is 1 − alpha;
+    None weighs both with 1.
 
     Returns:
-        The loss, shape (), float32 (float64 of float64 logits): the mean over the pixels that count, 0 if there are
-        none.  Equals `torchvision.ops.sigmoid_focal_loss(..., reduction="mean")` over those pixels.
-
-    Raises:
-        ValueError: Shapes, dtypes, devices or values are not as above, or the batch is empty.
+        The mean over the pixels that count.  Equals `torchvision.ops.sigmoid_focal_loss(..., reduction="mean")` over
+        those pixels.
     """
-    if not 0 <= gamma < float("inf"):
-        raise ValueError(f"gamma must be a number >= 0, got {gamma!r}")
-    if alpha is not None and not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must be None or lie in [0, 1], got {alpha!r}")
+    if not 0 <= gamma < math.inf:
+        raise ValueError(f"gamma must be a number of 0 or more, got {gamma!r}")
+    if alpha is not None:
+        check_share("alpha", alpha)
     logits, truth, counts = _binary(logits, target, ignore_index)
     # With the sign turned for class 0, sigmoid(margin) is the probability of the truth, and sigmoid(-margin) the rest.
     margin = logits * (2 * truth - 1)
@@ -157,26 +146,11 @@ def deep_supervision(
         loss: Called as `loss(output, target)`; one of `LOSSES`, or `functools.partial` of one with other settings.
         weights: One for each output; None weighs all with 1, as U²-Net does.
 
-    Returns:
-        The weighted sum, shape ().
-
     Raises:
         ValueError: There are no outputs, one has another size, or the weights are not as many.
     """
-    if isinstance(outputs, Tensor) or not len(outputs):
-        came = f"a tensor of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else "none"
-        raise ValueError(
-            f"outputs must be a list or tuple of one or more maps, got {came}; one map goes in as [logits]"
-        )
+    _check_outputs(outputs, target, weights)
     weights = [1.0] * len(outputs) if weights is None else weights
-    if len(weights) != len(outputs):
-        raise ValueError(f"there must be one weight for each output, got {len(weights)} for {len(outputs)} outputs")
-    for number, output in enumerate(outputs):
-        if output.shape[-2:] != target.shape[-2:]:
-            raise ValueError(
-                f"outputs[{number}] has shape {tuple(output.shape)}, the target {tuple(target.shape)}: H and W must be"
-                " the same; let the network resize its maps to the size of its input"
-            )
     return sum(weight * loss(output, target) for weight, output in zip(weights, outputs, strict=True))
 
 
@@ -185,16 +159,12 @@ def counted(target: Tensor, ignore_index: int = 255) -> Tensor:
     return (target != ignore_index).sum()
 
 
-LOSSES = {
-    "cross_entropy": cross_entropy,
-    "binary_cross_entropy": binary_cross_entropy,
-    "dice": dice,
-    "focal": focal,
-}
+LOSSES = {loss.__name__: loss for loss in (cross_entropy, binary_cross_entropy, dice, focal)}
 
 
 def _binary(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Check both, and give three maps (N, H, W) of one dtype: logits, truth (0 or 1), counts (0 where ignored)."""
+    """Check both, and return three maps (N, H, W) of one dtype: logits, truth (0 or 1), counts (0 where ignored)."""
+    check_tensors(logits=logits, target=target)
     if logits.dim() == 4 and logits.shape[1] == 1:
         logits = logits[:, 0]
     if logits.dim() != 3:
@@ -210,13 +180,12 @@ def _binary(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, 
 
 
 def _precise(logits: Tensor) -> Tensor:
-    """Give float32 for the half precisions: their sums over a picture have no digits left, or overflow."""
+    """Return float32 for the half precisions: their sums over a picture have no digits left, or overflow."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _check(logits: Tensor, target: Tensor, ignore_index: int, classes: int) -> None:
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be floating point, got {logits.dtype}")
+    check_floating_point(logits, "logits")
     if target.dtype != torch.int64:
         raise ValueError(f"target must be int64, got {target.dtype}; target.long() makes it so")
     expected = (logits.shape[0], *logits.shape[-2:])
@@ -225,14 +194,23 @@ def _check(logits: Tensor, target: Tensor, ignore_index: int, classes: int) -> N
             f"target must have shape (N, H, W) = {expected} to fit logits {tuple(logits.shape)}, with at least one"
             f" pixel, got {tuple(target.shape)}"
         )
-    if target.device != logits.device:
-        raise ValueError(
-            f"logits are on {logits.device} and the target on {target.device}; target.to(logits.device) moves it"
-        )
+    check_one_device("logits", logits, target)
     # Looked at here, since a GPU answers a wrong class number by killing the whole process's CUDA context.
-    illegal = ((target < 0) | (target >= classes)) & (target != ignore_index)
-    if illegal.any():
-        found = ", ".join(map(str, target[illegal].unique()[:5].tolist()))
+    check_class_numbers("target", target, classes, ignore_index)
+
+
+def _check_outputs(outputs: Sequence[Tensor], target: Tensor, weights: Sequence[float] | None) -> None:
+    if not isinstance(outputs, Sequence) or not outputs:
+        came = "none" if isinstance(outputs, Sequence) else type(outputs).__name__
         raise ValueError(
-            f"target must hold class numbers 0..{classes - 1}, or {ignore_index} for 'do not count'; it holds {found}"
+            f"outputs must be a list or tuple of one or more maps, got {came}; one map goes in as [logits]"
         )
+    if weights is not None and len(weights) != len(outputs):
+        raise ValueError(f"there must be one weight for each output, got {len(weights)} for {len(outputs)} outputs")
+    for number, output in enumerate(outputs):
+        check_tensors(**{f"outputs[{number}]": output, "target": target})
+        if output.shape[-2:] != target.shape[-2:]:
+            raise ValueError(
+                f"outputs[{number}] has shape {tuple(output.shape)}, the target {tuple(target.shape)}: H and W must be"
+                " the same; let the network resize its maps to the size of its input"
+            )
