@@ -210,18 +210,14 @@ def test_without_leave_the_network_is_not_asked(no_network, twins, monkeypatch, 
     assert found.origin == "synthetic twin of PASCAL VOC 2012, segmentation"
 
 
-@pytest.mark.parametrize("value", ["", "0", "false", "No", "off"])
-def test_book_offline_can_be_switched_off(mirror, monkeypatch, value):
-    monkeypatch.setenv("BOOK_OFFLINE", value)
-
-    assert "downloaded" in find("sod/DUTS").origin
-
-
-@pytest.mark.parametrize("value", ["2", "maybe", " "])
-def test_a_word_that_is_neither_yes_nor_no_is_refused(no_network, monkeypatch, value):
-    monkeypatch.setenv("BOOK_OFFLINE", value)
-    with pytest.raises(ValueError, match=f"BOOK_OFFLINE must be 1 .* or 0, got '{value}'"):
-        find("sod/DUTS")
+def test_book_offline_can_be_switched_off_and_is_yes_or_no(monkeypatch):
+    for value in ("", "0", "false", "No", "off"):
+        monkeypatch.setenv("BOOK_OFFLINE", value)
+        assert finding.may_download(None), value
+    for value in ("2", "maybe", " "):
+        monkeypatch.setenv("BOOK_OFFLINE", value)
+        with pytest.raises(ValueError, match=f"BOOK_OFFLINE must be 1 .* or 0, got '{value}'"):
+            finding.may_download(None)
 
 
 # ---- wrong data -----------------------------------------------------------------------------------
@@ -316,25 +312,23 @@ def test_a_wrong_archive_does_not_cost_the_right_one(mirror, cache):
     assert [path.name for path in cache.rglob("*.zip")] == ["images.zip"]
 
 
-def test_a_wrong_checksum_is_an_error_and_not_a_twin(mirror, twins, monkeypatch):
+@pytest.mark.parametrize(
+    ("change", "error", "said", "asked"),
+    [
+        ({"checksum": "md5:" + "0" * 32, "size": 0}, WrongData, "hash", 1),
+        ({"size": 10**18}, OSError, "make room", 0),
+    ],
+    ids=["wrong checksum", "full disk"],
+)
+def test_other_faults_are_errors_too_and_not_twins(mirror, twins, monkeypatch, change, error, said, asked):
     source = SOURCES["sod/DUTS"]
-    archives = tuple(replace(archive, checksum="md5:" + "0" * 32, size=0) for archive in source.archives)
+    archives = tuple(replace(archive, **change) for archive in source.archives)
     monkeypatch.setitem(SOURCES, "sod/DUTS", replace(source, archives=archives))
 
-    with pytest.raises(WrongData, match="hash"):
+    with pytest.raises(error, match=said):
         find("sod/DUTS")
     assert not twins
-
-
-def test_a_full_disk_is_an_error_and_not_a_twin(mirror, twins, monkeypatch):
-    source = SOURCES["sod/DUTS"]
-    archives = tuple(replace(archive, size=10**18) for archive in source.archives)
-    monkeypatch.setitem(SOURCES, "sod/DUTS", replace(source, archives=archives))
-
-    with pytest.raises(OSError, match="make room"):
-        find("sod/DUTS")
-    assert not twins
-    assert not mirror.asked
+    assert len(mirror.asked) == asked
 
 
 @pytest.mark.parametrize("step", ["unpack", "check"])
@@ -397,35 +391,23 @@ def test_the_cache_is_the_systems_unless_it_is_named(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_page_says_what_the_table_says(name):
-    """Every address, the terms and the citation, word for word."""
-    page = " ".join(PAGE.read_text(encoding="utf-8").split())
-    source = SOURCES[name]
+    """Every address, the terms and the citation, word for word, and how many pairs there are."""
+    text, source = PAGE.read_text(encoding="utf-8"), SOURCES[name]
+    page = " ".join(text.split())
+    [row] = [line for line in text.splitlines() if line.startswith(f"| `{name}`")]
+    assert all(f"{split} {count:,}".strip() in row for split, count in source.pairs.items())
 
     assert f"`{name}`" in page
     assert source.terms in page
     assert source.citation in page
     assert source.page in page
     for archive in source.archives:
-        assert archive.name in page
+        assert archive.name in page and archive.name.endswith((".zip", ".tar"))
+        assert len(set(archive.urls)) == len(archive.urls) > 1
         for url in archive.urls:
             assert url in page
         if archive.checksum:
             assert archive.checksum.removeprefix("sha256:") in page
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_the_page_says_how_many_pairs_there_are(name):
-    page = PAGE.read_text(encoding="utf-8")
-    [row] = [line for line in page.splitlines() if line.startswith(f"| `{name}`")]
-    for split, count in SOURCES[name].pairs.items():
-        assert f"{split} {count:,}".strip() in row
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_every_archive_has_a_name_that_says_what_it_is(name):
-    for archive in SOURCES[name].archives:
-        assert archive.name.endswith((".zip", ".tar"))
-        assert len(set(archive.urls)) == len(archive.urls) > 1
 
 
 def test_a_wrong_level_of_book_data_is_named(tmp_path, monkeypatch):
@@ -438,17 +420,11 @@ def test_a_wrong_level_of_book_data_is_named(tmp_path, monkeypatch):
         find("crack/CFD", download=False)
 
 
-def test_a_folder_that_the_reader_names_is_taken_and_its_path_told_to_nobody(tmp_path):
+def test_a_folder_that_the_reader_names_is_taken_and_its_path_told_to_nobody(tmp_path, monkeypatch):
     path, origin = finding.locate("crack/CFD", str(tmp_path / "secret"))
     assert path == tmp_path / "secret"
     assert "crack/CFD" in origin and "secret" not in origin
-
-
-def test_drawn_pictures_in_a_folder_that_the_reader_names_are_told(tmp_path):
     (tmp_path / "TWIN.txt").write_text("Synthetic twin", encoding="utf-8")
     assert finding.locate("crack/CFD", tmp_path)[1].startswith("synthetic twin of crack/CFD")
-
-
-def test_without_a_folder_the_set_is_searched_for(tmp_path, monkeypatch):
     monkeypatch.setattr(finding, "find", lambda name: finding.Found(tmp_path, f"a download of {name}"))
     assert finding.locate("sod/DUTS", None) == (tmp_path, "a download of sod/DUTS")

@@ -148,21 +148,13 @@ def test_masks_of_numbers_keep_them_and_void_stays_void(tmp_path):
         assert dataset[0].mask[7, ::4].tolist() == [0, 2, 1, 255, 0, 0, 0, 0, 0, 0]
         assert dataset.palette == tuple(map(tuple, palette()[:3].tolist()))
         assert dataset.ignore_index == 255
-
-
-def test_two_classes_may_be_numbers_too(tmp_path):
-    two_folders(tmp_path, "a", numbers=(0, 1, 255))
-    dataset = Pairs(tmp_path / "images", tmp_path / "masks", classes=("wall", "door"), numbers=True)
-    assert dataset[0].mask.unique().tolist() == [0, 1, 255]
-
-
-def test_a_palette_does_not_change_the_numbers(tmp_path):
-    two_folders(tmp_path, "a", numbers=(0, 1, 2))
-    with Image.open(tmp_path / "masks" / "a.png") as grey:
+    with Image.open(tmp_path / "masks" / "a.png") as grey:  # a palette does not change them, and two may be numbers too
         grey.load()
         grey.putpalette([9, 200, 60] * 256)
         grey.save(tmp_path / "masks" / "a.png")
-    assert Pairs(tmp_path / "images", tmp_path / "masks", numbers=True)[0].mask.unique().tolist() == [0, 1, 2]
+    assert Pairs(*folders, numbers=True)[0].mask[7, ::4].tolist() == [0, 2, 1, 255, 0, 0, 0, 0, 0, 0]
+    mask(tmp_path / "masks" / "a.png", (0, 1, 255))
+    assert Pairs(*folders, classes=("wall", "door"), numbers=True)[0].mask.unique().tolist() == [0, 1, 255]
 
 
 @pytest.mark.parametrize(
@@ -491,54 +483,30 @@ def test_two_files_for_one_pair_are_named(tmp_path, kind, files):
         opened(tmp_path)
 
 
-def empty(root: Path) -> None:
-    pass
-
-
-def a_phone(root: Path) -> None:
-    (root / "IMG_1.HEIC").touch()
-    (root / "IMG_2.HEIC").touch()
-
-
-def no_masks(root: Path) -> None:
-    for name in "abcd":
-        photo(root / f"{name}.JPG")
-
-
-def too_deep(root: Path) -> None:
-    two_folders(root / "photos" / "2024", "abc")
-    (root / ".cache").mkdir()
-    photo(root / ".cache" / "a.jpg")
-
-
-def half_empty(root: Path) -> None:
-    two_folders(root, "a")
-    (root / "images" / "a.JPG").unlink()
-
-
-def masks_alone(root: Path) -> None:
-    for name in "ab":
-        mask(root / f"{name}_mask.png")
-
-
 @pytest.mark.parametrize(
-    ("prepare", "below", "said"),
+    ("there", "below", "said"),
     [
-        (empty, "", r"is empty; wanted are images/NAME\.jpg and masks/NAME\.png, or NAME\.jpg and NAME_mask"),
-        (a_phone, "", r"no pictures \(\.jpg, .*\), but IMG_1\.HEIC, IMG_2\.HEIC: save yours as JPEG or PNG"),
-        (no_masks, "", r"holds 4 pictures \(a\.JPG, b\.JPG, c\.JPG and 1 more\) and no masks; wanted"),
-        (two_folders, "images", r"holds one half of the pairs \(a\.JPG, .*name the folder above it, .*"),
+        ("", "", r"is empty; wanted are images/NAME\.jpg and masks/NAME\.png, or NAME\.jpg and NAME_mask"),
         (
-            too_deep,
+            "IMG_1.HEIC IMG_2.HEIC",
             "",
-            r"no pictures itself; there are some in photos.2024.images \(3\), photos.2024.masks \(3\): name",
+            r"no pictures \(\.jpg, .*\), but IMG_1\.HEIC, IMG_2\.HEIC: save yours as",
         ),
-        (half_empty, "", r"images is empty; wanted"),
-        (masks_alone, "", r"holds masks alone \(a_mask\.png, b_mask\.png\)"),
+        ("a.JPG b.JPG c.JPG d.JPG", "", r"holds 4 pictures \(a\.JPG, b\.JPG, c\.JPG and 1 more\) and no masks; wanted"),
+        ("images/a.JPG masks/a.png", "images", r"holds one half of the pairs \(a\.JPG\): name the folder above it, .*"),
+        (
+            "p/24/images/a.jpg p/24/images/b.JPG p/24/masks/a.png .cache/a.jpg",
+            "",
+            r"no pictures itself; there are some in p.24.images \(2\), p.24.masks \(1\): name",
+        ),
+        ("images/.hidden masks/a.png", "", r"images is empty; wanted"),
+        ("a_mask.png b_mask.png", "", r"holds masks alone \(a_mask\.png, b_mask\.png\)"),
     ],
 )
-def test_a_folder_without_pairs_says_what_is_there_and_what_was_wanted(tmp_path, prepare, below, said):
-    prepare(tmp_path)
+def test_a_folder_without_pairs_says_what_is_there_and_what_was_wanted(tmp_path, there, below, said):
+    for name in there.split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     with pytest.raises(NoPictures, match=said):
         opened(tmp_path / below)
 

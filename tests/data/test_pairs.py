@@ -89,6 +89,9 @@ def test_a_set_is_counted_from_both_ends_and_ends_there():
     assert len(dataset) == 3
     assert [pair.mask[0, 0].item() for pair in dataset] == [0, 1, 2]
     assert dataset[-1].mask.shape == (22, 38)
+    assert [dataset.size_of(index) for index in range(3)] == [(20, 40), (21, 39), (22, 38)]
+    for index in (np.int64(1), torch.tensor(1), np.uint8(1)):
+        assert dataset[index].mask[0, 0] == 1
     for index in (3, -4):
         with pytest.raises(IndexError, match=f"from 0 to 2, got {index}"):
             dataset[index]
@@ -100,11 +103,6 @@ def test_several_pairs_at_once_are_a_subset(index):
         Numbers("pqr", "thin air")[index]
 
 
-@pytest.mark.parametrize("index", [np.int64(1), torch.tensor(1), np.uint8(1)])
-def test_whole_numbers_of_other_kinds_count_pairs_too(index):
-    assert Numbers("pqr", "thin air")[index].mask[0, 0] == 1
-
-
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_a_picture_in_other_colours_becomes_red_green_and_blue(tmp_path, mode):
     written(tmp_path, image=scene()[0].convert(mode))
@@ -114,16 +112,13 @@ def test_a_picture_in_other_colours_becomes_red_green_and_blue(tmp_path, mode):
     assert image[:, 3, 4].min() > 200 and image[:, 20, 30].max() < 60
 
 
-def test_an_empty_mask_is_a_mask(tmp_path):
-    written(tmp_path, mask=Image.new("L", (40, 24)))
-    assert signs(tmp_path)[0].mask.unique().tolist() == [0]
-
-
-def test_a_palette_does_not_change_what_a_mask_says(tmp_path):
+def test_a_palette_does_not_change_what_a_mask_says_and_an_empty_one_is_a_mask(tmp_path):
     mask = scene()[1]
     mask.putpalette([200, 100, 50] * 256)
     written(tmp_path, mask=mask)
     assert signs(tmp_path)[0].mask.unique().tolist() == [0, 1, 255]
+    written(tmp_path, mask=Image.new("L", (40, 24)))
+    assert signs(tmp_path)[0].mask.unique().tolist() == [0]
 
 
 # ---- files that are not there -------------------------------------------------------------------
@@ -150,38 +145,27 @@ def test_a_missing_folder_is_named(tmp_path, kind):
         ids_in_folders(tmp_path / "images", tmp_path / "masks")
 
 
-def test_a_list_gives_its_lines_in_order(tmp_path):
-    (tmp_path / "train.txt").write_text("2008_000002\r\n\n  2007_000001 \n2009_000003")
-    assert ids_in_list(tmp_path / "train.txt") == ("2008_000002", "2007_000001", "2009_000003")
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_mark_that_windows_puts_before_a_list_is_no_part_of_the_first_name(tmp_path, encoding):
-    (tmp_path / "train.txt").write_bytes("2007_000032\r\nStraße\r\n".encode(encoding))
-    assert ids_in_list(tmp_path / "train.txt") == ("2007_000032", "Straße")
+def test_a_list_gives_its_lines_in_order(tmp_path, encoding):
+    """The mark that Windows puts before it is no part of the first name."""
+    (tmp_path / "train.txt").write_bytes("2008_000002\r\n\n  2007_000001 \nStraße".encode(encoding))
+    assert ids_in_list(tmp_path / "train.txt") == ("2008_000002", "2007_000001", "Straße")
 
 
-def test_a_list_in_another_alphabet_is_named(tmp_path):
-    (tmp_path / "train.txt").write_bytes("Straße".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"train\.txt is no text in UTF-8 .*save it anew"):
-        ids_in_list(tmp_path / "train.txt")
-
-
-@pytest.mark.parametrize("content", ["", "\n \n"])
-def test_an_empty_list_is_named(tmp_path, content):
-    (tmp_path / "train.txt").write_text(content)
-    with pytest.raises(ValueError, match=r"train\.txt is empty"):
-        ids_in_list(tmp_path / "train.txt")
-
-
-def test_a_missing_list_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"val\.txt is missing"):
-        ids_in_list(tmp_path / "val.txt")
-
-
-def test_an_id_listed_twice_is_named(tmp_path):
-    (tmp_path / "train.txt").write_text("b\na\nc\na\n")
-    with pytest.raises(ValueError, match=r"train\.txt names a 2 times"):
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        (None, FileNotFoundError, "is missing"),
+        (b"", ValueError, "is empty"),
+        (b"\n \n", ValueError, "is empty"),
+        ("Straße".encode("latin-1"), ValueError, "is no text in UTF-8 .*save it anew"),
+        (b"b\na\nc\na\n", ValueError, "names a 2 times"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_named(tmp_path, content, error, said):
+    if content is not None:
+        (tmp_path / "train.txt").write_bytes(content)
+    with pytest.raises(error, match=rf"train\.txt {said}"):
         ids_in_list(tmp_path / "train.txt")
 
 
@@ -259,9 +243,6 @@ def test_a_number_that_means_no_class_is_named_and_counted(tmp_path):
     written(tmp_path, mask=mask)
     with pytest.raises(ValueError, match=r"a\.png: 5 of 960 pixels .*class, 1, 6, 8, 254; known are 0, 7, 255\."):
         signs(tmp_path)[0]
-
-
-def test_many_foreign_numbers_are_named_in_short(tmp_path):
     written(tmp_path, mask=Image.fromarray((np.arange(960) % 256).astype(np.uint8).reshape(24, 40)))
     with pytest.raises(ValueError, match=r"class, 1 to 6, 8 to 254; known"):
         signs(tmp_path)[0]
@@ -355,6 +336,8 @@ def test_where_the_size_does_not_tell_the_reader_is_asked(tmp_path, orientation,
     written(tmp_path, image=lying(picture, orientation), mask=mask, exif=exif(orientation))
     with pytest.raises(ValueError, match=rf"a\.jpg .*EXIF orientation {orientation}\).*a\.png .*without that note"):
         signs(tmp_path)[0]
+    written(tmp_path, image=picture, mask=mask, exif=exif(1))  # an upright one asks nobody
+    assert signs(tmp_path)[0].mask[:8, :16].unique().tolist() == [1]
 
 
 def test_a_resolution_over_zero_beside_the_note_does_no_harm():
@@ -366,12 +349,6 @@ def test_a_resolution_over_zero_beside_the_note_does_no_harm():
     assert decode_picture(file.getvalue()).shape == (3, 8, 6)
 
 
-def test_an_upright_square_asks_nobody(tmp_path):
-    picture, mask = scene(32, 32)
-    written(tmp_path, image=picture, mask=mask, exif=exif(1))
-    assert signs(tmp_path)[0].mask[:8, :16].unique().tolist() == [1]
-
-
 # ---- sizes, parts, digest -----------------------------------------------------------------------
 
 
@@ -381,10 +358,6 @@ def test_the_size_is_read_from_the_head_alone(tmp_path):
     file = tmp_path / "images" / "a.jpg"
     file.write_bytes(file.read_bytes()[:700])
     assert signs(tmp_path).size_of(0) == (24, 40)
-
-
-def test_a_set_in_no_file_knows_its_sizes():
-    assert [Numbers("pqr", "thin air").size_of(index) for index in range(3)] == [(20, 40), (21, 39), (22, 38)]
 
 
 def test_small_pictures_are_dropped_and_named():
@@ -400,16 +373,9 @@ def test_small_pictures_are_dropped_and_named():
     assert (kept.transform, kept.origin, kept.classes, kept.palette, kept.ignore_index) == (
         (dataset.transform, "thin air", dataset.classes, dataset.palette, 255)
     )
-
-
-def test_what_was_dropped_before_stays_named():
-    kept = Numbers("pqrst", "thin air").drop_smaller((21, 30)).drop_smaller((20, 38))
-    assert (kept.ids, kept.dropped) == (("q", "r"), ("p", "s", "t"))
-
-
-def test_nothing_is_dropped_where_all_are_large_enough():
-    kept = Numbers("pqr", "thin air").drop_smaller((20, 38))
-    assert (kept.ids, kept.dropped) == (("p", "q", "r"), ())
+    again = dataset.drop_smaller((21, 30)).drop_smaller((20, 38))  # what was dropped before stays named
+    assert (again.ids, again.dropped) == (kept.ids, kept.dropped)
+    assert Numbers("pqr", "thin air").drop_smaller((20, 38)).dropped == ()
 
 
 def test_a_crop_that_fits_nowhere_is_refused_with_the_largest_size():
