@@ -8,19 +8,28 @@ that quotes another one's title, in its text or in the list of chapters beside i
 """
 
 import hashlib
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 
-def page_digest(env: BuildEnvironment, docname: str) -> str:
-    """Return one number for the contents of a page's file and of all files that it depends on."""
-    digest = hashlib.sha256()
-    for path in (env.doc2path(docname), *sorted(map(str, env.dependencies[docname]))):
-        path = Path(env.srcdir, path)
-        digest.update(path.read_bytes() if path.is_file() else b"none")
-    return digest.hexdigest()
+def page_digests(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, str]:
+    """Return for each of these pages one number for the contents of its file and of all files that it depends on."""
+
+    @cache
+    def content(path: str) -> bytes:
+        file = Path(env.srcdir, path)
+        return hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"none"
+
+    return {
+        docname: hashlib.sha256(
+            b"".join(map(content, (env.doc2path(docname), *sorted(map(str, env.dependencies[docname])))))
+        ).hexdigest()
+        for docname in docnames
+    }
 
 
 def quotable(env: BuildEnvironment) -> str:
@@ -36,13 +45,14 @@ def quotable(env: BuildEnvironment) -> str:
 
 def pages_to_read(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> set[str]:
     """Name the pages that are not what they were when they were last read."""
-    digests = getattr(env, "page_digests", {})
-    return {docname for docname in env.found_docs - added if digests.get(docname) != page_digest(env, docname)}
+    before = getattr(env, "page_digests", {})
+    now = page_digests(env, env.found_docs - added)
+    return {docname for docname in now if before.get(docname) != now[docname]}
 
 
 def pages_to_write(app: Sphinx, env: BuildEnvironment) -> set[str]:
     """Keep what the next build compares with; name all pages if one of them may quote something that is new."""
-    env.page_digests = {docname: page_digest(env, docname) for docname in env.found_docs}
+    env.page_digests = page_digests(env, env.found_docs)
     before, env.quotable = getattr(env, "quotable", None), quotable(env)
     return set() if before == env.quotable else set(env.found_docs)
 

@@ -298,22 +298,22 @@ def test_the_toc_names_every_notebook():
     assert chapters == [f"notebooks/{name}" for name in NOTEBOOKS]
 
 
-def test_the_reference_has_every_function_of_the_package(site):
-    """Each public name that a module defines, in its own module's section; of some packages the outside only."""
+def test_the_reference_has_every_module_and_what_it_offers(site):
+    """Each class and function, in the section of the module that defines it; of some packages the outside only."""
     text = "".join(path.read_text(encoding="utf-8") for path in (site / "book" / "api").glob("*.html"))
-    described = set(re.findall(r'id="(chapters_code[\w.]*)"', text))
-    package = ROOT / "chapters_code"
-    wanted = set()
+    described = set(re.findall(r'id="(?:module-)?(chapters_code[\w.]*)"', text))
+    package, wanted = ROOT / "chapters_code", set()
     for path in sorted(package.rglob("*.py")):
         name = ".".join(("chapters_code", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__")
         if re.search(r"\._|\.exercises\.|\.data\.synthetic\.|^chapters_code$", name):
             continue
-        wanted.add(f"module-{name}" if f"module-{name}" in text else name)
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-                wanted.add(f"{name}.{node.name}")
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        defined = {node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        assigned = [node for node in body if isinstance(node, ast.Assign)]
+        offers = [ast.literal_eval(node.value) for node in assigned if ast.unparse(node.targets[0]) == "__all__"]
+        wanted |= {name, *(f"{name}.{public}" for public in defined.intersection(*offers) if public[0] != "_")}
 
-    assert {name for name in wanted if not name.startswith("module-")} - described == set()
+    assert wanted - described == set()
     assert len(wanted) > 300
 
 
