@@ -159,12 +159,10 @@ def _brush(width: int, shade: int) -> np.ndarray:
 class SyntheticCracks(Drawn):
     """Drawn cracked roads as a data set; widths, branches, surfaces and distractors are mixed.
 
+    The arguments are those of `Drawn`, where the usual size is (96, 128), and these:
+
     Args:
-        count: As for `Drawn`, and so are size, seed and transform.
-        size: Usually (96, 128).
-        seed: Fixes all roads.
         crack_widths: The widths to choose from, each 0 to 9.
-        transform: Called with image and mask.
         surfaces: The names of `SURFACES` to choose from.
 
     Raises:
