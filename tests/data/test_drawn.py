@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -19,8 +20,10 @@ SIZE = (32, 48)
 
 
 def test_numbers_come_from_the_raw_bits_and_every_option_is_met():
-    """By hand: the first raw number of PCG64 for the key (0, 7), and its remainders."""
-    assert [Rng(0, 7).integers(0, 2**62) % 10 + 3] == [Rng(0, 7).integers(0, 2**62) % 10 + 3]
+    """NumPy's raw bits are the reference: their remainder, one after the other or many at once."""
+    raw = np.random.PCG64((0, 7)).random_raw(2).tolist()
+    rng = Rng(0, 7)
+    assert [rng.integers(3, 12), rng.choose("abcde")] == [3 + raw[0] % 10, "abcde"[raw[1] % 5]]
     assert Rng(1).integers(-3, 5, 400).tolist() == [one.integers(-3, 5) for one in [Rng(1)] for _ in range(400)]
     assert set(Rng(1).integers(-3, 5, 400).tolist()) == set(range(-3, 6))
     several = Rng(2)
