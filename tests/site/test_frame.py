@@ -416,14 +416,6 @@ def test_a_workflow_calls_the_book_s_own_commands_with_least_rights(path):
     assert "secrets" not in path.read_text(encoding="utf-8")
 
 
-def test_ci_builds_and_tests_with_a_browser_and_forbids_to_skip_it():
-    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-
-    assert text.endswith("make book\nmake test\n")
-    assert "export BOOK_REQUIRE_BROWSER=1" in text
-    assert {"test.yml", "site.yml"} == {path.name for path in WORKFLOWS}
-
-
 def blocks(language, page="README.md"):
     """The code blocks of one language on a page."""
     text = (ROOT / page).read_text(encoding="utf-8")
