@@ -507,6 +507,11 @@ def test_brightness_and_contrast_do_not_count():
     assert shift_change(lambda x: x[..., ::2] + per_channel, x) == pytest.approx(change)
 
 
+def test_a_billionth_of_contrast_is_enough():
+    x = torch.rand(2, 3, 8, 11, dtype=torch.float64)
+    assert shift_change(lambda x: x, 1 + 1e-9 * x) == pytest.approx(shift_change(lambda x: x, x), rel=1e-4)
+
+
 def test_a_blur_before_the_stride_makes_random_layers_calmer():
     """Zhang's order, convolution, ReLU, blur, stride, against convolution with stride, ReLU: for every draw."""
     torch.manual_seed(0)
