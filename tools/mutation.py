@@ -244,21 +244,23 @@ def main() -> int:
     out = (asked.out or asked.root / "tests" / "mutation.json").absolute()
     result = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"summary": {}, "topics": {}}
     topics, summary = result["topics"], result["summary"]
-    old = json.loads(asked.compare.read_text(encoding="utf-8"))["topics"].values() if asked.compare else ()
+    old = json.loads(asked.compare.read_text(encoding="utf-8"))["topics"] if asked.compare else {}
     os.chdir(asked.root)
     sys.path[0] = os.getcwd()
     os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1", "BOOK_OFFLINE": "1"}
 
-    earlier = [one for topic in [*old, *topics.values()] for one in topic["survivors"]]
+    earlier = [one for topic in [*old.values(), *topics.values()] for one in topic["survivors"]]
     reasons = {one["id"]: {"equivalent": one["equivalent"]} for one in earlier if "equivalent" in one}
     for name in asked.topics or TOPICS:
-        topics[name] = measure(name, asked.share, asked.jobs)
-        topics[name]["survivors"] = [one | reasons.get(one["id"], {}) for one in topics[name]["survivors"]]
-        print(f"{name}: {counts([topics[name]])}", flush=True)
+        found = measure(name, asked.share, asked.jobs)
+        found["survivors"] = [one | reasons.get(one["id"], {}) for one in found["survivors"]]
+        topics[name] = {"summary": counts([found])} | found
+        print(f"{name}: {topics[name]['summary']}", flush=True)
         summary["all"] = counts(topics.values())
         if old:
-            then, now = (set(" ".join(one["drawn"] for one in some).split()) for some in (old, topics.values()))
-            summary |= {"before": counts(old), "the same ones before": counts(old, then & now)}
+            then, now = (set(" ".join(one["drawn"] for one in some.values()).split()) for some in (old, topics))
+            topics[name]["before"] = counts([old[name]]) if name in old else "not measured"
+            summary |= {"before": counts(old.values()), "the same ones before": counts(old.values(), then & now)}
             summary |= {"the same ones now": counts(topics.values(), then & now)}
             summary |= {"new ones, in other lines": counts(topics.values(), now - then)}
         out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
