@@ -26,11 +26,11 @@ from torch.nn import functional
 from chapters_code.checks import (
     Size,
     check_floating_point,
+    check_integer,
     check_odd,
     check_pair,
     check_pictures,
     check_rates,
-    check_whole,
 )
 from chapters_code.layers import conv_norm_relu
 
@@ -78,8 +78,8 @@ class ASPP(nn.Module):
         norm: str | None = None,
     ) -> None:
         super().__init__()
-        self.in_channels = check_whole("in_channels", in_channels, 1)
-        self.out_channels = check_whole("out_channels", out_channels, 1)
+        self.in_channels = check_integer("in_channels", in_channels, 1)
+        self.out_channels = check_integer("out_channels", out_channels, 1)
         self.rates = check_rates(rates, least=1)
         self.pointwise = _layers(in_channels, out_channels, norm)
         self.dilated = nn.ModuleList(_layers(in_channels, out_channels, norm, rate) for rate in self.rates)
@@ -220,7 +220,7 @@ def valid_taps(map_size: Size, rate: int, kernel_size: int = 3) -> ValidTaps:
         ValidTaps(mean=1.0, centre_only=1.0)
     """
     sides = check_pair("map_size", map_size)
-    rate, half = check_whole("rate", rate, 1), check_odd("kernel_size", kernel_size) // 2
+    rate, half = check_integer("rate", rate, 1), check_odd("kernel_size", kernel_size) // 2
     inside, lonely = 1, 1
     for size in sides:
         inside *= sum(max(0, size - rate * abs(tap)) for tap in range(-half, half + 1))

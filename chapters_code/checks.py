@@ -12,6 +12,7 @@ __all__ = [
     "check_class_numbers",
     "check_convolution",
     "check_floating_point",
+    "check_integer",
     "check_kernel",
     "check_odd",
     "check_one_device",
@@ -22,7 +23,6 @@ __all__ = [
     "check_shape",
     "check_share",
     "check_tensors",
-    "check_whole",
 ]
 
 Size = int | tuple[int, int]  # a setting for both sides, or one for the height and one for the width
@@ -31,29 +31,29 @@ Size = int | tuple[int, int]  # a setting for both sides, or one for the height 
 # ---- settings ----------------------------------------------------------------------------------------
 
 
-def check_whole(name: str, value: int, low: int, high: float = math.inf) -> int:
-    """Return `value` as a Python integer, or say that it is no whole number from `low` to `high`.
+def check_integer(name: str, value: int, low: int, high: float = math.inf) -> int:
+    """Return `value` as a Python integer, or say that it is no integer from `low` to `high`.
 
     Raises:
         ValueError: It is not; the message names the argument.
 
     Example:
-        >>> check_whole("seed", 3, 0)
+        >>> check_integer("seed", 3, 0)
         3
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
         span = f"of {low} or more" if high == math.inf else f"from {low} to {high}"
-        raise ValueError(f"{name} must be a whole number {span}, got {value!r}")
+        raise ValueError(f"{name} must be an integer {span}, got {value!r}")
     return int(value)
 
 
 def check_odd(name: str, value: int) -> int:
-    """Return the size of a kernel that has a tap in its middle, or say that it is no odd whole number above 0.
+    """Return the size of a kernel that has a tap in its middle, or say that it is no odd integer above 0.
 
     Raises:
         ValueError: It is not.
     """
-    if check_whole(name, value, 1) % 2 == 0:
+    if check_integer(name, value, 1) % 2 == 0:
         raise ValueError(
             f"{name} must be odd, so that a tap lies on the pixel itself, got {value}: take {value - 1} or {value + 1}"
         )
@@ -65,7 +65,7 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
 
     Args:
         name: What the error calls it.
-        value: A whole number, or a pair (height, width).
+        value: An integer, or a pair (height, width).
         low: The smallest number that is allowed.
         single: Whether one number will do for both; False for the size of a picture, whose sides differ.
 
@@ -75,8 +75,8 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
     both = (value, value) if single and isinstance(value, Integral) else value
     fits = isinstance(both, Sequence) and len(both) == 2
     if not fits or not all(isinstance(one, Integral) and not isinstance(one, bool) and one >= low for one in both):
-        wanted = f"two whole numbers of {low} or more"
-        wanted = f"a whole number of {low} or more, or two such as (3, 5)" if single else f"(height, width), {wanted}"
+        wanted = f"two integers of {low} or more"
+        wanted = f"an integer of {low} or more, or two such as (3, 5)" if single else f"(height, width), {wanted}"
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return int(both[0]), int(both[1])
 
@@ -85,10 +85,10 @@ def check_rates(rates: Iterable[int], least: int = 0) -> tuple[int, ...]:
     """Return dilation rates as Python integers, or say why they are none.
 
     Raises:
-        ValueError: It is no list, it holds fewer than `least`, or a rate is no whole number above 0.
+        ValueError: It is no list, it holds fewer than `least`, or a rate is no integer above 0.
     """
     try:
-        checked = tuple(check_whole("each of the rates", rate, 1) for rate in rates)
+        checked = tuple(check_integer("each of the rates", rate, 1) for rate in rates)
     except TypeError:
         raise ValueError(f"rates must be a list such as (6, 12, 18), got {rates!r}; one rate is ({rates!r},)") from None
     if len(checked) < least:
@@ -162,7 +162,7 @@ def check_kernel(weight: Tensor, groups: int = 1, wanted: str = "(C', C / groups
     check_floating_point(weight, "weight")
     if 0 in weight.shape:
         raise ValueError(f"weight must have shape {wanted}, none of them 0, got {tuple(weight.shape)}")
-    if len(weight) % check_whole("groups", groups, 1):
+    if len(weight) % check_integer("groups", groups, 1):
         raise ValueError(f"groups must divide the {len(weight)} kernels of weight, got groups={groups}")
 
 

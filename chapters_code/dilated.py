@@ -23,7 +23,15 @@ from math import gcd
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import Size, check_convolution, check_kernel, check_odd, check_pair, check_rates, check_whole
+from chapters_code.checks import (
+    Size,
+    check_convolution,
+    check_integer,
+    check_kernel,
+    check_odd,
+    check_pair,
+    check_rates,
+)
 from chapters_code.shapes import conv_size
 
 __all__ = [
@@ -193,7 +201,7 @@ def footprint(rates: Iterable[int], kernel_size: int = 3) -> tuple[int, ...]:
         side of the receptive field: 1 + (kernel_size − 1) · the sum of the rates.
 
     Raises:
-        ValueError: A rate is no whole number of 1 or more, or `kernel_size` is even or no whole number.
+        ValueError: A rate is no integer of 1 or more, or `kernel_size` is even or no integer.
 
     Example:
         >>> footprint((2, 2))
@@ -232,7 +240,7 @@ def _length(x: Tensor, weight: Tensor, dilation: int, stride: int, padding: int)
     """Check that all fits together, and return the length of the output, L'."""
     check_convolution(x, weight, axes=1)
     for name, value, low in (("dilation", dilation, 1), ("stride", stride, 1), ("padding", padding, 0)):
-        check_whole(name, value, low)
+        check_integer(name, value, low)
     return conv_size(x.shape[-1], weight.shape[-1], stride, padding, dilation)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 from chapters_code.hwd import EvenSides, HWDownsampling
 from chapters_code.layers import conv_norm_relu
 
@@ -44,7 +44,7 @@ def _strided2(in_channels: int, out_channels: int) -> nn.Module:
 
 
 def _space_to_depth(in_channels: int, out_channels: int) -> nn.Module:
-    pixels = 4 * check_whole("in_channels", in_channels, 1)
+    pixels = 4 * check_integer("in_channels", in_channels, 1)
     return nn.Sequential(EvenSides(), nn.PixelUnshuffle(2), *conv_norm_relu(pixels, out_channels, kernel_size=1))
 
 

@@ -26,7 +26,7 @@ import pooch
 from torch import Tensor, nn
 from torchvision import models
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 from chapters_code.transposed import UPSAMPLERS
 from chapters_code.weights import imagenet, read_weights
 
@@ -69,7 +69,7 @@ class FCN(nn.Module):
         stride: int = STRIDE,
     ) -> None:
         super().__init__()
-        check_whole("num_classes", num_classes, 1)
+        check_integer("num_classes", num_classes, 1)
         if backbone not in BACKBONES:
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {backbone!r}")
         if upsample not in UPSAMPLERS:

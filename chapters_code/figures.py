@@ -347,7 +347,7 @@ def _draw(axes: Axes, picture: Tensor, span: tuple[float, float] | None, numbers
     low, high = span or ((0, 255) if values.dtype == torch.uint8 else (0, 1))
     if values.dtype == torch.int64 and not (low <= values.min() and values.max() <= high):
         raise ValueError(
-            f"whole numbers {values.min()}..{values.max()} do not lie in {low}..{high}: give span=(black, white),"
+            f"integers {values.min()}..{values.max()} do not lie in {low}..{high}: give span=(black, white),"
             " or show classes by data.pictures.colour_mask"
         )
     if values.dim() == 3:

@@ -14,7 +14,7 @@ __all__ = ["written_whole"]
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to; what was written there takes the place of `path` when the block ends well.
+    """Yield a path to write to; what was written there takes the place of `path` when the block ends well.
 
     If the block fails, `path` is as it was, and nothing is left beside it.  A process that is killed may leave the
     unfinished file, whose name ends in ".part"; the next one writes over it.

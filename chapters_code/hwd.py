@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_pictures, check_whole
+from chapters_code.checks import check_integer, check_pictures
 from chapters_code.wavelets import even, haar_dwt2, haar_idwt2
 
 __all__ = ["EvenSides", "HWDownsampling", "as_kernel", "as_mix"]
@@ -36,7 +36,7 @@ class HWDownsampling(nn.Module):
         (N, C, H, W) of floating point gives (N, C', H/2, W/2), rounded up.
 
     Raises:
-        ValueError: A number of channels is no whole number above 0, or what comes is no batch of pictures.
+        ValueError: A number of channels is no integer above 0, or what comes is no batch of pictures.
 
     Example:
         >>> HWDownsampling(3, 64)(torch.zeros(1, 3, 64, 64)).shape
@@ -45,9 +45,9 @@ class HWDownsampling(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, one_convolution: bool = True) -> None:
         super().__init__()
-        bands = 4 * check_whole("in_channels", in_channels, 1)
+        bands = 4 * check_integer("in_channels", in_channels, 1)
         self.even = EvenSides()
-        self.mix = nn.Conv2d(bands, check_whole("out_channels", out_channels, 1), 1, bias=False)
+        self.mix = nn.Conv2d(bands, check_integer("out_channels", out_channels, 1), 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.one_convolution = one_convolution

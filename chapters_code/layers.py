@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 
 __all__ = ["conv_norm_relu", "normalisation"]
 
@@ -30,10 +30,10 @@ def conv_norm_relu(
             with it any bias that comes right before.
 
     Raises:
-        ValueError: A number is no whole number above 0, or `norm` is unknown.
+        ValueError: A number is no integer above 0, or `norm` is unknown.
     """
     for name, value in {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation}.items():
-        check_whole(name, value, 1)
+        check_integer(name, value, 1)
     padding = dilation * (kernel_size - 1) // 2
     bias = norm is None if bias is None else bias
     return nn.Sequential(

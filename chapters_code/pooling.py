@@ -246,6 +246,6 @@ def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tu
 
 
 def _lowest(x: Tensor) -> float:
-    """Return the number that never wins: −∞, or the smallest whole number of an integer dtype."""
+    """Return the number that never wins: −∞, or the smallest integer of an integer dtype."""
     _need_pictures(x)
     return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min

@@ -91,7 +91,7 @@ def segment(
 def _logits_of(
     image: Tensor, trained: Trained, tile: Size | None, overlap: Size | None, progress: bool
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Give the logits of a photograph, uint8 (3, H, W), strip by strip as `strips` does."""
+    """Return the logits of a photograph, uint8 (3, H, W), strip by strip as `strips` does."""
     normalise, resize = Normalise(), trained.recipe.resize
     if resize is not None:
         with evaluation_mode(trained.network), torch.inference_mode():
@@ -224,7 +224,7 @@ def _photographs(named: Sequence[Path]) -> list[Path]:
 
 
 def _named_apart(photos: Sequence[Path]) -> dict[str, Path]:
-    """Give each photograph a name for its answers: its own without the ending, or with it where two would be alike.
+    """Return each photograph a name for its answers: its own without the ending, or with it where two would be alike.
 
     Raises:
         ValueError: Two photographs of different folders have one name.

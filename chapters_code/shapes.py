@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable
 from numbers import Integral
 
-from chapters_code.checks import Size, check_choice, check_pair, check_whole
+from chapters_code.checks import Size, check_choice, check_integer, check_pair
 
 __all__ = ["conv_size", "conv_transpose_size", "dwt_size", "interpolate_size", "pool_size"]
 
@@ -172,7 +172,7 @@ def dwt_size(size: Size, filter_length: int = 2, mode: str = "symmetric") -> Siz
         >>> dwt_size((5, 8))
         (3, 4)
     """
-    if check_whole("filter_length", filter_length, 2) % 2:
+    if check_integer("filter_length", filter_length, 2) % 2:
         raise ValueError(f"filter_length must be even, got {filter_length}: Haar has 2, db2 has 4")
     check_choice("mode", mode, _DWT_MODES)
     overlap = 1 if mode == "periodization" else filter_length - 1

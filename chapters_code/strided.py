@@ -27,10 +27,10 @@ from chapters_code.checks import (
     Size,
     check_convolution,
     check_floating_point,
+    check_integer,
     check_kernel,
     check_pair,
     check_pictures,
-    check_whole,
 )
 from chapters_code.outputs import device_of
 from chapters_code.shapes import conv_size
@@ -184,7 +184,7 @@ class StridedConv2d(nn.Sequential):
         relu: Whether to set what is negative to 0.
 
     Raises:
-        ValueError: An argument is no whole number above 0.
+        ValueError: An argument is no integer above 0.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 2, relu: bool = True):
@@ -195,7 +195,7 @@ class StridedConv2d(nn.Sequential):
             "stride": stride,
         }
         for name, value in settings.items():
-            check_whole(name, value, 1)
+            check_integer(name, value, 1)
         convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=(kernel_size - 1) // 2)
         super().__init__(convolution, *([nn.ReLU()] if relu else []))
 
@@ -220,7 +220,7 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
         [[[1, 3]], [[2, 4]], [[5, 7]], [[6, 8]]]
     """
     check_pictures(x)
-    block = check_whole("block", block, 1)
+    block = check_integer("block", block, 1)
     height, width = x.shape[-2:]
     if height % block or width % block:
         raise ValueError(
@@ -261,13 +261,13 @@ def binomial(kernel_size: int) -> Tensor:
         flat picture, nothing of the finest stripes.
 
     Raises:
-        ValueError: `kernel_size` is no whole number above 0.
+        ValueError: `kernel_size` is no integer above 0.
 
     Example:
         >>> binomial(3)
         tensor([0.2500, 0.5000, 0.2500], dtype=torch.float64)
     """
-    last = check_whole("kernel_size", kernel_size, 1) - 1
+    last = check_integer("kernel_size", kernel_size, 1) - 1
     return torch.tensor([math.comb(last, i) / 2**last for i in range(last + 1)], dtype=torch.float64)
 
 
@@ -286,14 +286,14 @@ def blur(x: Tensor, kernel_size: int = 3, stride: int = 1) -> Tensor:
         `scipy.ndimage.convolve1d(mode="nearest")` along both axes.  (Zhang's code mirrors the picture at the edge.)
 
     Raises:
-        ValueError: `x` has another rank or is not floating point, or a setting is no whole number above 0.
+        ValueError: `x` has another rank or is not floating point, or a setting is no integer above 0.
 
     Example:
         >>> blur(torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0]]]))
         tensor([[[0., 1., 2., 1., 0.]]])
     """
     weights = binomial(kernel_size)
-    return _blur(x, torch.outer(weights, weights), check_whole("stride", stride, 1))
+    return _blur(x, torch.outer(weights, weights), check_integer("stride", stride, 1))
 
 
 class BlurPool2d(nn.Module):
@@ -307,7 +307,7 @@ class BlurPool2d(nn.Module):
         stride: Pixels from one that is kept to the next.
 
     Raises:
-        ValueError: An argument is no whole number above 0.
+        ValueError: An argument is no integer above 0.
     """
 
     kernel: Tensor
@@ -315,7 +315,7 @@ class BlurPool2d(nn.Module):
     def __init__(self, kernel_size: int = 3, stride: int = 2):
         super().__init__()
         weights = binomial(kernel_size)
-        self.kernel_size, self.stride = kernel_size, check_whole("stride", stride, 1)
+        self.kernel_size, self.stride = kernel_size, check_integer("stride", stride, 1)
         self.register_buffer("kernel", torch.outer(weights, weights).to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -350,7 +350,7 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
         (1.41, 0.0)
     """
     check_pictures(x)
-    if check_whole("pixels", pixels, 1) >= x.shape[-1]:
+    if check_integer("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
     check_floating_point(x)
     if not x.numel() or x.isnan().any():

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from chapters_code.checks import Size, check_choice, check_floating_point, check_pair, check_pictures, check_whole
+from chapters_code.checks import Size, check_choice, check_floating_point, check_integer, check_pair, check_pictures
 from chapters_code.outputs import device_of, evaluation_mode, logits, need_function
 
 __all__ = ["predict_tiled", "strips"]
@@ -92,7 +92,7 @@ def predict_tiled(
     if not math.isfinite(largest):
         raise ValueError("image holds NaN or infinite values, which would spread over the map: mend it first")
     check_choice("window", window, ("mean", "hann"))
-    check_whole("batch_size", batch_size, 1)
+    check_integer("batch_size", batch_size, 1)
     if largest > _BYTES:
         warnings.warn(
             f"image holds numbers up to {largest:.0f}, as bytes are: the book's networks take what"

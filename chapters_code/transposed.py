@@ -28,10 +28,10 @@ from chapters_code.checks import (
     check_choice,
     check_convolution,
     check_floating_point,
+    check_integer,
     check_kernel,
     check_pair,
     check_pictures,
-    check_whole,
 )
 from chapters_code.shapes import conv_size, conv_transpose_size
 from chapters_code.strided import conv2d, conv2d_matrix
@@ -225,20 +225,20 @@ def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> T
     Args:
         in_channels: C.
         out_channels: C'; the same, as each channel is enlarged into itself.
-        kernel_size: Taps per side, or (height, width); any whole number above 0.
+        kernel_size: Taps per side, or (height, width); any integer above 0.
 
     Returns:
         (C, C', kH, kW), of the default dtype: the tent where both channels are the same, and 0 elsewhere.
 
     Raises:
-        ValueError: The numbers of channels differ, or an argument is no whole number above 0.
+        ValueError: The numbers of channels differ, or an argument is no integer above 0.
 
     Example:
         >>> bilinear_kernel(1, 1, (1, 4))
         tensor([[[[0.2500, 0.7500, 0.7500, 0.2500]]]])
     """
-    check_whole("in_channels", in_channels, 1)
-    if in_channels != check_whole("out_channels", out_channels, 1):
+    check_integer("in_channels", in_channels, 1)
+    if in_channels != check_integer("out_channels", out_channels, 1):
         raise ValueError(
             f"each channel is enlarged into itself, got in_channels={in_channels}, out_channels={out_channels}:"
             " change the number of channels by a 1 × 1 convolution before"
@@ -254,15 +254,15 @@ def bilinear_conv_transpose(channels: int, scale: int, groups: int = 1) -> nn.Co
 
     Args:
         channels: C, in and out.
-        scale: How many times larger; a whole number.
+        scale: How many times larger; an integer.
         groups: 1 gives every pair of channels a kernel, C² of them, which start as 0 but for C; `channels` gives each
             channel its own one, and no others.
 
     Shape:
         (N, C, H, W) gives (N, C, scale · H, scale · W).
     """
-    check_whole("channels", channels, 1)
-    kernel_size = 2 * check_whole("scale", scale, 1) - scale % 2
+    check_integer("channels", channels, 1)
+    kernel_size = 2 * check_integer("scale", scale, 1) - scale % 2
     layer = nn.ConvTranspose2d(channels, channels, kernel_size, scale, scale // 2, groups=groups, bias=False)
     tents = bilinear_kernel(channels // groups, channels // groups, kernel_size)
     with torch.no_grad():
@@ -278,7 +278,7 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.
 
     Args:
         size: Pixels of the input.
-        scale: How many times larger; a whole number.
+        scale: How many times larger; an integer.
         rim: What lies outside. "zero": nothing, as for a transposed convolution; "replicate": the last pixel, again,
             as for `interpolate`.
         dtype: Of the matrix; None means the default one.
@@ -287,7 +287,7 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.
         (scale · size, size).  With "replicate" every row adds up to 1.
 
     Raises:
-        ValueError: `rim` is unknown, or a number is no whole one above 0.
+        ValueError: `rim` is unknown, or a number is no integer above 0.
 
     Example:
         >>> interpolation_matrix(2, 2), interpolation_matrix(2, 2, "replicate")
@@ -300,8 +300,8 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.
                 [0.0000, 1.0000]]))
     """
     check_choice("rim", rim, RIMS)
-    check_whole("size", size, 1)
-    places = (torch.arange(check_whole("scale", scale, 1) * size, dtype=torch.float64) + 0.5) / scale - 0.5
+    check_integer("size", size, 1)
+    places = (torch.arange(check_integer("scale", scale, 1) * size, dtype=torch.float64) + 0.5) / scale - 0.5
     if rim == "replicate":
         places = places.clamp(0, size - 1)
     matrix = (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0)
@@ -315,7 +315,7 @@ class BilinearUpsample2d(nn.Module):
     `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`.
 
     Args:
-        scale: How many times larger; a whole number.
+        scale: How many times larger; an integer.
         rim: "zero" or "replicate", see `interpolation_matrix`.
 
     Shape:
@@ -328,7 +328,7 @@ class BilinearUpsample2d(nn.Module):
 
     def __init__(self, scale: int, rim: str = "zero") -> None:
         super().__init__()
-        self.scale = check_whole("scale", scale, 1)
+        self.scale = check_integer("scale", scale, 1)
         self.rim = check_choice("rim", rim, RIMS)
 
     def forward(self, x: Tensor) -> Tensor:

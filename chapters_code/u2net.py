@@ -24,7 +24,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chapters_code.blocks import conv_norm_relu
-from chapters_code.checks import check_pictures, check_whole
+from chapters_code.checks import check_integer, check_pictures
 
 __all__ = ["RSU", "Stage", "U2Net", "load_official", "u2net", "u2netp"]
 
@@ -45,7 +45,7 @@ class RSU(nn.Module):
         smallest map needs more than one value per channel, because of the batch normalisation.
 
     Raises:
-        ValueError: `height` is below 2, or a number of channels is no whole number above 0.
+        ValueError: `height` is below 2, or a number of channels is no integer above 0.
 
     Example:
         >>> RSU(7, 3, 16, 64)(torch.zeros(1, 3, 33, 47)).shape
@@ -56,8 +56,8 @@ class RSU(nn.Module):
         self, height: int, in_channels: int, mid_channels: int, out_channels: int, dilated: bool = False
     ) -> None:
         super().__init__()
-        check_whole("height", height, 2)
-        check_whole("mid_channels", mid_channels, 1)  # the channels outside are checked by the first convolution
+        check_integer("height", height, 2)
+        check_integer("mid_channels", mid_channels, 1)  # the channels outside are checked by the first convolution
         self.dilated = dilated
         # Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
         rates = [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]
@@ -134,7 +134,7 @@ class U2Net(nn.Module):
         two.
 
     Raises:
-        ValueError: The decoder has not one block fewer than the encoder, or a number is no whole number above 0.
+        ValueError: The decoder has not one block fewer than the encoder, or a number is no integer above 0.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class U2Net(nn.Module):
                 "the deepest block has none beside it, so the decoder needs one block fewer than the encoder, and at"
                 f" least one; got {len(encoder)} on the way down and {len(decoder)} on the way up"
             )
-        check_whole("num_classes", num_classes, 1)
+        check_integer("num_classes", num_classes, 1)
         channels = [stage.out_channels for stage in encoder]
         self.encoder = nn.ModuleList(map(_rsu, encoder, [in_channels, *channels]))
         below = [*(stage.out_channels for stage in decoder[1:]), channels[-1]]
@@ -171,7 +171,7 @@ class U2Net(nn.Module):
         return self.merge(torch.cat(sides, dim=1)), *sides
 
     def fuse(self) -> "U2Net":
-        """Give a copy for inference, in which each normalisation is part of the convolution before it."""
+        """Return a copy for inference, in which each normalisation is part of the convolution before it."""
         fused = copy.deepcopy(self).eval()
         for module in list(fused.modules()):
             if isinstance(module, nn.Sequential) and not isinstance(module[1], nn.Identity):

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import check_choice, check_floating_point, check_pair, check_whole
+from chapters_code.checks import check_choice, check_floating_point, check_integer, check_pair
 
 __all__ = [
     "MODES",
@@ -184,10 +184,10 @@ def wavedec2(x: Tensor, wavelet: str = "haar", mode: str = "symmetric", level: i
         `pywt.wavedec2(x, wavelet, mode, level)`.
 
     Raises:
-        ValueError: As for `dwt2`, or `level` is no whole number above 0.
+        ValueError: As for `dwt2`, or `level` is no integer above 0.
     """
     details: list[Tensor | Details] = []
-    for _ in range(check_whole("level", level, 1)):
+    for _ in range(check_integer("level", level, 1)):
         x, *rest = dwt2(x, wavelet, mode)
         details.append(Details(*rest))
     return [x, *reversed(details)]

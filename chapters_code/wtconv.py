@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import check_odd, check_pictures, check_whole
+from chapters_code.checks import check_integer, check_odd, check_pictures
 from chapters_code.fast.wtconv import convolve_bands, depthwise
 from chapters_code.wavelets import filters
 
@@ -65,15 +65,15 @@ class WTConv2d(nn.Module):
         fast: bool = True,
     ) -> None:
         super().__init__()
-        channels = check_whole("in_channels", in_channels, 1)
+        channels = check_integer("in_channels", in_channels, 1)
         if out_channels != in_channels:
             raise ValueError(
                 f"each channel is convolved by itself, so in_channels={in_channels} and out_channels={out_channels}"
                 " must be equal: change their number by a 1 × 1 convolution after this layer"
             )
         check_odd("kernel_size", kernel_size)
-        self.channels, self.stride = channels, check_whole("stride", stride, 1)
-        self.wt_levels, self.wt_type = check_whole("wt_levels", wt_levels, 1), wt_type
+        self.channels, self.stride = channels, check_integer("stride", stride, 1)
+        self.wt_levels, self.wt_type = check_integer("wt_levels", wt_levels, 1), wt_type
         self.fast = fast and wt_type in ("haar", "db1")
 
         analysis, synthesis = filters(wt_type)

@@ -386,8 +386,8 @@ def check_empty_batch(layer: Layer) -> None:
     answers_rightly(build(layer), x, lambda: x.new_zeros(0, layer.out_channels, *layer.out_size(14, 9)))
 
 
-def check_whole_numbers(layer: Layer) -> None:
-    """Pictures of whole numbers are refused, or give what the same numbers give in floating point."""
+def check_integers(layer: Layer) -> None:
+    """Pictures of integers are refused, or give what the same numbers give in floating point."""
     module, whole = build(layer), torch.randint(0, 100, (2, layer.in_channels, 14, 9))
     for dtype in (torch.uint8, torch.int32, torch.int64, torch.bool):
         answers_rightly(module, whole.to(dtype), lambda dtype=dtype: module(whole.to(dtype).double()))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 from chapters_code.data.pairs import Pair, Segmentation, check_pairs, transformed
 
 __all__ = ["MEAN", "STD", "Augmented", "Batch", "EpochSampler", "Normalise", "Preloaded", "collate", "loader"]
@@ -127,7 +127,7 @@ class Augmented(Dataset):
     """
 
     def __init__(self, dataset: Segmentation, transform: Callable | None = None, seed: int = 0) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, check_whole("seed", seed, 0)
+        self.dataset, self.transform, self.seed = dataset, transform, check_integer("seed", seed, 0)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -136,7 +136,7 @@ class Augmented(Dataset):
         if not isinstance(key, tuple) or len(key) != 2:
             raise ValueError(f"ask for augmented[epoch, index], such as augmented[0, 3]; got {key!r}")
         epoch, index = key
-        with _chance_of(self.seed, check_whole("epoch", epoch, 0), check_whole("index", index, 0)):
+        with _chance_of(self.seed, check_integer("epoch", epoch, 0), check_integer("index", index, 0)):
             image, mask = self.dataset[index]
             if self.transform is not None:
                 image, mask = transformed(self.transform, image, mask)
@@ -153,7 +153,7 @@ class EpochSampler(Sampler):
     """
 
     def __init__(self, count: int, seed: int = 0, shuffle: bool = True) -> None:
-        self.count, self.seed, self.shuffle, self.epoch = count, check_whole("seed", seed, 0), shuffle, 0
+        self.count, self.seed, self.shuffle, self.epoch = count, check_integer("seed", seed, 0), shuffle, 0
 
     def __len__(self) -> int:
         return self.count
@@ -166,7 +166,7 @@ class EpochSampler(Sampler):
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next loop over the loader is; 0 until then."""
-        self.epoch = check_whole("epoch", epoch, 0)
+        self.epoch = check_integer("epoch", epoch, 0)
 
 
 def loader(

@@ -76,7 +76,7 @@ class Segmentation(Dataset):
             place = operator.index(index)
         except TypeError:
             raise ValueError(
-                f"ask for one pair by a whole number, dataset[3], got {index!r}; several are dataset.subset([3, 4])"
+                f"ask for one pair by an integer, dataset[3], got {index!r}; several are dataset.subset([3, 4])"
             ) from None
         if not -len(self) <= place < len(self):
             raise IndexError(f"index must be from 0 to {len(self) - 1}, got {place}")
@@ -116,7 +116,7 @@ class Segmentation(Dataset):
             The pairs at least as high and as wide, in their order; `dropped` has the ids of the others.
 
         Raises:
-            ValueError: `size` is not two whole numbers, or no picture is large enough.
+            ValueError: `size` is not two integers, or no picture is large enough.
         """
         height, width = check_pair("size", size, single=False)
         sizes = [self.size_of(index) for index in range(len(self))]

@@ -28,7 +28,7 @@ def random_crop(size: tuple[int, int]) -> v2.RandomCrop:
         size: Height and width of the window in pixels.
 
     Raises:
-        ValueError: `size` is not two whole numbers of 1 or more.
+        ValueError: `size` is not two integers of 1 or more.
     """
     # Without a fill of their own, masks would be padded with 0: a class, that of the background.
     return v2.RandomCrop(
@@ -56,7 +56,7 @@ def training_transform(
         no class number is invented.
 
     Raises:
-        ValueError: A size is not two whole numbers of 1 or more, or `scale` is no range above 0.
+        ValueError: A size is not two integers of 1 or more, or `scale` is no range above 0.
     """
     steps = []
     if resize is not None:

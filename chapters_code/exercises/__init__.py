@@ -127,7 +127,7 @@ def solution(number: str) -> None:
 
 
 def solution_source(number: str) -> str:
-    """Give the code of our answer, with the imports it needs and without its explanation."""
+    """Return the code of our answer, with the imports it needs and without its explanation."""
     function, solutions = _solution(number)
     source = inspect.getsource(function)
     # Cut by lines: from Python 3.13 on, __doc__ has lost the indentation that the source still has.
@@ -138,7 +138,7 @@ def solution_source(number: str) -> str:
 
 
 def solution_note(number: str) -> str:
-    """Give the paragraph that says why our answer works, in Markdown."""
+    """Return the paragraph that says why our answer works, in Markdown."""
     return inspect.getdoc(_solution(number)[0])
 
 

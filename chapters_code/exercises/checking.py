@@ -79,12 +79,12 @@ class Asked:
 
 
 def whole(low: int, high: int) -> int:
-    """Draw a whole number from `low` up to, not including, `high`."""
+    """Draw an integer from `low` up to, not including, `high`."""
     return int(torch.randint(low, high, ()))
 
 
 def digits(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw whole numbers, half of them negative: easy to read in a failing case, with ties, and exact in any sum."""
+    """Draw integers, half of them negative: easy to read in a failing case, with ties, and exact in any sum."""
     return torch.randint(-9, 10, shape).to(dtype)
 
 
@@ -301,7 +301,7 @@ def _copy(value: Any) -> Any:
 
 
 def _state(network: nn.Module) -> list:
-    """Give all that a network is: the modes of its parts, and its numbers, byte for byte."""
+    """Return all that a network is: the modes of its parts, and its numbers, byte for byte."""
     modes = [(name, module.training) for name, module in network.named_modules()]
     return modes + [(name, value.numpy(force=True).tobytes()) for name, value in network.state_dict().items()]
 

@@ -187,7 +187,7 @@ def _arms(listed: object, nest: Recipe) -> tuple[tuple[Recipe, list[int]], tuple
         isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], Recipe) and type(one[1]) is int
         for one in listed
     ):
-        raise Wrong('"runs" must be a list of pairs, each a Recipe and a seed (a whole number).')
+        raise Wrong('"runs" must be a list of pairs, each a Recipe and a seed (an integer).')
     arms: list[tuple[Recipe, list[int]]] = []
     for what, seed in listed:
         seeds = next((seeds for known, seeds in arms if known == what), None)
@@ -255,7 +255,7 @@ EXERCISES = (
         (
             "Two halves with two tasks: the first one chooses, the second one judges.",
             "Take the mean over the first half of the columns, and the row where it is largest.",
-            "The place must be a whole number of Python: .item() makes one.",
+            "The place must be an integer of Python: .item() makes one.",
         ),
     ),
     Exercise(

@@ -28,7 +28,7 @@ def _rates(layers: int, largest: int) -> tuple[int, ...]:
 
 
 def _stacks(largest: int) -> list[tuple[int, ...]]:
-    """Give stacks of rates: all small ones, and some that nobody can have learnt by heart."""
+    """Return stacks of rates: all small ones, and some that nobody can have learnt by heart."""
     small = [rates for layers in (1, 2, 3) for rates in product((1, 2, 3, 5), repeat=layers)]
     return [*small, *(_rates(2 + number % 4, largest) for number in range(12))]
 

@@ -100,7 +100,7 @@ EXERCISES = (
         _check_class_shares,
         (
             "First throw the void pixels away: which condition keeps a pixel?",
-            "torch.bincount counts whole numbers. Which argument makes it list classes that do not occur?",
+            "torch.bincount counts integers. Which argument makes it list classes that do not occur?",
             "mask[mask != 255] keeps what counts, minlength=classes the zeros. What happens if all pixels are void?",
         ),
     ),

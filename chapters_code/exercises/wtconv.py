@@ -17,7 +17,7 @@ __all__ = ["EXERCISES"]
 
 
 def _drawn(layer: nn.Module) -> nn.Module:
-    """Give all that is learnt, scales included, chance numbers that are not near 0."""
+    """Return all that is learnt, scales included, chance numbers that are not near 0."""
     for weight in layer.parameters():
         nn.init.uniform_(weight, 0.5, 1.5)
         weight.data *= torch.randint(0, 2, weight.shape) * 2 - 1

@@ -15,7 +15,7 @@ challenge (Everingham et al., 2010).
 import torch
 from torch import Tensor
 
-from chapters_code.checks import check_class_numbers, check_tensors, check_whole
+from chapters_code.checks import check_class_numbers, check_integer, check_tensors
 from chapters_code.metrics.frame import Streaming, as_batch
 
 __all__ = ["ConfusionMatrix"]
@@ -35,7 +35,7 @@ class ConfusionMatrix(Streaming):
         matrix: The counts, int64 (K, K) on the CPU; rows are the truth.
 
     Raises:
-        ValueError: `num_classes` is not a whole number of at least 2.
+        ValueError: `num_classes` is not an integer of at least 2.
 
     Example:
         >>> scores = ConfusionMatrix(num_classes=2)
@@ -45,7 +45,7 @@ class ConfusionMatrix(Streaming):
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
-        classes = self.num_classes = check_whole("num_classes", num_classes, 2)
+        classes = self.num_classes = check_integer("num_classes", num_classes, 2)
         self.ignore_index = ignore_index
         super().__init__(
             "num_classes",
@@ -132,7 +132,7 @@ class ConfusionMatrix(Streaming):
         Raises:
             ValueError: There is no such class, or no pixel has been counted.
         """
-        class_number = check_whole("class_number", class_number, 0, self.num_classes - 1)
+        class_number = check_integer("class_number", class_number, 0, self.num_classes - 1)
         constant = ConfusionMatrix(self.num_classes, self.ignore_index)
         constant.matrix[:, class_number] = self.matrix.sum(1)
         constant._per_image[0] = self._per_image[1 + class_number]

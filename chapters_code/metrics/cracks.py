@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code.checks import check_class_numbers, check_tensors, check_whole
+from chapters_code.checks import check_class_numbers, check_integer, check_tensors
 from chapters_code.metrics.frame import Streaming, as_batch, check_probabilities
 
 __all__ = ["THRESHOLDS", "CrackScore", "CrackScores", "crack_scores", "dilate", "local_width"]
@@ -90,7 +90,7 @@ def local_width(mask: Tensor, largest: int = 16) -> Tensor:
         int64, shape of `mask`: 0 where there is no crack, else 1 to `largest`.
 
     Raises:
-        ValueError: `mask` is no tensor of these, or `largest` is no whole number above 0.
+        ValueError: `mask` is no tensor of these, or `largest` is no integer above 0.
 
     Example:
         >>> local_width(torch.tensor([[0, 1, 1, 0, 1], [0, 1, 1, 0, 1]]))
@@ -102,7 +102,7 @@ def local_width(mask: Tensor, largest: int = 16) -> Tensor:
         raise ValueError(f"mask must be (N, H, W) or (H, W), bool or integer, got {mask.dtype} {tuple(mask.shape)}")
     crack = (mask == 1).float().reshape(-1, 1, *mask.shape[-2:])
     width = (crack[:, 0]).long()
-    for side in range(2, min(check_whole("largest", largest, 1), *mask.shape[-2:]) + 1):
+    for side in range(2, min(check_integer("largest", largest, 1), *mask.shape[-2:]) + 1):
         # Squares that lie in the crack as a whole, by their first pixel; then all pixels that they cover.
         squares = -_largest_within(-crack, side)
         covered = _largest_within(functional.pad(squares, [side - 1] * 4), side)[:, 0] > 0

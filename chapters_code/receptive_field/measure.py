@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chapters_code.checks import check_pair, check_whole
+from chapters_code.checks import check_integer, check_pair
 from chapters_code.receptive_field.rules import rule_of
 from chapters_code.receptive_field.tape import Network, Tape
 
@@ -209,7 +209,7 @@ def receptive_field_of_stack(layers: Sequence[tuple[int, int, int]]) -> tuple[in
         Size and stride of the field in pixels, along one axis.  Equals `receptive_field` of these layers.
 
     Raises:
-        ValueError: A layer is not three whole numbers of 1 or more.
+        ValueError: A layer is not three integers of 1 or more.
 
     Example:
         >>> receptive_field_of_stack([(3, 1, 1), (3, 1, 2), (3, 1, 5)])
@@ -219,7 +219,7 @@ def receptive_field_of_stack(layers: Sequence[tuple[int, int, int]]) -> tuple[in
     for layer in layers:
         if not isinstance(layer, Sequence) or len(layer) != 3:
             raise ValueError(f"a layer is (kernel_size, stride, dilation), got {layer!r}")
-        kernel, step, dilation = (check_whole("each number of a layer", number, 1) for number in layer)
+        kernel, step, dilation = (check_integer("each number of a layer", number, 1) for number in layer)
         size += dilation * (kernel - 1) * stride
         stride *= step
     return size, stride
@@ -299,5 +299,5 @@ def _step(moved: np.ndarray, count: Sequence[int]) -> tuple[float, float]:
 
 
 def _pair(numbers: Iterable[float]) -> tuple[int, int]:
-    """Return two whole numbers as Python's integers."""
+    """Return two integers as Python's integers."""
     return tuple(int(number) for number in numbers)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 from chapters_code.outputs import logits
 
 __all__ = ["Call", "Network", "Tape", "copied"]
@@ -93,7 +93,7 @@ class Network:
             self.fixed = {id(shape): buffer.to("cpu", torch.float32) for shape, buffer in buffers}
             for name, part in self.module.named_modules():
                 self._watch(part, f"{name} ({type(part).__name__})" if name else type(part).__name__)
-        self.in_channels = self._channels() if in_channels is None else check_whole("in_channels", in_channels, 1)
+        self.in_channels = self._channels() if in_channels is None else check_integer("in_channels", in_channels, 1)
 
     def __call__(self, weights: dict[str, Tensor], x: Tensor) -> Any:
         return torch.func.functional_call(self.module, weights, x) if weights else self.module(x)

@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 def scores(study: Study, score: str | Callable[[dict], float], **settings: str) -> dict[str, list[float]]:
-    """Give one number of each run, arm by arm, the seeds of each in the same order.
+    """Return one number of each run, arm by arm, the seeds of each in the same order.
 
     Args:
         study: What `load` gave.
@@ -68,7 +68,7 @@ def scores(study: Study, score: str | Callable[[dict], float], **settings: str) 
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Give the mean of a few numbers and half its 95 % interval, by Student's t.
+    """Return the mean of a few numbers and half its 95 % interval, by Student's t.
 
     Raises:
         ValueError: There are fewer than 2 or more than 10 numbers.

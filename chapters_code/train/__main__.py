@@ -147,7 +147,7 @@ several processes, on GPUs or CPUs:
 
 def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"a whole number from 0 to 2^63 - 1 is wanted, got {text!r}")
+        raise argparse.ArgumentTypeError(f"an integer from 0 to 2^63 - 1 is wanted, got {text!r}")
     return int(text)
 
 

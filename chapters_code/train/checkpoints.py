@@ -105,7 +105,7 @@ def load_network(path: str | Path) -> Trained:
 
 
 def weights(path: str | Path) -> dict[str, Tensor]:
-    """Give the network's weights out of a checkpoint, for `network.load_state_dict`; errors as for `load`."""
+    """Return the network's weights out of a checkpoint, for `network.load_state_dict`; errors as for `load`."""
     return load(path)["model"]
 
 

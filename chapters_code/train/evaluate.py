@@ -86,7 +86,7 @@ def evaluate(
                 raise FloatingPointError(
                     f"the network answers {dataset.ids[index]} with NaN: its training went wrong before this"
                 )
-            # Counted on the CPU, where 64-bit whole numbers and fractions exist on every machine.
+            # Counted on the CPU, where 64-bit integers and fractions exist on every machine.
             answer = maps.argmax(1) if task == "classes" else maps.sigmoid()[:, 0]
             metric.update(answer.cpu(), mask[None])
     return metric

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chapters_code.checks import check_pair, check_whole
+from chapters_code.checks import check_integer, check_pair
 from chapters_code.data import (
     CrackSegmentation,
     Pairs,
@@ -139,7 +139,7 @@ class Recipe:
                     " be void"
                 )
         for name in ("batch_size", "epochs", "validate_every"):
-            check_whole(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1)
         for name, may_be_zero in {
             "learning_rate": False,
             "momentum": True,
@@ -156,11 +156,11 @@ class Recipe:
             object.__setattr__(self, name, float(value))  # 1 and 1.0 are the same recipe
 
     def digest(self) -> str:
-        """Give the SHA-256 of all settings: equal for two runs that followed the same recipe."""
+        """Return the SHA-256 of all settings: equal for two runs that followed the same recipe."""
         return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
 
     def plain(self) -> dict[str, Any]:
-        """Give all settings as JSON would give them back: lists in place of tuples."""
+        """Return all settings as JSON would give them back: lists in place of tuples."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
@@ -340,7 +340,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 
 
 def recipe(name: str, tier: str) -> Recipe:
-    """Give the recipe of a network in one of the sizes smoke, colab and full.
+    """Return the recipe of a network in one of the sizes smoke, colab and full.
 
     Raises:
         ValueError: There is no such recipe or tier; the message lists them.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import Choice, MovingFigure, Whole, es_module
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, es_module
 
 __all__ = ["CLASSES", "ThresholdAndClass"]
 
@@ -38,7 +38,7 @@ _FOUND = {
 
 
 def _draw_truth() -> list[list[int]]:
-    """Give the street: class numbers, and void one cell wide or so along the outline of each object."""
+    """Return the street: class numbers, and void one cell wide or so along the outline of each object."""
     body, cabin = _box(17, 10, 3.6, 8.2), _box(12.5, 10, 3.2, 4.2)
     torso, head = _oval(15.5, 27, 6.5, 3.2), _oval(6.5, 27, 2.7, 2.7)
     objects = [torch.minimum(body, cabin), torch.minimum(torso, head), _oval(4, 13, 1.9, 3.4)]
@@ -50,7 +50,7 @@ def _draw_truth() -> list[list[int]]:
 
 
 def _draw_scores() -> list[list[list[int]]]:
-    """Give what the network says: it sees blocks of 2 × 2 cells, and neither sharply nor always rightly."""
+    """Return what the network says: it sees blocks of 2 × 2 cells, and neither sharply nor always rightly."""
     car = 0.5 - _box(16, 9, 4.6, 7.6) / 4  # the cabin is too flat for it
     person = 0.5 - torch.minimum(_oval(14, 27, 7.6, 3.4), _oval(16, 16, 4, 2.4) + 0.9) / 4.5  # and so is the car's end
     bird = 0.28 - _oval(5, 14, 1.6, 3) / 9
@@ -63,19 +63,19 @@ def _draw_scores() -> list[list[list[int]]]:
 
 
 def _box(row: float, column: float, height: float, width: float) -> Tensor:
-    """Give how far each cell is outside of a box, in cells; less than 0 inside.  Height and width are halved ones."""
+    """Return how far each cell is outside of a box, in cells; less than 0 inside.  Height and width are halved ones."""
     rows, columns = _places()
     return torch.maximum((rows - row).abs() - height, (columns - column).abs() - width)
 
 
 def _oval(row: float, column: float, height: float, width: float) -> Tensor:
-    """Give about how far each cell is outside of an ellipse."""
+    """Return about how far each cell is outside of an ellipse."""
     rows, columns = _places()
     return ((((rows - row) / height) ** 2 + ((columns - column) / width) ** 2).sqrt() - 1) * min(height, width)
 
 
 def _places() -> tuple[Tensor, Tensor]:
-    """Give the middle of each row and of each column, float64."""
+    """Return the middle of each row and of each column, float64."""
     return (
         torch.arange(_HEIGHT, dtype=torch.float64)[:, None] + 0.5,
         torch.arange(_WIDTH, dtype=torch.float64) + 0.5,
@@ -106,7 +106,7 @@ class ThresholdAndClass(MovingFigure):
 
     _esm = es_module("classes.js")
 
-    threshold = Whole(0, 100)
+    threshold = Integer(0, 100)
     shown = Choice(*CLASSES)
     void = Choice("left out", "background")
     # Drawn here alone; the JavaScript is given them.
@@ -187,7 +187,7 @@ class ThresholdAndClass(MovingFigure):
 
 
 def _lightness(percent: int) -> str:
-    """Give the grey of a percentage, as in classes.js."""
+    """Return the grey of a percentage, as in classes.js."""
     return f"hsl(210, 8%, {round(12 + 0.84 * percent)}%)"
 
 

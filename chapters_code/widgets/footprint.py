@@ -10,7 +10,7 @@ Left out: strides, different rates for rows and columns, and how often a pixel i
 
 from chapters_code.dilated import footprint
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import Choice, MovingFigure, Several, Whole, es_module
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, Several, es_module
 
 __all__ = ["Footprint"]
 
@@ -34,9 +34,9 @@ class Footprint(MovingFigure):
     _esm = es_module("footprint.js")
 
     # The same limits as the controls of footprint.js.
-    rates = Several(Whole(1, 8), "a list of one to five numbers, one for the rate of each layer", least=1, most=5)
+    rates = Several(Integer(1, 8), "a list of one to five numbers, one for the rate of each layer", least=1, most=5)
     kernel_size = Choice(3, 5)
-    crack = Whole(-8, 8)
+    crack = Integer(-8, 8)
 
     def __init__(self, rates=(2, 2, 2), kernel_size=3, crack=1, **kwargs):
         super().__init__(rates=rates, kernel_size=kernel_size, crack=crack, **kwargs)

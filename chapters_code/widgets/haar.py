@@ -5,7 +5,7 @@ The reader chooses how many steps are taken, which bands are set to zero, and be
     picture (H, W)  --haar_dwt2, level times-->  bands  --drop, threshold-->  kept  --haar_idwt2-->  rebuilt (H, W)
 
 The transform is orthonormal, so what the bands lose the picture loses: the energy of the error is the same in both.
-Sums and halves of whole numbers are exact in float64, so this holds to the last bit here.
+Sums and halves of integers are exact in float64, so this holds to the last bit here.
 
 In the page, readers may also take a picture of their own.  It is scaled and cut there, stays in the browser, and
 Python never sees it.  Left out: sides that do not halve four times, colour, other wavelets.
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from chapters_code.notebook import INK, PAPER
 from chapters_code.wavelets import Bands, haar_dwt2, haar_idwt2
-from chapters_code.widgets.moving import Choice, MovingFigure, Setting, Several, Whole, es_module, pack, unpack
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, Setting, Several, es_module, pack, unpack
 
 __all__ = ["Haar", "Numbers"]
 
@@ -72,9 +72,9 @@ class Haar(MovingFigure):
     _esm = es_module("haar.js")
 
     picture = Setting(lambda name, value: _stored(value))
-    level = Whole(1, _MOST_STEPS)
+    level = Integer(1, _MOST_STEPS)
     dropped = Several(Choice(*_NAMES), 'a list of bands such as ["h1", "v1"]', unique=True)
-    threshold = Whole(0, 100)
+    threshold = Integer(0, 100)
     rule = Choice("hard", "soft")
 
     def __init__(self, picture=None, level=1, dropped=(), threshold=0, rule="hard", **kwargs):
@@ -194,7 +194,7 @@ def _stored(picture: ArrayLike | dict) -> dict:
         )
     if x.ndim == 3:
         red, green, blue = x.astype(np.int64) if len(x) == 3 else x.astype(np.int64).repeat(3, axis=0)
-        x = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)  # whole numbers, as in haar.js
+        x = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)  # integers, as in haar.js
     return pack(x)
 
 

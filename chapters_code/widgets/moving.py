@@ -30,9 +30,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 
-__all__ = ["Choice", "Flag", "MovingFigure", "Number", "Several", "Setting", "Whole", "es_module", "pack", "unpack"]
+__all__ = ["Choice", "Flag", "MovingFigure", "Number", "Several", "Setting", "Integer", "es_module", "pack", "unpack"]
 
 _HERE = Path(__file__).parent
 
@@ -96,8 +96,8 @@ class Setting(traitlets.TraitType):
         return self.check(self.name, value)
 
 
-class Whole(Setting):
-    """A whole number from `low` to `high` in steps of `step`, of Python, NumPy or PyTorch; True and False are none."""
+class Integer(Setting):
+    """An integer from `low` to `high` in steps of `step`, of Python, NumPy or PyTorch; True and False are none."""
 
     def __init__(self, low: int, high: float = math.inf, step: int = 1):
         super().__init__()
@@ -108,7 +108,7 @@ class Whole(Setting):
         if not isinstance(value, bool):
             with contextlib.suppress(TypeError):  # what is no integer is refused below
                 value = operator.index(value)
-        number = check_whole(name, value, self.low, self.high)
+        number = check_integer(name, value, self.low, self.high)
         if (number - self.low) % self.step:
             there = ", ".join(map(str, range(self.low, self.high + 1, self.step)))
             raise ValueError(f"{name} must be one of {there}; got {number}")
@@ -199,7 +199,7 @@ class MovingFigure(anywidget.AnyWidget):
         raise NotImplementedError(f"{type(self).__name__} needs a still picture, the text of an SVG")
 
     def state(self) -> dict:
-        """Give what the JavaScript starts from: trait name -> value, in alphabetical order."""
+        """Return what the JavaScript starts from: trait name -> value, in alphabetical order."""
         return {name: getattr(self, name) for name in sorted(self.trait_names(state=True))}
 
     def to_html(self) -> str:

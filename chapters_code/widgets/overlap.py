@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.transposed import bilinear_kernel, conv_transpose2d_loops, overlap_count, phase_sums
-from chapters_code.widgets.moving import Choice, MovingFigure, Several, Whole, es_module
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, Several, es_module
 
 __all__ = ["Overlap"]
 
@@ -28,7 +28,7 @@ class Overlap(MovingFigure):
     Args:
         kernel_size: Taps per side, 1 to 8.
         stride: Pixels of the output from one stamp to the next, 1 to 4.
-        kernel: "ones", "bilinear" (the tent of `transposed.bilinear_kernel`), or "random": whole numbers from 1 to 9.
+        kernel: "ones", "bilinear" (the tent of `transposed.bilinear_kernel`), or "random": integers from 1 to 9.
         seed: Which random kernel, 1 to 99.
         tile: The tile of the pattern whose taps and pixels are marked, (row, column), both below `stride`.
 
@@ -42,11 +42,11 @@ class Overlap(MovingFigure):
 
     _esm = es_module("overlap.js")
 
-    kernel_size = Whole(1, 8)
-    stride = Whole(1, _LARGEST_STRIDE)
+    kernel_size = Integer(1, 8)
+    stride = Integer(1, _LARGEST_STRIDE)
     kernel = Choice("ones", "bilinear", "random")
-    seed = Whole(1, 99)
-    tile = Several(Whole(0, _LARGEST_STRIDE - 1), "a row and a column such as (0, 1)", least=2, most=2)
+    seed = Integer(1, 99)
+    tile = Several(Integer(0, _LARGEST_STRIDE - 1), "a row and a column such as (0, 1)", least=2, most=2)
 
     def __init__(self, kernel_size=3, stride=2, kernel="ones", seed=1, tile=(0, 0), **kwargs):
         super().__init__(kernel_size=kernel_size, stride=stride, kernel=kernel, seed=seed, tile=tile, **kwargs)
@@ -125,7 +125,7 @@ class Overlap(MovingFigure):
 
 
 def _random_taps(seed: int, count: int) -> list[int]:
-    """Roll whole numbers from 1 to 9 with a generator so small that JavaScript computes the same (Park and Miller)."""
+    """Roll integers from 1 to 9 with a generator so small that JavaScript computes the same (Park and Miller)."""
     modulus = 2**31 - 1
     state, taps = 1_000_003 * seed % modulus, []  # spread, or neighbouring seeds would begin alike
     for _ in range(count):
@@ -135,5 +135,5 @@ def _random_taps(seed: int, count: int) -> list[int]:
 
 
 def _lightness(share: float) -> int:
-    """Give the grey of a pixel in percent: 0 is dark, the mean of the tiles is 65, twice the mean is light."""
+    """Return the grey of a pixel in percent: 0 is dark, the mean of the tiles is 65, twice the mean is light."""
     return round(20 + 45 * min(share, 1) + 30 * min(max(share - 1, 0), 1))

@@ -19,7 +19,7 @@ from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.receptive_field import Fields
 from chapters_code.u2net import RSU
-from chapters_code.widgets.moving import Flag, MovingFigure, Whole, es_module
+from chapters_code.widgets.moving import Flag, Integer, MovingFigure, es_module
 
 __all__ = ["Convolution", "RSUBuilder"]
 
@@ -62,13 +62,13 @@ class RSUBuilder(MovingFigure):
     _esm = es_module("rsu.js")
 
     # The height as in rsu.js.  More channels would not fit into a box; U²-Net has at most 1024, 256 and 512.
-    height = Whole(2, 8)
-    in_channels = Whole(1, 1024)
-    mid_channels = Whole(1, 512)
-    out_channels = Whole(1, 512)
+    height = Integer(2, 8)
+    in_channels = Integer(1, 1024)
+    mid_channels = Integer(1, 512)
+    out_channels = Integer(1, 512)
     dilated = Flag()
-    map_height = Whole(1, 512)
-    map_width = Whole(1, 512)
+    map_height = Integer(1, 512)
+    map_width = Integer(1, 512)
 
     def __init__(
         self,

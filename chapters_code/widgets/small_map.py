@@ -10,7 +10,7 @@ Left out: strides, larger kernels, maps of more than 65 × 65.
 
 from chapters_code.aspp import ValidTaps, valid_taps
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, Whole, es_module
+from chapters_code.widgets.moving import Integer, MovingFigure, es_module
 
 __all__ = ["SmallMap"]
 
@@ -36,11 +36,11 @@ class SmallMap(MovingFigure):
     _esm = es_module("small_map.js")
 
     # The same limits as the sliders of small_map.js.
-    height = Whole(1, 65)
-    width = Whole(1, 65)
-    rate = Whole(1, 36)
-    row = Whole(0, 64)
-    column = Whole(0, 64)
+    height = Integer(1, 65)
+    width = Integer(1, 65)
+    rate = Integer(1, 36)
+    row = Integer(0, 64)
+    column = Integer(0, 64)
 
     def __init__(self, height=10, width=15, rate=6, row=None, column=None, **kwargs):
         super().__init__(height=height, width=width, rate=rate, row=0, column=0, **kwargs)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from chapters_code.notebook import INK, PAPER
 from chapters_code.strided import blur
-from chapters_code.widgets.moving import Choice, MovingFigure, Whole, es_module
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, es_module
 
 __all__ = ["KERNELS", "Survive"]
 
@@ -56,9 +56,9 @@ class Survive(MovingFigure):
 
     _esm = es_module("survive.js")
 
-    place = Whole(0, 8)
+    place = Integer(0, 8)
     slope = Choice(*_DRIFTS)
-    width = Whole(1, 3)
+    width = Integer(1, 3)
     ink = Choice("dark", "bright")
     kernel = Choice(*KERNELS)
     tap = Choice(*_TAPS)

@@ -6,7 +6,7 @@ alarm, with every score beside that of an answer that is all background.
     probabilities (H, W)  --threshold-->  answer (H, W)  --tolerance, beside the mask-->  precision, recall, F1, ...
 
 Where a crack takes one pixel of a hundred, pixel accuracy hardly moves while F1 goes from 0 to its best.  By default a
-drawn road is judged by a simple detector, darkness: sums of whole numbers, the same on every machine; nothing was
+drawn road is judged by a simple detector, darkness: sums of integers, the same on every machine; nothing was
 trained.
 """
 
@@ -23,7 +23,7 @@ from chapters_code.data import SyntheticCracks
 from chapters_code.metrics import ConfusionMatrix, CrackScores, crack_scores
 from chapters_code.metrics.cracks import dilate
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import Flag, MovingFigure, Number, Setting, Whole, es_module, pack, unpack
+from chapters_code.widgets.moving import Flag, Integer, MovingFigure, Number, Setting, es_module, pack, unpack
 
 __all__ = ["TOLERANCES", "Threshold"]
 
@@ -65,7 +65,7 @@ class Threshold(MovingFigure):
     prediction = Setting(lambda name, value: _stored_levels(value))
     target = Setting(lambda name, value: _stored_truth(value))
     threshold = Number(0, 1, decimals=2)
-    tolerance = Whole(TOLERANCES[0], TOLERANCES[-1])
+    tolerance = Integer(TOLERANCES[0], TOLERANCES[-1])
     nothing = Flag()
 
     def __init__(self, prediction=None, target=None, threshold=0.5, tolerance=2, nothing=False, **kwargs):
@@ -190,7 +190,7 @@ class Threshold(MovingFigure):
 
 
 def _scored(answer: Tensor, truth: Tensor) -> dict[str, float]:
-    """Give the scores of an answer, bool (H, W), by the names of `Threshold.scores`."""
+    """Return the scores of an answer, bool (H, W), by the names of `Threshold.scores`."""
     scores = {}
     for tolerance in TOLERANCES:
         found = crack_scores(answer, truth, tolerance, _VOID)
@@ -211,7 +211,7 @@ def _road() -> tuple[Tensor, Tensor]:
 
 
 def _darkness(image: Tensor) -> Tensor:
-    """Give how dark a picture, uint8 (3, H, W), is around each pixel, float64 (H, W).
+    """Return how dark a picture, uint8 (3, H, W), is around each pixel, float64 (H, W).
 
     1 is its darkest place; 0 is all that is no darker than its median.
     """

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from chapters_code.notebook import COLOURS, INK, PAPER
 from chapters_code.shapes import pool_size
-from chapters_code.widgets.moving import Choice, MovingFigure, Setting, Whole, es_module
+from chapters_code.widgets.moving import Choice, Integer, MovingFigure, Setting, es_module
 
 __all__ = ["ROAD", "Window"]
 
@@ -66,12 +66,12 @@ class Window(MovingFigure):
 
     # The same limits as the sliders of window.js.
     values = Setting(lambda name, value: _rows(value))
-    dimensions = Whole(1, 2)
-    kernel_size = Whole(1, 5)
-    stride = Whole(1, 4)
-    padding = Whole(0, 2)
+    dimensions = Integer(1, 2)
+    kernel_size = Integer(1, 5)
+    stride = Integer(1, 4)
+    padding = Integer(0, 2)
     operation = Choice("max", "average")
-    step = Whole(0)
+    step = Integer(0)
     pavement = Setting(lambda name, value: _number(name, value))
     crack = Setting(lambda name, value: _number(name, value))
 

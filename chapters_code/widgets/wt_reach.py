@@ -12,7 +12,7 @@ import torch
 
 from chapters_code.cost import cost
 from chapters_code.notebook import COLOURS, INK, PAPER
-from chapters_code.widgets.moving import MovingFigure, Whole, es_module
+from chapters_code.widgets.moving import Integer, MovingFigure, es_module
 from chapters_code.wtconv import WTConv2d
 
 __all__ = ["WTReach"]
@@ -42,12 +42,12 @@ class WTReach(MovingFigure):
 
     _esm = es_module("wt_reach.js")
 
-    levels = Whole(1, _MOST_LEVELS)
-    kernel_size = Whole(3, 9, step=2)
-    height = Whole(1, 512)
-    width = Whole(1, 512)
-    row = Whole(0, 511)
-    column = Whole(0, 511)
+    levels = Integer(1, _MOST_LEVELS)
+    kernel_size = Integer(3, 9, step=2)
+    height = Integer(1, 512)
+    width = Integer(1, 512)
+    row = Integer(0, 511)
+    column = Integer(0, 511)
 
     def __init__(self, levels=2, kernel_size=5, height=40, width=60, row=None, column=None, **kwargs):
         super().__init__(levels=levels, kernel_size=kernel_size, height=height, width=width, row=0, column=0, **kwargs)

@@ -14,7 +14,7 @@ def stacks_the_channels(photo):
 
 
 @right("0.1")
-def moves_one_axis_and_divides_whole_numbers(photo):
+def moves_one_axis_and_divides_integers(photo):
     return photo.movedim(-1, 0) / 255
 
 

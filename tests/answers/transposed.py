@@ -324,7 +324,7 @@ def paints_the_whole_block(channels, block):
 
 
 @wrong("5.6", "dtype is torch.int64")
-def answers_in_whole_numbers(channels, block):
+def answers_in_integers(channels, block):
     return sets_every_one(channels, block).long()
 
 

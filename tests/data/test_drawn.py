@@ -115,7 +115,7 @@ def test_a_transform_sees_image_and_mask_together(kind):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": 0}, "count must be a whole number of 1 or more, got 0"),
+        ({"count": 0}, "count must be an integer of 1 or more, got 0"),
         ({"count": 3, "seed": -1}, "seed.*got -1"),
         ({"count": 3, "seed": 0.5}, "seed.*got 0.5"),
         ({"count": 3, "size": (15, 40)}, r"size must be \(height, width\).* 16 or more, got \(15, 40\)"),

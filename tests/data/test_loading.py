@@ -384,14 +384,14 @@ def test_a_pair_is_asked_for_by_epoch_and_index(key):
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, None])
-def test_seed_and_epoch_are_whole_numbers(value):
+def test_seed_and_epoch_are_integers(value):
     for ask in (
         lambda: loader(Numbered(), 2, seed=value),
         lambda: EpochSampler(3, seed=value),
         lambda: Augmented(Numbered())[value, 0],
         lambda: EpochSampler(3).set_epoch(value),
     ):
-        with pytest.raises(ValueError, match=f"(seed|epoch) must be a whole number of 0 or more, got {value}"):
+        with pytest.raises(ValueError, match=f"(seed|epoch) must be an integer of 0 or more, got {value}"):
             ask()
 
 

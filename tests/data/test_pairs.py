@@ -99,7 +99,7 @@ def test_a_set_is_counted_from_both_ends_and_ends_there():
 
 @pytest.mark.parametrize("index", [slice(0, 2), [0, 1], (0, 1), 1.5, "p", None, torch.tensor([0, 1])])
 def test_several_pairs_at_once_are_a_subset(index):
-    with pytest.raises(ValueError, match=r"one pair by a whole number, .*several are dataset\.subset"):
+    with pytest.raises(ValueError, match=r"one pair by an integer, .*several are dataset\.subset"):
         Numbers("pqr", "thin air")[index]
 
 
@@ -385,7 +385,7 @@ def test_a_crop_that_fits_nowhere_is_refused_with_the_largest_size():
 
 @pytest.mark.parametrize("size", [320, (320,), (0, 5), (3.5, 4), "ab", (1, 2, 3)])
 def test_what_is_no_size_is_refused(size):
-    with pytest.raises(ValueError, match=r"size must be \(height, width\), two whole numbers"):
+    with pytest.raises(ValueError, match=r"size must be \(height, width\), two integers"):
         Numbers("pqr", "thin air").drop_smaller(size)
 
 

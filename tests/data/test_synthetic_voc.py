@@ -26,7 +26,7 @@ def masks():
 
 
 def inside_slowly(shape, size):
-    """Count, for the middle of each pixel, the edges that lie on its left; in whole numbers, edge by edge."""
+    """Count, for the middle of each pixel, the edges that lie on its left; in integers, edge by edge."""
     result = np.zeros(size, dtype=bool)
     for row, column in np.ndindex(size):
         x, y = column * 16 + 8, row * 16 + 8

@@ -255,7 +255,7 @@ def test_two_that_write_the_same_twin_do_not_spoil_each_other(small, tmp_path, m
     ("arguments", "message"),
     [
         ({"name": "voc"}, "name must be one of .*'voc2012', .* got 'voc'"),
-        ({"name": "sod/ECSSD", "count": 3}, "count must be a whole number of 4 or more, got 3"),
+        ({"name": "sod/ECSSD", "count": 3}, "count must be an integer of 4 or more, got 3"),
         ({"name": "crack/CFD", "seed": -1}, "seed.*got -1"),
     ],
 )
@@ -300,7 +300,7 @@ def test_short_names_stand_for_real_sets(tmp_path, monkeypatch, capsys, kind, na
         (["dogs", "--out", "here"], "invalid choice: 'dogs'.*--help shows how"),
         (["voc"], "--out.*--help shows how"),
         (["voc", "--out", "here", "-n", "many"], "-n: invalid int value: 'many'"),
-        (["voc", "--out", "here", "-n", "3"], "count must be a whole number of 4 or more, got 3"),
+        (["voc", "--out", "here", "-n", "3"], "count must be an integer of 4 or more, got 3"),
         (["voc", "--out", "here", "--seed", "-1"], "seed.*got -1"),
         (["voc", "--out", "taken"], "voc2012 exists.*remove it"),
     ],

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from test_widgets import module_of
 
 from browsing import addresses_in, still_of, text_colours
-from chapters_code.widgets.moving import Choice, Flag, Number, Several, Whole, pack, unpack
+from chapters_code.widgets.moving import Choice, Flag, Integer, Number, Several, pack, unpack
 
 # Of each figure: its module, how some are made, and where it writes.
 FIGURES = {
@@ -100,11 +100,11 @@ def test_what_is_none_is_refused_by_every_setting_and_changes_nothing(figures):
 def test_true_is_no_number_and_an_integer_of_numpy_or_torch_is_one(figures):
     for figure in figures:
         for name, kind in figure.traits(state=True).items():
-            if not isinstance(kind, Whole | Number):
+            if not isinstance(kind, Integer | Number):
                 continue
             with pytest.raises(ValueError, match=f"^{name} must be a .*number .*got True$"):
                 setattr(figure, name, True)
-            if isinstance(kind, Whole):
+            if isinstance(kind, Integer):
                 value = getattr(figure, name)
                 for integer in (np.int64(value), np.int16(value), torch.tensor(value)):
                     kept = kind.check(name, integer)
@@ -114,17 +114,17 @@ def test_true_is_no_number_and_an_integer_of_numpy_or_torch_is_one(figures):
 @pytest.mark.parametrize(
     ("kind", "came", "message"),
     [
-        (Whole(3, 9, step=2), 4, "x must be one of 3, 5, 7, 9; got 4"),
-        (Whole(3, 9, step=2), 5.0, "x must be a whole number from 3 to 9, got 5.0"),
-        (Whole(0), -1, "x must be a whole number of 0 or more, got -1"),
+        (Integer(3, 9, step=2), 4, "x must be one of 3, 5, 7, 9; got 4"),
+        (Integer(3, 9, step=2), 5.0, "x must be an integer from 3 to 9, got 5.0"),
+        (Integer(0), -1, "x must be an integer of 0 or more, got -1"),
         (Number(-1, 0.5, decimals=1), 0.25, "x must have at most 1 decimals, got 0.25: take 0.2"),
         (Number(-1, 0.5, decimals=1), float("nan"), "x must be a number from -1 to 0.5, got nan"),
         (Flag(), 0, "x must be True or False, got 0"),
         (Choice(3, 5), np.array([3, 5]), r"x must be one of 3, 5; got array\(\[3, 5\]\)"),
         (Choice("dark", "bright"), torch.tensor([1, 2]), r"x must be one of dark, bright; got tensor\(\[1, 2\]\)"),
-        (Several(Whole(1, 8), "a few numbers", most=2), [1, 2, 3], r"x must be a few numbers, got \[1, 2, 3\]"),
-        (Several(Whole(1, 8), "a few numbers"), [1, None], "each of x must be a whole number from 1 to 8, got None"),
-        (Several(Whole(1, 8), "a few numbers"), {1, 2}, "x must be a few numbers, got {1, 2}"),
+        (Several(Integer(1, 8), "a few numbers", most=2), [1, 2, 3], r"x must be a few numbers, got \[1, 2, 3\]"),
+        (Several(Integer(1, 8), "a few numbers"), [1, None], "each of x must be an integer from 1 to 8, got None"),
+        (Several(Integer(1, 8), "a few numbers"), {1, 2}, "x must be a few numbers, got {1, 2}"),
     ],
 )
 def test_a_setting_says_what_came_and_what_was_wanted(kind, came, message):
@@ -135,9 +135,9 @@ def test_a_setting_says_what_came_and_what_was_wanted(kind, came, message):
 def test_settings_keep_what_they_take_as_plain_json():
     assert Number(-1, 0.5, decimals=1).check("x", np.float64(-0.3)) == -0.3
     assert type(Choice(3, 5).check("x", np.int64(5))) is int and Choice(3, 5).check("x", 5.0) == 5
-    assert Several(Whole(1, 8), "numbers").check("x", (2, np.int64(1), 2)) == [2, 1, 2]
-    assert Several(Whole(1, 8), "numbers", unique=True).check("x", {2, 1}) == [1, 2]
-    assert Several(Whole(1, 8), "numbers", unique=True).check("x", [2, 1, 2]) == [1, 2]
+    assert Several(Integer(1, 8), "numbers").check("x", (2, np.int64(1), 2)) == [2, 1, 2]
+    assert Several(Integer(1, 8), "numbers", unique=True).check("x", {2, 1}) == [1, 2]
+    assert Several(Integer(1, 8), "numbers", unique=True).check("x", [2, 1, 2]) == [1, 2]
 
 
 def test_a_map_is_packed_and_unpacked_and_what_is_none_is_said():

@@ -89,8 +89,8 @@ def test_found_missed_and_invented_make_the_iou(shown, void):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"threshold": -1}, "threshold must be a whole number from 0 to 100, got -1"),
-        ({"threshold": 101}, "threshold must be a whole number from 0 to 100, got 101"),
+        ({"threshold": -1}, "threshold must be an integer from 0 to 100, got -1"),
+        ({"threshold": 101}, "threshold must be an integer from 0 to 100, got 101"),
         ({"threshold": 0.5}, "threshold must be .* got 0.5"),
         ({"shown": "cat"}, "shown must be one of background, car, person, bird; got 'cat'"),
         ({"shown": 1}, "shown must be one of .* got 1"),
@@ -151,7 +151,7 @@ def call(page, state, *settings):
 @pytest.mark.browser
 @pytest.mark.parametrize("void", VOIDS)
 def test_every_number_is_pythons(blank, void):
-    """Whole numbers exactly; the mean of four up to its rounding."""
+    """Integers exactly; the mean of four up to its rounding."""
     settings = [
         {"threshold": threshold, "shown": shown, "void": void}
         for threshold, shown in itertools.product(THRESHOLDS, CLASSES)

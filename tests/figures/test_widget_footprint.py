@@ -42,13 +42,13 @@ def test_the_figure_knows_what_the_module_counts():
         ({"rates": ()}, r"rates must be a list of one to five numbers, one for the rate of each layer, got \(\)"),
         ({"rates": (1,) * 6}, r"one to five numbers.*got \(1, 1, 1, 1, 1, 1\)"),
         ({"rates": 2}, "got 2"),
-        ({"rates": (1, 0)}, "each of rates must be a whole number from 1 to 8, got 0"),
-        ({"rates": (1, 9)}, "each of rates must be a whole number from 1 to 8, got 9"),
-        ({"rates": (1.5,)}, "each of rates must be a whole number from 1 to 8, got 1.5"),
+        ({"rates": (1, 0)}, "each of rates must be an integer from 1 to 8, got 0"),
+        ({"rates": (1, 9)}, "each of rates must be an integer from 1 to 8, got 9"),
+        ({"rates": (1.5,)}, "each of rates must be an integer from 1 to 8, got 1.5"),
         ({"kernel_size": 4}, "kernel_size must be one of 3, 5; got 4"),
         ({"kernel_size": "3"}, "kernel_size must be one of 3, 5; got '3'"),
-        ({"crack": 9}, "crack must be a whole number from -8 to 8, got 9"),
-        ({"crack": None}, "crack must be a whole number from -8 to 8, got None"),
+        ({"crack": 9}, "crack must be an integer from -8 to 8, got 9"),
+        ({"crack": None}, "crack must be an integer from -8 to 8, got None"),
     ],
 )
 def test_bad_settings_are_refused_with_the_cure(settings, message):

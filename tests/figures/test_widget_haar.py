@@ -18,7 +18,7 @@ from browsing import at_widths, call, canvas_of, plain, smallest
 from chapters_code.wavelets import waverec2
 from chapters_code.widgets.haar import Haar
 
-EXACT = {"rtol": 0, "atol": 0}  # sums and halves of whole numbers
+EXACT = {"rtol": 0, "atol": 0}  # sums and halves of integers
 
 
 def picture(height=16, width=32, seed=1):
@@ -159,10 +159,10 @@ def test_the_photograph_is_the_one_of_the_description():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"level": 0}, "level must be a whole number from 1 to 4, got 0"),
+        ({"level": 0}, "level must be an integer from 1 to 4, got 0"),
         ({"level": 5}, "level must be .* got 5"),
         ({"level": 1.5}, "level must be .* got 1.5"),
-        ({"threshold": -1}, "threshold must be a whole number from 0 to 100, got -1"),
+        ({"threshold": -1}, "threshold must be an integer from 0 to 100, got -1"),
         ({"threshold": 101}, "threshold must be .* got 101"),
         ({"rule": "medium"}, "rule must be one of hard, soft; got 'medium'"),
         ({"dropped": ["h1", "h5"]}, "each of dropped must be one of a1, h1, .*, d4; got 'h5'"),

@@ -64,7 +64,7 @@ def test_tiles_and_unevenness_by_hand(settings, tiles, unevenness):
     assert figure.unevenness == pytest.approx(unevenness)
 
 
-def test_random_kernels_have_whole_numbers_from_1_to_9_and_differ():
+def test_random_kernels_have_integers_from_1_to_9_and_differ():
     kernels = [Overlap(8, 1, "random", seed).weight.long().flatten().tolist() for seed in range(1, 100)]
 
     assert {tap for kernel in kernels for tap in kernel} == set(range(1, 10))
@@ -77,16 +77,16 @@ def test_random_kernels_have_whole_numbers_from_1_to_9_and_differ():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kernel_size": 0}, "kernel_size must be a whole number from 1 to 8, got 0"),
+        ({"kernel_size": 0}, "kernel_size must be an integer from 1 to 8, got 0"),
         ({"kernel_size": 9}, "kernel_size must be .* got 9"),
         ({"kernel_size": 2.5}, "kernel_size must be .* got 2.5"),
-        ({"stride": 5}, "stride must be a whole number from 1 to 4, got 5"),
+        ({"stride": 5}, "stride must be an integer from 1 to 4, got 5"),
         ({"stride": "2"}, "stride must be .* got '2'"),
-        ({"seed": 0}, "seed must be a whole number from 1 to 99, got 0"),
+        ({"seed": 0}, "seed must be an integer from 1 to 99, got 0"),
         ({"kernel": "tent"}, "kernel must be one of ones, bilinear, random; got 'tent'"),
         ({"tile": 1}, r"tile must be a row and a column such as \(0, 1\), got 1"),
         ({"tile": (0, 1, 2)}, "tile must be a row and a column"),
-        ({"tile": (-1, 0)}, "each of tile must be a whole number from 0 to 3, got -1"),
+        ({"tile": (-1, 0)}, "each of tile must be an integer from 0 to 3, got -1"),
         ({"tile": (0, 2)}, r"stride 2 has 2 × 2 tiles, counted from 0: got tile=\(0, 2\)"),
     ],
 )

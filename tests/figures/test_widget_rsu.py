@@ -120,15 +120,15 @@ def test_asking_for_numbers_leaves_chance_as_it_was():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"height": 1}, "height must be a whole number from 2 to 8, got 1"),
+        ({"height": 1}, "height must be an integer from 2 to 8, got 1"),
         ({"height": 9}, "height must be .* got 9"),
         ({"height": 4.5}, "height must be .* got 4.5"),
-        ({"in_channels": 0}, "in_channels must be a whole number from 1 to 1024, got 0"),
+        ({"in_channels": 0}, "in_channels must be an integer from 1 to 1024, got 0"),
         ({"in_channels": 1025}, "in_channels must be .* got 1025"),
-        ({"mid_channels": 513}, "mid_channels must be a whole number from 1 to 512, got 513"),
-        ({"out_channels": "64"}, "out_channels must be a whole number from 1 to 512, got '64'"),
-        ({"map_height": 0}, "map_height must be a whole number from 1 to 512, got 0"),
-        ({"map_width": 513}, "map_width must be a whole number from 1 to 512, got 513"),
+        ({"mid_channels": 513}, "mid_channels must be an integer from 1 to 512, got 513"),
+        ({"out_channels": "64"}, "out_channels must be an integer from 1 to 512, got '64'"),
+        ({"map_height": 0}, "map_height must be an integer from 1 to 512, got 0"),
+        ({"map_width": 513}, "map_width must be an integer from 1 to 512, got 513"),
         ({"dilated": 1}, "dilated must be True or False, got 1"),
         ({"dilated": "no"}, "dilated must be True or False, got 'no'"),
     ],
@@ -194,7 +194,7 @@ class OfOneSize(nn.Module):
 
 @pytest.mark.browser
 def test_boxes_and_counts_are_pythons(blank):
-    """Whole numbers, so exactly: each convolution of the RSU, and the sums of all three blocks."""
+    """Integers, so exactly: each convolution of the RSU, and the sums of all three blocks."""
     figures = [builder(*kind, SIZES[i % len(SIZES)]) for i, kind in enumerate(KINDS)]
     figures += [builder(*kind, (512, 301), (1024, 256, 512)) for kind in KINDS[1::5]]
     found = call(blank, "rsu.js", "convolutionsOf", [[one.state()] for one in figures])

@@ -46,12 +46,12 @@ def test_the_kernel_starts_in_the_middle():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"height": 0}, "height must be a whole number from 1 to 65, got 0"),
-        ({"width": 66}, "width must be a whole number from 1 to 65, got 66"),
+        ({"height": 0}, "height must be an integer from 1 to 65, got 0"),
+        ({"width": 66}, "width must be an integer from 1 to 65, got 66"),
         ({"height": 2.5}, "height must be .* got 2.5"),
-        ({"rate": 0}, "rate must be a whole number from 1 to 36, got 0"),
+        ({"rate": 0}, "rate must be an integer from 1 to 36, got 0"),
         ({"rate": "6"}, "rate must be .* got '6'"),
-        ({"row": -1}, "row must be a whole number from 0 to 64, got -1"),
+        ({"row": -1}, "row must be an integer from 0 to 64, got -1"),
         ({"row": 10}, "must be on the map of 10 × 15, got row=10, column=7; .* count from 0"),
         ({"column": 15}, "must be on the map of 10 × 15, got row=5, column=15"),
     ],
@@ -82,7 +82,7 @@ def told(page):
 
 @pytest.mark.browser
 def test_valid_taps_are_pythons(blank):
-    """The same sums on the same whole numbers, so exactly the same."""
+    """The same sums on the same integers, so exactly the same."""
     cases = [(*size, rate) for size, rate in itertools.product(SIZES, RATES)]
 
     for (height, width, rate), found in zip(cases, call(blank, "small_map.js", "validTaps", cases), strict=True):

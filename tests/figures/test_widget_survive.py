@@ -75,10 +75,10 @@ def test_the_outputs_are_those_of_the_books_own_layers():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"place": 9}, "place must be a whole number from 0 to 8, got 9"),
-        ({"place": -1}, "place must be a whole number from 0 to 8, got -1"),
+        ({"place": 9}, "place must be an integer from 0 to 8, got 9"),
+        ({"place": -1}, "place must be an integer from 0 to 8, got -1"),
         ({"place": 1.5}, "got 1.5"),
-        ({"width": 0}, "width must be a whole number from 1 to 3, got 0"),
+        ({"width": 0}, "width must be an integer from 1 to 3, got 0"),
         ({"width": "2"}, "got '2'"),
         ({"slope": "steep"}, "slope must be one of straight, slanted, diagonal; got 'steep'"),
         ({"ink": None}, "ink must be one of dark, bright; got None"),

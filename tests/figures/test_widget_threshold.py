@@ -200,7 +200,7 @@ def test_tensors_and_arrays_are_maps(kind):
         ({"threshold": "0.5"}, "threshold must be .* got '0.5'"),
         ({"threshold": True}, "threshold must be .* got True"),
         ({"threshold": 0.123}, "threshold must have at most 2 decimals, got 0.123: take 0.12"),
-        ({"tolerance": 3}, "tolerance must be a whole number from 0 to 2, got 3"),
+        ({"tolerance": 3}, "tolerance must be an integer from 0 to 2, got 3"),
         ({"tolerance": 0.5}, "tolerance must be .* got 0.5"),
         ({"nothing": 1}, "nothing must be True or False, got 1"),
         ({"target": EMPTY}, "prediction and target belong together: give both, or neither"),

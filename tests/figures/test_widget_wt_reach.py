@@ -113,15 +113,15 @@ def test_asking_for_numbers_leaves_chance_as_it_was():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"levels": 0}, "levels must be a whole number from 1 to 5, got 0"),
+        ({"levels": 0}, "levels must be an integer from 1 to 5, got 0"),
         ({"levels": 6}, "levels must be .* got 6"),
         ({"levels": 1.5}, "levels must be .* got 1.5"),
         ({"kernel_size": 4}, "kernel_size must be one of 3, 5, 7, 9; got 4"),
-        ({"kernel_size": 11}, "kernel_size must be a whole number from 3 to 9, got 11"),
-        ({"kernel_size": "5"}, "kernel_size must be a whole number from 3 to 9, got '5'"),
-        ({"height": 0}, "height must be a whole number from 1 to 512, got 0"),
-        ({"width": 513}, "width must be a whole number from 1 to 512, got 513"),
-        ({"row": -1}, "row must be a whole number from 0 to 511, got -1"),
+        ({"kernel_size": 11}, "kernel_size must be an integer from 3 to 9, got 11"),
+        ({"kernel_size": "5"}, "kernel_size must be an integer from 3 to 9, got '5'"),
+        ({"height": 0}, "height must be an integer from 1 to 512, got 0"),
+        ({"width": 513}, "width must be an integer from 1 to 512, got 513"),
+        ({"row": -1}, "row must be an integer from 0 to 511, got -1"),
         ({"row": 40}, "must be on the map of 40 × 60, got row=40, column=30; .* count from 0"),
         ({"column": 60}, "must be on the map of 40 × 60, got row=20, column=60"),
     ],
@@ -177,7 +177,7 @@ def states(*sizes):
     ],
 )
 def test_numbers_are_pythons(blank, function, expected):
-    """Whole numbers, so exactly."""
+    """Integers, so exactly."""
     figures = states(*SIZES)
     found = call(blank, "wt_reach.js", function, [[one.state()] for one in figures])
 

@@ -234,8 +234,8 @@ def test_a_bad_prediction_is_refused_and_counts_for_nothing(prediction, target, 
 
 def test_numbers_of_no_class_are_refused():
     for number in (0, 1, 2.0, True, "3"):
-        with pytest.raises(ValueError, match="num_classes must be a whole number of 2 or more, got"):
+        with pytest.raises(ValueError, match="num_classes must be an integer of 2 or more, got"):
             ConfusionMatrix(number)
     for number in (-1, 3, "road"):
-        with pytest.raises(ValueError, match="class_number must be a whole number from 0 to 2, got"):
+        with pytest.raises(ValueError, match="class_number must be an integer from 0 to 2, got"):
             counted(ZEROS, ZEROS, classes=3).baseline(number)

@@ -375,7 +375,7 @@ ZEROS = torch.zeros(2, 3, 4, dtype=torch.int64)
         (dilate, (ZEROS[:, :, :0], 1), r"at least one pixel, got \(2, 3, 0\)"),
         (local_width, (ZEROS.float(),), "mask must be .* bool or integer, got torch.float32"),
         (local_width, (ZEROS[0, 0],), r"mask must be .*got torch.int64 \(4,\)"),
-        (local_width, (ZEROS, 0), "largest must be a whole number of 1 or more, got 0"),
+        (local_width, (ZEROS, 0), "largest must be an integer of 1 or more, got 0"),
         (crack_scores, (ZEROS, ZEROS, -1), "tolerance is a number of pixels >= 0, got -1"),
         (
             crack_scores,

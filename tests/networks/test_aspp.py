@@ -237,7 +237,7 @@ def test_one_number_is_a_square_map():
 
 
 def test_taps_are_those_that_a_convolution_counts():
-    """Whole numbers, so exactly."""
+    """Integers, so exactly."""
     sizes, rates = [(1, 1), (1, 9), (4, 7), (10, 15), (20, 30), (33, 33)], [1, 2, 3, 5, 6, 9, 12, 18, 24, 40]
     for size, rate, kernel_size in product(sizes, rates, [1, 3, 5, 7]):
         counted = count_by_convolution(size, rate, kernel_size)
@@ -427,9 +427,9 @@ def test_any_list_of_rates_will_do():
     [
         ({"rates": ()}, r"must name 1 or more dilation rates, such as \(6, 12, 18\), got \(\)"),
         ({"rates": 6}, r"must be a list .* got 6; one rate is \(6,\)"),
-        ({"rates": (6, 0)}, "each of the rates must be a whole number of 1 or more, got 0"),
-        ({"in_channels": 0}, "in_channels must be a whole number of 1 or more, got 0"),
-        ({"out_channels": 2.0}, "out_channels must be a whole number of 1 or more, got 2.0"),
+        ({"rates": (6, 0)}, "each of the rates must be an integer of 1 or more, got 0"),
+        ({"in_channels": 0}, "in_channels must be an integer of 1 or more, got 0"),
+        ({"out_channels": 2.0}, "out_channels must be an integer of 1 or more, got 2.0"),
         ({"norm": "layer"}, 'norm must be "batch", "group" or None, got \'layer\''),
         ({"norm": "group", "out_channels": 1}, "needs 3 channels or more"),
         ({"norm": "group", "out_channels": 2}, "needs 3 channels or more"),
@@ -460,9 +460,9 @@ def test_bad_input_is_named(x, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((10, 15), 0), "rate must be a whole number of 1 or more, got 0"),
+        (((10, 15), 0), "rate must be an integer of 1 or more, got 0"),
         (((10, 15), 1.5), "rate must be .* got 1.5"),
-        (((10, 0), 1), r"map_size must be a whole number of 1 or more, or .* got \(10, 0\)"),
+        (((10, 0), 1), r"map_size must be an integer of 1 or more, or .* got \(10, 0\)"),
         (((1, 2, 3), 1), r"map_size must be .* got \(1, 2, 3\)"),
         (((10, 15), 1, 4), "kernel_size must be odd, so that a tap lies on the pixel itself, got 4: take 3 or 5"),
         (((10, 15), 1, 0), "kernel_size must be .* got 0"),

@@ -105,8 +105,8 @@ FAULTS = [
     ("wrong_shapes", "takes any rank", Broadcasts),
     ("wrong_shapes", "takes any channels", lambda: Faulty(before=takes_the_first_channel)),
     ("empty_batch", "invents a picture", lambda: Faulty(before=lambda x: x if len(x) else x.new_zeros(1, 3, 14, 9))),
-    ("whole_numbers", "cuts fractions off", lambda: Plain(cuts_fractions)),
-    ("whole_numbers", "drops the phase", lambda: Faulty(before=lambda x: x.real if x.is_complex() else x)),
+    ("integers", "cuts fractions off", lambda: Plain(cuts_fractions)),
+    ("integers", "drops the phase", lambda: Faulty(before=lambda x: x.real if x.is_complex() else x)),
     ("nan", "swallows NaN", lambda: Faulty(before=torch.nan_to_num)),
 ]
 

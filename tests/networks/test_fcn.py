@@ -381,8 +381,8 @@ def test_weights_that_are_nowhere_are_not_replaced(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"num_classes": 0}, "num_classes must be a whole number of 1 or more, got 0"),
-        ({"num_classes": 2.0}, "num_classes must be a whole number"),
+        ({"num_classes": 0}, "num_classes must be an integer of 1 or more, got 0"),
+        ({"num_classes": 2.0}, "num_classes must be an integer"),
         ({"weights": True}, 'weights must be None, "imagenet" or the path of a file, got True'),
         ({"backbone": "vgg16"}, "backbone must be one of resnet18, mobilenet_v2, got 'vgg16'"),
         ({"stride": 4}, "stride must be one of 32, 16, 8, got 4"),

@@ -312,7 +312,7 @@ def test_even_sides():
 
 @pytest.mark.parametrize("channels", [(0, 4), (3, 0), (-1, 4), (2.0, 4), (3, "4"), (None, 4)])
 def test_impossible_channels_are_refused(channels):
-    with pytest.raises(ValueError, match=r"(in|out)_channels must be a whole number of 1 or more, got"):
+    with pytest.raises(ValueError, match=r"(in|out)_channels must be an integer of 1 or more, got"):
         HWDownsampling(*channels)
 
 

@@ -501,9 +501,9 @@ def test_a_dilated_rsu_sees_as_far_as_its_dilations_add_up():
 
 
 @pytest.mark.parametrize("named", ["height", "in_channels", "mid_channels", "out_channels"])
-def test_an_rsu_is_made_of_whole_numbers(named):
+def test_an_rsu_is_made_of_integers(named):
     for wrong in (1 if named == "height" else 0, -3, 2.0, True, None):
-        with pytest.raises(ValueError, match=f"{named} must be a whole number of {1 + (named == 'height')} or more"):
+        with pytest.raises(ValueError, match=f"{named} must be an integer of {1 + (named == 'height')} or more"):
             RSU(**{"height": 4, "in_channels": 3, "mid_channels": 2, "out_channels": 5} | {named: wrong})
 
 
@@ -551,8 +551,8 @@ def test_the_sides_go_from_fine_to_coarse():
         (ENCODER, (*DECODER, Stage(2, 2, 2)), "got 3 on the way down and 3 on the way up"),
         (ENCODER[:1], (), "at least one; got 1 on the way down and 0 on the way up"),
         ((), (), "got 0 on the way down"),
-        ((Stage(1, 2, 4), *ENCODER[1:]), DECODER, "height must be a whole number of 2 or more, got 1"),
-        ((*ENCODER[:2], Stage(2, 0, 4)), DECODER, "mid_channels must be a whole number"),
+        ((Stage(1, 2, 4), *ENCODER[1:]), DECODER, "height must be an integer of 2 or more, got 1"),
+        ((*ENCODER[:2], Stage(2, 0, 4)), DECODER, "mid_channels must be an integer"),
     ],
 )
 def test_a_table_that_cannot_be_built_is_refused(encoder, decoder, said):
@@ -561,12 +561,12 @@ def test_a_table_that_cannot_be_built_is_refused(encoder, decoder, said):
 
 
 @pytest.mark.parametrize("make", [u2net, u2netp, lambda *settings: U2Net(ENCODER, DECODER, *settings)])
-def test_channels_and_classes_are_whole_numbers(make):
+def test_channels_and_classes_are_integers(make):
     with torch.device("meta"):
         for wrong in (0, -1, 1.5):
-            with pytest.raises(ValueError, match="in_channels must be a whole number of 1 or more"):
+            with pytest.raises(ValueError, match="in_channels must be an integer of 1 or more"):
                 make(wrong)
-            with pytest.raises(ValueError, match="num_classes must be a whole number of 1 or more"):
+            with pytest.raises(ValueError, match="num_classes must be an integer of 1 or more"):
                 make(3, wrong)
 
 

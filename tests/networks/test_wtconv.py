@@ -307,14 +307,14 @@ def test_one_picture_without_batch():
     ("settings", "says"),
     [
         ((3, 4), r"in_channels=3 and out_channels=4 must be equal: .*1 × 1"),
-        ((0, 0), "in_channels must be a whole number of 1 or more, got 0"),
+        ((0, 0), "in_channels must be an integer of 1 or more, got 0"),
         ((3, 3, 4), "kernel_size must be odd.*got 4: take 3 or 5"),
-        ((3, 3, 0), "kernel_size must be a whole number of 1 or more, got 0"),
-        ((3, 3, (3, 3)), "kernel_size must be a whole number"),
-        ((3, 3, 5, 0), "stride must be a whole number of 1 or more, got 0"),
-        ((3, 3, 5, (2, 2)), "stride must be a whole number"),
-        ((3, 3, 5, 1, True, 0), "wt_levels must be a whole number of 1 or more, got 0"),
-        ((3, 3, 5, 1, True, 1.5), "wt_levels must be a whole number"),
+        ((3, 3, 0), "kernel_size must be an integer of 1 or more, got 0"),
+        ((3, 3, (3, 3)), "kernel_size must be an integer"),
+        ((3, 3, 5, 0), "stride must be an integer of 1 or more, got 0"),
+        ((3, 3, 5, (2, 2)), "stride must be an integer"),
+        ((3, 3, 5, 1, True, 0), "wt_levels must be an integer of 1 or more, got 0"),
+        ((3, 3, 5, 1, True, 1.5), "wt_levels must be an integer"),
         ((3, 3, 5, 1, True, 1, "db0"), "wavelet must be the name of a discrete wavelet.*got 'db0'"),
     ],
 )
@@ -598,9 +598,9 @@ def test_convolutions_that_it_cannot_stand_for_are_named(settings, says):
     ("settings", "says"),
     [
         ({"kernel_size": 4}, "kernel_size must be odd.*got 4: take 3 or 5"),
-        ({"kernel_size": 0}, "kernel_size must be a whole number of 1 or more, got 0"),
-        ({"wt_levels": 0}, "wt_levels must be a whole number of 1 or more, got 0"),
-        ({"wt_levels": 1.5}, "wt_levels must be a whole number"),
+        ({"kernel_size": 0}, "kernel_size must be an integer of 1 or more, got 0"),
+        ({"wt_levels": 0}, "wt_levels must be an integer of 1 or more, got 0"),
+        ({"wt_levels": 1.5}, "wt_levels must be an integer"),
     ],
 )
 def test_layers_that_cannot_be_built_are_refused(settings, says):

@@ -8,11 +8,11 @@ from chapters_code.checks import (
     check_choice,
     check_convolution,
     check_floating_point,
+    check_integer,
     check_odd,
     check_pair,
     check_pictures,
     check_rates,
-    check_whole,
 )
 
 
@@ -25,24 +25,24 @@ def refused(message, check, *arguments, **settings):
 # ---- settings -----------------------------------------------------------------------------------
 
 
-def test_whole_numbers_pass():
+def test_integers_pass():
     for value in (0, 7, np.int64(7), np.uint8(200)):
-        passed = check_whole("count", value, 0)
+        passed = check_integer("count", value, 0)
         assert passed == value
         assert type(passed) is int
 
 
-def test_what_is_no_whole_number_in_the_span_is_named():
+def test_what_is_no_integer_in_the_span_is_named():
     for value in (-1, 10, 2.0, "3", None, True, float("nan"), torch.tensor(3)):
-        refused("width must be a whole number from 0 to 9, got ", check_whole, "width", value, 0, 9)
-    refused("count must be a whole number of 4 or more, got 3$", check_whole, "count", 3, 4)
+        refused("width must be an integer from 0 to 9, got ", check_integer, "width", value, 0, 9)
+    refused("count must be an integer of 4 or more, got 3$", check_integer, "count", 3, 4)
 
 
 def test_odd_numbers_pass_and_even_ones_are_told_their_neighbours():
     assert [check_odd("taps", value) for value in (1, np.int64(3))] == [1, 3]
     refused("taps must be odd, so that a tap lies on the pixel itself, got 4: take 3 or 5$", check_odd, "taps", 4)
     for value in (0, -1, 1.5, True, (3, 3)):
-        refused("taps must be a whole number of 1 or more, got ", check_odd, "taps", value)
+        refused("taps must be an integer of 1 or more, got ", check_odd, "taps", value)
 
 
 def test_a_number_is_repeated_and_a_pair_stays():
@@ -58,16 +58,14 @@ NO_PAIRS = [True, 2.0, "2", "ab", None, (1, 2, 3), (1,), (), (1, 2.0), (True, 2)
 
 @pytest.mark.parametrize("value", NO_PAIRS)
 def test_what_is_no_pair_is_named_and_shown(value):
-    """A bool is a whole number to Python, and a mistake here; PyTorch refuses it, too."""
-    refused(r"taps must be a whole number of 1 or more, or two such as \(3, 5\), got ", check_pair, "taps", value)
-    refused(
-        r"crop must be \(height, width\), two whole numbers of 1 or more, got ", check_pair, "crop", value, single=False
-    )
+    """A bool is an integer to Python, and a mistake here; PyTorch refuses it, too."""
+    refused(r"taps must be an integer of 1 or more, or two such as \(3, 5\), got ", check_pair, "taps", value)
+    refused(r"crop must be \(height, width\), two integers of 1 or more, got ", check_pair, "crop", value, single=False)
 
 
 def test_a_pair_has_a_least_and_a_picture_has_two_sides():
-    refused(r"size must be a whole number of 16 or more, .* got \(16, 15\)", check_pair, "size", (16, 15), 16)
-    refused("padding must be a whole number of 0 or more, or two .* got -1", check_pair, "padding", -1, 0)
+    refused(r"size must be an integer of 16 or more, .* got \(16, 15\)", check_pair, "size", (16, 15), 16)
+    refused("padding must be an integer of 0 or more, or two .* got -1", check_pair, "padding", -1, 0)
     refused(r"size must be \(height, width\), .* got 5", check_pair, "size", 5, single=False)
 
 
@@ -77,7 +75,7 @@ def test_rates_may_be_any_list_and_are_named_one_by_one():
     refused(r"rates must name 1 or more dilation rates, .* got \[\]", check_rates, [], least=1)
     refused(r"rates must be a list such as \(6, 12, 18\), got 6; one rate is \(6,\)", check_rates, 6)
     for rates in ((6, 0), (-1,), (1.5,), "12", (True,)):
-        refused("each of the rates must be a whole number of 1 or more, got ", check_rates, rates)
+        refused("each of the rates must be an integer of 1 or more, got ", check_rates, rates)
 
 
 def test_a_word_is_one_of_those_that_there_are():

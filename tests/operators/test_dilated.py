@@ -38,7 +38,7 @@ SIZES = [(9, 12), (7, 8), (10, 7)]
 
 
 def case(size, kernel, groups=1, bias=True, dtype=torch.float64):
-    """Draw a picture, a kernel and a bias: whole numbers, so that sums are exact in any order."""
+    """Draw a picture, a kernel and a bias: integers, so that sums are exact in any order."""
     generator = torch.Generator().manual_seed(1)
 
     def draw(*shape):
@@ -60,7 +60,7 @@ def value_and_gradients(function, inputs, **settings):
 
 
 def assert_same(ours, inputs, reference=theirs, **settings):
-    """Whole numbers below 2**53: not even the last bit may differ."""
+    """Integers below 2**53: not even the last bit may differ."""
     of_ours, of_theirs = (value_and_gradients(one, inputs, **settings) for one in (ours, reference))
     shapes = [tuple(one.shape) for one in inputs if one is not None]
     assert_close(of_ours, of_theirs, rtol=0, atol=0, msg=lambda said: f"{ours.__name__}, {shapes}, {settings}: {said}")
@@ -406,10 +406,10 @@ def test_bad_input_is_named(ours, case):
         (X, W[0], {}, r"x must have shape \(N, C, L\), got \(1, 2, 5, 7\)"),
         (X[0], W, {}, r"weight must have shape \(C', C / groups, K\), got \(3, 2, 3, 3\)"),
         (X[0].long(), W[0].long(), {}, r"floating point"),
-        (X[:, :, 0], W[..., 0], {"dilation": 0}, r"dilation must be a whole number of 1 or more, got 0"),
-        (X[:, :, 0], W[..., 0], {"dilation": (1, 2)}, r"dilation must be a whole number of 1 or more, got \(1, 2\)"),
-        (X[:, :, 0], W[..., 0], {"stride": 0}, r"stride must be a whole number of 1 or more, got 0"),
-        (X[:, :, 0], W[..., 0], {"padding": -1}, r"padding must be a whole number of 0 or more, got -1"),
+        (X[:, :, 0], W[..., 0], {"dilation": 0}, r"dilation must be an integer of 1 or more, got 0"),
+        (X[:, :, 0], W[..., 0], {"dilation": (1, 2)}, r"dilation must be an integer of 1 or more, got \(1, 2\)"),
+        (X[:, :, 0], W[..., 0], {"stride": 0}, r"stride must be an integer of 1 or more, got 0"),
+        (X[:, :, 0], W[..., 0], {"padding": -1}, r"padding must be an integer of 0 or more, got -1"),
         (X[:, :, 0], W[..., 0], {"dilation": 4}, r"reaches 9 pixels, but the padded input has only 7"),
     ],
 )
@@ -421,14 +421,14 @@ def test_the_loops_name_bad_input(x, weight, settings, message):
 @pytest.mark.parametrize(
     ("rates", "kernel_size", "message"),
     [
-        ((1, 0), 3, "each of the rates must be a whole number of 1 or more, got 0"),
-        ((1, -2), 3, "each of the rates must be a whole number of 1 or more, got -2"),
-        ((1.5,), 3, "each of the rates must be a whole number of 1 or more, got 1.5"),
+        ((1, 0), 3, "each of the rates must be an integer of 1 or more, got 0"),
+        ((1, -2), 3, "each of the rates must be an integer of 1 or more, got -2"),
+        ((1.5,), 3, "each of the rates must be an integer of 1 or more, got 1.5"),
         (2, 3, r"rates must be a list such as \(6, 12, 18\), got 2; one rate is \(2,\)"),
-        ("125", 3, "each of the rates must be a whole number of 1 or more, got '1'"),
+        ("125", 3, "each of the rates must be an integer of 1 or more, got '1'"),
         ((1, 2), 4, "kernel_size must be odd, so that a tap lies on the pixel itself, got 4: take 3 or 5"),
-        ((1, 2), 0, "kernel_size must be a whole number of 1 or more, got 0"),
-        ((1, 2), (3, 3), r"kernel_size must be a whole number of 1 or more, got \(3, 3\)"),
+        ((1, 2), 0, "kernel_size must be an integer of 1 or more, got 0"),
+        ((1, 2), (3, 3), r"kernel_size must be an integer of 1 or more, got \(3, 3\)"),
     ],
 )
 def test_bad_rates_are_named(rates, kernel_size, message):

@@ -46,7 +46,7 @@ PUBLISHED = torch.tensor(
 
 
 def picture(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """Draw small whole numbers, half of them negative: many ties, and zeros as padding would win."""
+    """Draw small integers, half of them negative: many ties, and zeros as padding would win."""
     return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
@@ -398,8 +398,8 @@ REFUSED = {
     "float kernel": (X, {"kernel_size": 2.0}, r"kernel_size must be .* or more, or two .* got 2.0"),
     "bool kernel": (X, {"kernel_size": True}, r"kernel_size must be .* or more, or two .* got True"),
     "three numbers": (X, {"kernel_size": (2, 2, 2)}, r"kernel_size must be .* got \(2, 2, 2\)"),
-    "float stride": (X, {"kernel_size": 2, "stride": 1.0}, r"stride must be a whole number .* got 1.0"),
-    "float padding": (X, {"kernel_size": 2, "padding": 0.5}, r"padding must be a whole number .* got 0.5"),
+    "float stride": (X, {"kernel_size": 2, "stride": 1.0}, r"stride must be an integer .* got 1.0"),
+    "float padding": (X, {"kernel_size": 2, "padding": 0.5}, r"padding must be an integer .* got 0.5"),
 }
 
 

@@ -269,7 +269,7 @@ def test_the_layer_takes_one_picture_no_picture_and_channels_last():
 
 def test_the_layer_names_what_it_cannot_use():
     for name, value in product(["in_channels", "out_channels", "kernel_size", "stride"], [0, 1.5, (3, 3)]):
-        with pytest.raises(ValueError, match=f"{name} must be a whole number of 1 or more, got "):
+        with pytest.raises(ValueError, match=f"{name} must be an integer of 1 or more, got "):
             StridedConv2d(**{"in_channels": 3, "out_channels": 4, name: value})
 
 
@@ -331,8 +331,8 @@ def test_with_four_kernels_per_channel_two_by_two_loses_nothing():
         (torch.zeros(1, 1, 4, 5), 2, "multiples of block 2, got H=4, W=5: pad by 0 rows and 1 columns"),
         (torch.zeros(1, 1, 7, 6), 3, "got H=7, W=6: pad by 2 rows and 0 columns"),
         (torch.zeros(4, 4), 2, r"shape \(N, C, H, W\) or \(C, H, W\), got \(4, 4\)"),
-        (torch.zeros(1, 1, 4, 4), 0, "block must be a whole number of 1 or more, got 0"),
-        (torch.zeros(1, 1, 4, 4), 2.0, "block must be a whole number of 1 or more, got 2.0"),
+        (torch.zeros(1, 1, 4, 4), 0, "block must be an integer of 1 or more, got 0"),
+        (torch.zeros(1, 1, 4, 4), 2.0, "block must be an integer of 1 or more, got 2.0"),
         ([[1, 2], [3, 4]], 2, "x must be a torch.Tensor, got list"),
     ],
 )
@@ -453,8 +453,8 @@ def test_nan_spreads_in_a_blur_as_far_as_the_kernel():
 @pytest.mark.parametrize(
     ("x", "settings", "message"),
     [
-        (torch.zeros(1, 1, 4, 4), {"kernel_size": 0}, "kernel_size must be a whole number of 1 or more, got 0"),
-        (torch.zeros(1, 1, 4, 4), {"stride": 0}, "stride must be a whole number of 1 or more, got 0"),
+        (torch.zeros(1, 1, 4, 4), {"kernel_size": 0}, "kernel_size must be an integer of 1 or more, got 0"),
+        (torch.zeros(1, 1, 4, 4), {"stride": 0}, "stride must be an integer of 1 or more, got 0"),
         (torch.zeros(4, 4), {}, r"got \(4, 4\)"),
         (torch.zeros(1, 1, 0, 4), {}, "has no pixels"),
         (torch.zeros(1, 1, 4, 4, dtype=torch.uint8), {}, r"torch.uint8; x.float\(\) converts"),
@@ -529,7 +529,7 @@ def test_a_blur_before_the_stride_makes_random_layers_calmer():
     ("x", "pixels", "message"),
     [
         (torch.rand(1, 4, 3), 3, "a picture of 3 columns cannot move by 3"),
-        (torch.rand(1, 4, 3), 0, "pixels must be a whole number of 1 or more, got 0"),
+        (torch.rand(1, 4, 3), 0, "pixels must be an integer of 1 or more, got 0"),
         (torch.ones(1, 4, 3), 1, "both outputs are flat"),
         (torch.rand(4, 3), 1, r"got \(4, 3\)"),
     ],
@@ -558,7 +558,7 @@ REFUSED = {
     ),
     "groups and channels": ((X, W), {"groups": 2}, r"x has 4 channels, .* wants 8"),
     "groups and kernels": ((X, W[:5, :2]), {"groups": 2}, "groups must divide the 5 kernels of weight, got groups=2"),
-    "no groups": ((X, W), {"groups": 0}, "groups must be a whole number of 1 or more, got 0"),
+    "no groups": ((X, W), {"groups": 0}, "groups must be an integer of 1 or more, got 0"),
     "bias": ((X, W, B[:5]), {}, r"bias must be a tensor of shape \(6,\), one number for each channel .*, got \(5,\)"),
     "dtypes": (
         (X.double(), W),
@@ -572,7 +572,7 @@ REFUSED = {
         {"stride": (1, -1)},
         r"stride must be .* 1 or more, or .* got \(1, -1\)",
     ),
-    "float stride": ((X, W), {"stride": 1.5}, "stride must be a whole number of . or more, or two"),
+    "float stride": ((X, W), {"stride": 1.5}, "stride must be an integer of . or more, or two"),
     "negative padding": ((X, W), {"padding": -1}, "padding must be .* 0 or more, or .* got -1"),
     "dilation 0": ((X, W), {"dilation": 0}, "dilation must be .* 1 or more, or .* got 0"),
     "too small": ((X, W), {"dilation": 3}, "reaches 7 pixels, but the padded input has only 5"),
@@ -606,7 +606,7 @@ def test_what_pytorch_would_take_and_is_left_out_is_named():
         (W.long(), (5, 6), {}, "weight must be floating point, .* got torch.int64"),
         (W, (5,), {}, r"input_size must be \(height, width\)"),
         (W, 5, {}, r"input_size must be \(height, width\)"),
-        (W, (5, 0), {}, "whole numbers of 1 or more"),
+        (W, (5, 0), {}, "integers of 1 or more"),
         (W, (2, 6), {}, "reaches 3 pixels, but the padded input has only 2"),
         (W, (5, 6), {"stride": 0}, "stride must be .* 1 or more, or "),
         (W, (5, 6), {"groups": 4}, "groups must divide the 6 kernels"),
@@ -619,7 +619,7 @@ def test_a_matrix_that_does_not_exist_is_named(weight, size, settings, message):
 
 def test_a_blur_kernel_without_taps_is_named():
     for kernel_size in (0, -3, 2.5):
-        with pytest.raises(ValueError, match="kernel_size must be a whole number of 1 or more"):
+        with pytest.raises(ValueError, match="kernel_size must be an integer of 1 or more"):
             binomial(kernel_size)
 
 

@@ -316,14 +316,14 @@ def test_large_pictures_in_a_narrow_tile():
         (torch.full((3, 9, 14), float("nan")), {}, "image holds NaN or infinite"),
         (torch.zeros(3, 9, 14).index_fill(2, torch.tensor(3), -float("inf")), {}, "image holds NaN or infinite"),
         (torch.zeros(3, 9, 14), {"tile": 0}, "tile must be .* 1 or more, or "),
-        (torch.zeros(3, 9, 14), {"tile": 6.5}, "tile must be a whole number"),
+        (torch.zeros(3, 9, 14), {"tile": 6.5}, "tile must be an integer"),
         (torch.zeros(3, 9, 14), {"overlap": -1}, "overlap must be .* 0 or more, or "),
         (torch.zeros(3, 9, 14), {"overlap": (2, 6)}, "overlap must be smaller than tile, got overlap 6, tile 6"),
         (torch.zeros(3, 9, 14), {"margin": 2}, "margin must be at most half of overlap.*take overlap 4"),
         (torch.zeros(3, 9, 14), {"align": 4}, "tile must be a multiple of align, got tile 6, align 4"),
         (torch.zeros(3, 9, 14), {"overlap": 5, "align": 2}, "tile − overlap must be at least align, got 6 − 5"),
         (torch.zeros(3, 9, 14), {"window": "hamming"}, "window must be one of mean, hann, got 'hamming'"),
-        (torch.zeros(3, 9, 14), {"batch_size": 0}, "batch_size must be a whole number of 1 or more, got 0"),
+        (torch.zeros(3, 9, 14), {"batch_size": 0}, "batch_size must be an integer of 1 or more, got 0"),
     ],
 )
 def test_bad_input_is_refused_by_name(image, settings, said):

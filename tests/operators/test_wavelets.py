@@ -386,7 +386,7 @@ def test_a_size_that_the_bands_cannot_have_is_refused(size):
 
 def test_the_number_of_steps_is_an_integer():
     for level in (0, 1.5):
-        with pytest.raises(ValueError, match="level must be a whole number of 1 or more"):
+        with pytest.raises(ValueError, match="level must be an integer of 1 or more"):
             wavedec2(picture(4, 6), level=level)
 
 

@@ -377,8 +377,8 @@ def test_a_place_without_a_picture_stays_empty(monkeypatch):
     assert [axes.axison for axes in drawn[0].axes] == [True, True, True, False]
 
 
-def test_whole_numbers_that_are_no_mask_are_not_shown_as_white():
-    with pytest.raises(ValueError, match=r"whole numbers 0\.\.200 do not lie in 0\.\.1.*span"):
+def test_integers_that_are_no_mask_are_not_shown_as_white():
+    with pytest.raises(ValueError, match=r"integers 0\.\.200 do not lie in 0\.\.1.*span"):
         figures.pictures({"classes": torch.tensor([[0, 200]])}, ALT)
     with pytest.raises(ValueError, match="complex64"):
         figures.pictures({"waves": torch.zeros(2, 3, dtype=torch.complex64)}, ALT)

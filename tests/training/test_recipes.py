@@ -47,8 +47,8 @@ def test_a_recipe_names_what_exists(plan):
         ({"task": "depth"}, "task must be of classes, cracks, saliency; got 'depth'"),
         ({"smaller": "stretch"}, "smaller must be of pad, drop"),
         ({"precision": "float16"}, "precision must be of float32, bfloat16"),
-        ({"epochs": 0}, "epochs must be a whole number of 1 or more, got 0"),
-        ({"batch_size": 2.5}, "batch_size must be a whole number of 1 or more, got 2.5"),
+        ({"epochs": 0}, "epochs must be an integer of 1 or more, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer of 1 or more, got 2.5"),
         ({"learning_rate": -1e-3}, "learning_rate must be a number above 0, got -0.001"),
     ],
 )

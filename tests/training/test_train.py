@@ -532,12 +532,12 @@ def test_help_lists_recipes_tiers_and_what_is_left_behind(capsys):
     [
         (["segnet", "--out", "x"], "invalid choice: 'segnet'"),
         (["unet"], "required: --out"),
-        (["unet", "--out", "x", "--seed", "-1"], "a whole number from 0 to 2^63 - 1 is wanted, got '-1'"),
-        (["unet", "--out", "x", "--seed", "9" * 30], "a whole number from 0"),
+        (["unet", "--out", "x", "--seed", "-1"], "an integer from 0 to 2^63 - 1 is wanted, got '-1'"),
+        (["unet", "--out", "x", "--seed", "9" * 30], "an integer from 0"),
         (["unet", "--out", "x", "--tier", "huge"], "invalid choice: 'huge'"),
-        (["unet", "--out", "x", "--batch-size", "many"], "--batch-size: a whole number from 0"),
-        (["unet", "--out", "x", "--epochs", "-3"], "--epochs: a whole number from 0"),
-        (["unet", "--out", "x", "--crop", "64x"], "--crop: a whole number from 0"),
+        (["unet", "--out", "x", "--batch-size", "many"], "--batch-size: an integer from 0"),
+        (["unet", "--out", "x", "--epochs", "-3"], "--epochs: an integer from 0"),
+        (["unet", "--out", "x", "--crop", "64x"], "--crop: an integer from 0"),
         (["unet", "--out", "x", "--crop", "4x4x4"], "one number, or two as in 240x320 (height x width), got '4x4x4'"),
         (["unet", "--out", "x", "--learning-rate", "fast"], "--learning-rate: invalid float value: 'fast'"),
     ],
@@ -561,8 +561,8 @@ def test_what_cannot_be_trained_is_said_without_a_traceback(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--batch-size", "0"], "batch_size must be a whole number of 1 or more, got 0"),
-        (["--epochs", "0"], "epochs must be a whole number of 1 or more, got 0"),
+        (["--batch-size", "0"], "batch_size must be an integer of 1 or more, got 0"),
+        (["--epochs", "0"], "epochs must be an integer of 1 or more, got 0"),
         (["--crop", "0x64"], "crop must be (height, width)"),
         (["--learning-rate", "nan"], "learning_rate must be a number above 0, got nan"),
     ],

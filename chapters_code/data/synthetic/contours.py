@@ -1,4 +1,4 @@
-"""From points to pixels: fill polygons with whole numbers only, so that a mask is the same on every machine.
+"""From points to pixels: fill polygons with integers only, so that a mask is the same on every machine.
 
 [(x, y), ...] in sixteenths of a pixel  --fill-->  bool (H, W), true where the pixel's middle lies inside
 """

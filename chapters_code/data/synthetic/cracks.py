@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from chapters_code.checks import check_pair, check_whole
+from chapters_code.checks import check_integer, check_pair
 from chapters_code.data.pairs import Pair
 from chapters_code.data.synthetic.drawn import Drawn
 from chapters_code.data.synthetic.pavement import DISTRACTORS, SURFACES, pavement
@@ -65,9 +65,9 @@ def cracked_road(
         (torch.Size([3, 48, 64]), torch.Size([48, 64]), [0, 1])
     """
     size = check_pair("size", size, 16, single=False)
-    check_whole("crack_width", crack_width, 0, 9)
-    check_whole("seed", seed, 0)
-    check_whole("branches", branches, 0)
+    check_integer("crack_width", crack_width, 0, 9)
+    check_integer("seed", seed, 0)
+    check_integer("branches", branches, 0)
     if surface not in SURFACES:
         raise ValueError(f"surface must be one of {tuple(SURFACES)}, got {surface!r}")
     if not isinstance(distractors, (tuple, list)) or not set(distractors) <= set(DISTRACTORS):
@@ -191,7 +191,7 @@ class SyntheticCracks(Drawn):
         if not isinstance(crack_widths, Sequence) or len(crack_widths) == 0:
             raise ValueError(f"crack_widths must be a tuple of one width or more, got {crack_widths!r}")
         for width in crack_widths:
-            check_whole("each of crack_widths", width, 0, 9)
+            check_integer("each of crack_widths", width, 0, 9)
         if not isinstance(surfaces, (tuple, list)) or not surfaces or not set(surfaces) <= set(SURFACES):
             raise ValueError(f"surfaces must be a tuple of names out of {tuple(SURFACES)}, got {surfaces!r}")
         self.crack_widths, self.surfaces = tuple(crack_widths), tuple(surfaces)

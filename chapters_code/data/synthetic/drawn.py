@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chapters_code.checks import check_pair, check_whole
+from chapters_code.checks import check_integer, check_pair
 from chapters_code.data.pairs import Segmentation
 
 __all__ = ["Drawn"]
@@ -36,6 +36,6 @@ class Drawn(Segmentation):
     def __init__(
         self, count: int, size: tuple[int, int] | None = None, seed: int = 0, transform: Callable | None = None
     ) -> None:
-        count, self.seed = check_whole("count", count, 1), check_whole("seed", seed, 0)
+        count, self.seed = check_integer("count", count, 1), check_integer("seed", seed, 0)
         self.size = self.usual_size if size is None else check_pair("size", size, 16, single=False)
         super().__init__([f"{self.stem}-{i:04d}" for i in range(count)], f"drawn {self.drawn}, seed {seed}", transform)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from chapters_code.checks import check_whole
+from chapters_code.checks import check_integer
 from chapters_code.data.folders import TWIN_NOTE
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.data.pictures import write_mask
@@ -80,8 +80,8 @@ def write_twin(name: str, out: str | Path, count: int = 200, seed: int = 0) -> N
     """
     if name not in TWINS:
         raise ValueError(f"name must be one of {tuple(TWINS)}, got {name!r}")
-    check_whole("count", count, 4)
-    check_whole("seed", seed, 0)
+    check_integer("count", count, 4)
+    check_integer("seed", seed, 0)
     place, note = Path(out, name), _note(name, count, seed)
     if _is_there(place, note):
         return

@@ -6,7 +6,7 @@ few lines of text.  Nearer things hide parts of farther ones, some reach out of 
 
     seed, index --> image uint8 (3, H, W) and mask int64 (H, W), values 0..20 and 255
 
-One seed is one set, on every machine: the masks are made of whole numbers alone.
+One seed is one set, on every machine: the masks are made of integers alone.
 
 Source for the balance: Everingham et al. (2010), and the images per class in the book's part of VOC2012.
 """

@@ -28,7 +28,7 @@ def output_size(size, kernel_size, stride, padding):
 
 def same_padding(kernel_size, dilation):
     """With stride 1 the output has `size + 2 * padding - (reach - 1)` pixels, so padding must be half of `reach - 1`.
-    For an odd kernel that is a whole number: `dilation * (kernel_size - 1)` is even.
+    For an odd kernel that is an integer: `dilation * (kernel_size - 1)` is even.
     """
     return dilation * (kernel_size - 1) // 2
 

@@ -27,7 +27,7 @@ def padding_back(size, kernel_size, stride, padding):
 
 def stamps_on(place, size, kernel_size, stride):
     """The stamps that reach a pixel follow each other: count from the first to the last. Inside, where neither end of
-    the map matters, their number goes back and forth between two neighbouring whole numbers, unless the stride divides
+    the map matters, their number goes back and forth between two neighbouring integers, unless the stride divides
     the kernel size. In two dimensions the counts of row and column are multiplied, which is how 1, 2 and 4 come about.
     """
     last = min(place // stride, size - 1)
