@@ -195,6 +195,7 @@ def test_ignored_pixels_neither_count_nor_match():
 
     assert crack_scores(pred, target, tolerance=1) == (0, 0, 0, 0)
     assert crack_scores(pred | 1, torch.where(target == 0, VOID, target), tolerance=1) == (1, 1, 1, 1)
+    assert crack_scores(pred, target.clamp(max=1), ignore_index=1) == (1, 1, 1, 1), "even 1 may mean do not count"
 
 
 @every("dtype", [torch.bool, torch.uint8, torch.int8, torch.int32])
