@@ -155,7 +155,7 @@ def test_per_image_scores_are_the_mean_of_each_images_own():
         assert together[f"per_image_{score}"] == pytest.approx(np.mean([one[f"global_{score}"] for one in alone]))
 
 
-@every("class_number", range(K))
+@every(class_number=range(K))
 def test_a_baseline_is_the_score_of_predicting_that_class(class_number):
     prediction, target = batch()
     target[1] = VOID

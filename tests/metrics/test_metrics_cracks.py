@@ -70,7 +70,7 @@ def test_a_grown_mask_is_what_lies_within_that_distance(radius, size):
     assert dilate(mask, radius).equal(near)
 
 
-@every("radius", [1, 2, 2.5, 4])
+@every(radius=[1, 2, 2.5, 4])
 def test_a_grown_map_is_scipys_grey_dilation(radius):
     """Numbers below 0, too: outside the picture there is nothing that could win."""
     maps = torch.randn(2, 11, 8, generator=torch.Generator().manual_seed(3)) - 5
@@ -128,7 +128,7 @@ def test_dilation_keeps_the_dtype_and_leaves_its_input_alone():
 # ---- one cut ------------------------------------------------------------------------------------
 
 
-@every("tolerance", [*TOLERANCES, math.sqrt(2), 100])
+@every(tolerance=[*TOLERANCES, math.sqrt(2), 100])
 def test_crack_scores_are_those_of_the_distance_transform(tolerance):
     probability, target = cracks()
     pred = probability >= 0.3
@@ -179,7 +179,7 @@ def test_a_diagonal_neighbour_is_further_than_one_pixel():
     assert crack_scores(here, there, math.sqrt(2)).f1 == 1
 
 
-@every("tolerance", [0, 2])
+@every(tolerance=[0, 2])
 def test_empty_masks_have_scores_too(tolerance):
     nothing = torch.zeros_like(LINE)
 
@@ -198,7 +198,7 @@ def test_ignored_pixels_neither_count_nor_match():
     assert crack_scores(pred, target.clamp(max=1), ignore_index=1) == (1, 1, 1, 1), "even 1 may mean do not count"
 
 
-@every("dtype", [torch.bool, torch.uint8, torch.int8, torch.int32])
+@every(dtype=[torch.bool, torch.uint8, torch.int8, torch.int32])
 def test_masks_may_have_any_whole_dtype(dtype):
     pred, target = CORNER.to(dtype), LINE.to(dtype)
 
@@ -266,8 +266,8 @@ def slow_scores(probability: torch.Tensor, target: torch.Tensor, tolerance: floa
     return {f"{name}@{tolerance:g}px": score for name, score in expected.items()}
 
 
-@every("seed", [0, 1])
-@every("thresholds", [THRESHOLDS, (0, 0.25, 0.5, 0.7, 1)])
+@every(seed=[0, 1])
+@every(thresholds=[THRESHOLDS, (0, 0.25, 0.5, 0.7, 1)])
 def test_scores_are_those_of_loops_over_thresholds(thresholds, seed):
     probability, target = cracks(seed=seed)
 
@@ -342,7 +342,7 @@ def test_ois_counts_pixels_and_its_mean_counts_pictures():
     assert named["ois_per_image_f1@0px"] == 0.5
 
 
-@every("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@every(dtype=[torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_a_probability_equal_to_the_threshold_is_a_crack(dtype):
     """Compared in the prediction's own dtype: 0.7 in float32 is 0.69999999, and it must not fall below 0.7."""
     for threshold in (0.1, 0.3, 0.5, 0.7, 0.99):

@@ -132,7 +132,7 @@ def test_precision_and_recall_at_each_threshold_are_those_of_pysodmetrics():
         assert_close(ours.flip(0), torch.from_numpy(theirs(prediction, target)["f"]["pr"][name]))
 
 
-@every("normalise", [False, True])
+@every(normalise=[False, True])
 def test_a_set_is_scored_as_pysodmetrics_scores_it(normalise):
     """Stretched, theirs reads 8-bit maps, so ours gets the same 8 bits, divided by 255."""
     scores = SaliencyScores(normalise=normalise)
@@ -191,7 +191,7 @@ def test_on_the_true_masks_of_ecssd_all_agree(book_data):
 # ---- where the reference and we part, and why ---------------------------------------------------
 
 
-@every("grey", [0.1, 0.3, 0.7])
+@every(grey=[0.1, 0.3, 0.7])
 def test_an_even_map_is_even_whatever_its_grey(grey):
     """PySODMetrics 1.6.2 judges an even block by the rounding of its mean: the last is 1 for 0.3, 0 for 0.1."""
     target = torch.zeros(8, 12, dtype=torch.int64)
@@ -324,7 +324,7 @@ def test_the_truth_itself_is_perfect():
         close(measure(target.double(), target), best.get(measure, 1.0))
 
 
-@every("measure", ALL)
+@every(measure=ALL)
 def test_a_picture_turned_upside_down_has_the_same_score(measure):
     """Not so for S in general: its centre of mass is rounded.  Here it lies on a pixel of an odd picture's middle."""
     target = torch.zeros(15, 21, dtype=torch.int64)
@@ -376,7 +376,7 @@ def test_min_max_stretches_to_0_and_1():
     assert_close(min_max(torch.tensor([[0.25, 0.5, 0.75]])), torch.tensor([[0.0, 0.5, 1.0]]))
 
 
-@every("grey", [0.0, 0.3, 1.0])
+@every(grey=[0.0, 0.3, 1.0])
 def test_a_map_of_one_value_stays_as_it_is(grey):
     even = torch.full((4, 6), grey)
     assert torch.equal(min_max(even), even)

@@ -31,8 +31,8 @@ BINARY = {
     "focal gamma 0.5": partial(focal, gamma=0.5, alpha=None),
 }
 ALL = {"cross entropy": cross_entropy, **BINARY}
-binary = grids.every("loss", BINARY.values())
-every = grids.every("loss", ALL.values())
+binary = grids.every(loss=BINARY.values())
+every = grids.every(loss=ALL.values())
 
 
 def batch(loss=None, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +61,7 @@ def test_cross_entropy_is_that_of_pytorch():
     assert_close(value_and_gradient(cross_entropy, logits, target), expected)
 
 
-@grids.every("pos_weight", [None, 0.3, 7])
+@grids.every(pos_weight=[None, 0.3, 7])
 def test_binary_cross_entropy_is_that_of_pytorch(pos_weight):
     logits, target = batch()
     seen = target != VOID
@@ -166,7 +166,7 @@ def test_gradients_are_those_of_finite_differences(loss):
 
 
 @every
-@grids.every("held", [-7.5, math.inf, -math.inf, math.nan])
+@grids.every(held=[-7.5, math.inf, -math.inf, math.nan])
 def test_ignored_pixels_count_for_nothing_whatever_they_hold(loss, held):
     """0 times infinity is NaN: to multiply the void away is not enough."""
     logits, target = batch(loss)
@@ -230,7 +230,7 @@ def test_huge_logits_give_finite_losses_and_gradients(loss):
 
 
 @every
-@grids.every("dtype", [torch.float16, torch.bfloat16])
+@grids.every(dtype=[torch.float16, torch.bfloat16])
 def test_half_precision_logits_are_summed_in_float32(loss, dtype):
     """Large enough for a sum over the picture to overflow float16, and for one in bfloat16 to stand still."""
     logits, target = (part.repeat_interleave(60, -1).repeat_interleave(40, -2) for part in batch(loss, dtype))
@@ -242,7 +242,7 @@ def test_half_precision_logits_are_summed_in_float32(loss, dtype):
 
 
 @every
-@grids.every("dtype", [torch.float16, torch.bfloat16])
+@grids.every(dtype=[torch.float16, torch.bfloat16])
 def test_autocast_changes_nothing(loss, dtype):
     logits, target = batch(loss, dtype)
 
@@ -291,7 +291,7 @@ def test_the_losses_are_found_by_name():
 # ---- deep supervision ---------------------------------------------------------------------------
 
 
-@grids.every("weights", [None, [1, 0.5, 0.25]])
+@grids.every(weights=[None, [1, 0.5, 0.25]])
 def test_deep_supervision_adds_the_losses_up(weights):
     outputs = [batch(seed=seed)[0] for seed in (0, 1, 2)]
     _, target = batch()
