@@ -7,6 +7,7 @@ The pages are written before Sphinx looks for them; git does not see them.
 """
 
 import ast
+import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,9 +103,14 @@ def depend_on_package(app: Sphinx, docname: str, source: list[str]) -> None:
             app.env.note_dependency(path)
 
 
-def show_new_sources(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Remove the pages with the modules' sources when a module may have changed; Sphinx goes by times of change."""
+def before_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Import the package once, before Sphinx forks; and remove the pages with the modules' sources.
+
+    They may be out of date, and Sphinx would go by times of change.
+    """
     if any(docname.startswith("book/api/") for docname in docnames):
+        for name, _ in modules():
+            importlib.import_module(name)
         for path in Path(app.outdir, "_modules").rglob("*.html"):
             path.unlink()
 
@@ -129,7 +135,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     write_pages(Path(app.srcdir, "book", "api"))
     app.add_directive("modules", ModulesDirective)
     app.connect("source-read", depend_on_package)
-    app.connect("env-before-read-docs", show_new_sources)
+    app.connect("env-before-read-docs", before_reading)
     app.connect("autodoc-process-docstring", keep_diagrams)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

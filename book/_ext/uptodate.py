@@ -35,7 +35,8 @@ def page_digests(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, st
 def quotable(env: BuildEnvironment) -> str:
     """Return all that a page can quote of others: titles and their order, labels, objects, cited works."""
     objects = [(domain.name, *entry) for domain in env.domains.values() for entry in domain.get_objects()]
-    citations = env.domaindata.get("cite", {}).get("citations", [])
+    cited = env.domaindata.get("cite", {}).get("citations", [])
+    citations = [(one.key, one.citation_id, one.formatted_entry.label) for one in cited]
     titles = [(docname, title.astext()) for docname, title in env.titles.items()]
     labels = env.domaindata["std"]["labels"].items(), env.domaindata["std"]["anonlabels"].items()
     order = env.toctree_includes.items()
