@@ -22,8 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
-from fontTools import subset
-from fontTools.ttLib import TTFont
 from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 from sphinx import addnodes
@@ -108,6 +106,10 @@ def lighten(page: str, name: str) -> str:
         version = hashlib.sha256(repr([sheet for _, _, sheet in sheets]).encode()).hexdigest()[:8]
         one = f'\n<link rel="stylesheet" href="{folder}site.css?v={version}" />'
         head = head.replace(link, "" if i else one)
+    # The theme's switch that unfolds the pages below another one has no words, for those who cannot see its arrow.
+    body = body.replace(
+        '<summary><span class="toctree-toggle"', '<summary aria-label="More"><span class="toctree-toggle"'
+    )
     return head + end + light_pictures(body)
 
 
@@ -241,15 +243,17 @@ def titles_of(app: Sphinx) -> dict[str, nodes.bullet_list]:
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Write what the pages share, when the build went well and wrote pages."""
-    pages = sorted(path for path in Path(app.outdir).rglob("*.html") if "_static" not in path.parts)
     if exception or app.builder.format != "html" or not getattr(app.builder, "stylesheets", None):
         return
-    copy_mathjax(Path(app.outdir, "_static", "mathjax"))
-    static = Path(app.outdir, "_static")
+    static, pages = Path(app.outdir, "_static"), Path(app.outdir).rglob("*.html")
     scripts = [*static.glob("*.js"), *static.glob("scripts/*theme.js")]
     text = "".join(path.read_text(encoding="utf-8") for path in (*pages, *scripts))
     icons = set(re.findall(r"\bfa-([a-z-]+)", text))
-    (static / "site.css").write_text(site_css(static, app.builder.stylesheets, icons), encoding="utf-8")
+    # The sheets themselves do not change between two builds of one site; see `made_with` in tools/website.py.
+    sheet, first = static / "site.css", f"/* Icons: {' '.join(sorted(icons))} */\n"
+    if not sheet.is_file() or not sheet.read_text(encoding="utf-8").startswith(first):
+        copy_mathjax(static / "mathjax")
+        sheet.write_text(first + site_css(static, app.builder.stylesheets, icons), encoding="utf-8")
 
 
 def site_css(static: Path, sheets: list[str], icons: set[str]) -> str:
@@ -290,6 +294,9 @@ def with_imports(path: Path) -> str:
 
 def icon_font(rule: str, static: Path, codes: set[int]) -> str:
     """Return a rule for a font of icons with these characters alone, the font within it; "" if it has none of them."""
+    from fontTools import subset  # here, since most builds change no icon
+    from fontTools.ttLib import TTFont
+
     file = re.search(r"url\(([^)]*\.ttf)\)", rule)
     if file is None:
         return rule
