@@ -9,6 +9,7 @@ The pages are written before Sphinx looks for them; git does not see them.
 import ast
 import importlib
 import pkgutil
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,8 +112,15 @@ def before_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> N
     if any(docname.startswith("book/api/") for docname in docnames):
         for name, _ in modules():
             importlib.import_module(name)
-        for path in Path(app.outdir, "_modules").rglob("*.html"):
-            path.unlink()
+        shutil.rmtree(Path(app.outdir, "_modules"), ignore_errors=True)
+
+
+def keep_sources(app: Sphinx, env: BuildEnvironment) -> None:
+    """Leave the pages with the sources alone when they are there; to look for changes, Sphinx imports the package."""
+    if Path(app.outdir, "_modules").is_dir():
+        for listener in list(app.events.listeners["html-collect-pages"]):
+            if listener.handler.__module__ == "sphinx.ext.viewcode":
+                app.disconnect(listener.id)
 
 
 def keep_diagrams(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -136,6 +144,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("modules", ModulesDirective)
     app.connect("source-read", depend_on_package)
     app.connect("env-before-read-docs", before_reading)
+    app.connect("env-updated", keep_sources, priority=950)  # after uptodate, which removes what is out of date
     app.connect("autodoc-process-docstring", keep_diagrams)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

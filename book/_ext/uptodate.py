@@ -8,6 +8,7 @@ that quotes another one's title, in its text or in the list of chapters beside i
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -55,7 +56,11 @@ def pages_to_write(app: Sphinx, env: BuildEnvironment) -> set[str]:
     """Keep what the next build compares with; name all pages if one of them may quote something that is new."""
     env.page_digests = page_digests(env, env.found_docs)
     before, env.quotable = getattr(env, "quotable", None), quotable(env)
-    return set() if before == env.quotable else set(env.found_docs)
+    if before == env.quotable:
+        return set()
+    # The pages with the modules' sources have the list of chapters beside them, too.
+    shutil.rmtree(Path(app.outdir, "_modules"), ignore_errors=True)
+    return set(env.found_docs)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
