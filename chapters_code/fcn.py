@@ -42,7 +42,7 @@ class FCN(nn.Module):
         num_classes: K, the background counted.
         backbone: "resnet18" or "mobilenet_v2".
         weights: What the features start from. None: random numbers.  "imagenet": weights trained on ImageNet, found or
-            downloaded as `data.weights` says.  Else the path of a file: of the whole classifier as torchvision names
+            downloaded as `weights` says.  Else the path of a file: of the whole classifier as torchvision names
             its parts, or of its features alone.
         upsample: How the small map is enlarged, a name in `transposed.UPSAMPLERS`: "dense", K · K kernels that start
             bilinear and learn, as in "Dive into Deep Learning"; "depthwise", K of them; "fixed", bilinear for ever, as
@@ -56,7 +56,7 @@ class FCN(nn.Module):
 
     Raises:
         ValueError: An argument is unknown or not legal, or the weights are of another network.
-        data.weights.NoWeights: The ImageNet weights could not be had.
+        weights.NoWeights: The ImageNet weights could not be had.
         FileNotFoundError: There is no file of this name.
     """
 

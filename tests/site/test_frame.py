@@ -452,3 +452,10 @@ def test_the_readme_s_commands_exist():
     named = set(re.findall(r"\bmake ([a-z]+)", "\n".join(blocks("bash"))))
 
     assert {"book", "test"} <= named <= targets()
+
+
+def test_the_map_of_the_house_names_every_topic_and_every_wing():
+    chart = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("# How to add a chapter")[0]
+    named = set(re.findall(r"`(\w+)(?:/[\w/]*)?`", chart))
+    rooms = {path.stem for path in (ROOT / "chapters_code").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert {room for room in rooms if not room.startswith("_")} - named == set()
