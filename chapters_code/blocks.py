@@ -12,8 +12,6 @@ Source: the paper of U²-Net compares such blocks in its figure 2 (Qin et al., 2
 DenseNet and GoogLeNet); the numbers of convolutions here are the book's own choice.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +20,12 @@ from chapters_code import layers
 __all__ = ["DenseBlock", "InceptionBlock", "PlainBlock", "ResidualBlock", "conv_norm_relu"]
 
 
-# A bias has no effect before a normalisation.  U²-Net's published checkpoints have it, so the blocks beside it do, too.
-conv_norm_relu = partial(layers.conv_norm_relu, bias=True)
+def conv_norm_relu(in_channels: int, out_channels: int, dilation: int = 1) -> nn.Sequential:
+    """Make a 3 × 3 convolution with batch normalisation and a ReLU, as `layers.conv_norm_relu` does, with a bias.
+
+    The bias has no effect before a normalisation; it stands here because U²-Net's published checkpoints have it.
+    """
+    return layers.conv_norm_relu(in_channels, out_channels, dilation, bias=True)
 
 
 class PlainBlock(nn.Sequential):

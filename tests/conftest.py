@@ -42,6 +42,7 @@ def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="the first case of every test, but of no slow one")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     """Keep on one worker what needs each other or shares something dear; with --quick, leave out what is slow."""
     quick, seen = [], set()
@@ -57,12 +58,14 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("quick"):
         config.hook.pytest_deselected(items=list(set(items) - set(quick)))
         items[:] = quick
+    return (yield)
 
 
 _FLAGS = [
     "--no-sandbox",  # inside a container there is none to have
     "--disable-gpu",
     "--disable-quic",
+    "--process-per-site",  # a new process for each of some hundred pages takes longer than the page
     "--no-first-run",
     # Chromium's own errands; the tests record every request, and these are not the book's.
     "--disable-background-networking",

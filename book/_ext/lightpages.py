@@ -5,7 +5,7 @@
     icon script, font  ->  those icons alone, within the style sheet
     search index       ->  on the search page alone
     MathJax            ->  on pages with a formula, after the page has been shown (book.js starts it)
-    pictures           ->  fetched when the reader comes near; their place is kept free
+    pictures           ->  fetched when the reader comes near; their place is kept free; heavy ones are packed tighter
     figures that move  ->  their still picture and their module are files; book.js starts a figure that comes into view
 
 Stored notebooks stay as they are: there, a figure holds all that it needs.  Nothing here asks another host, and all of
@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 from sphinx import addnodes
@@ -49,6 +50,7 @@ STATE = re.compile(r"const state = (\{.{4000,}\});")  # a picture; smaller ones 
 SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+)"\}')
+HEAVY = 200_000  # bytes of a PNG
 ICON_FONT = re.compile(r"@font-face\{[^}]*Font Awesome[^}]*\}")
 
 
@@ -69,7 +71,8 @@ class Templates(BuiltinTemplateLoader):
         if not hasattr(self, "colours"):
             options = self.builder.config.html_theme_options
             self.colours = classes_by_colour(options["pygments_light_style"], options["pygments_dark_style"])
-        return light_code(lighten(page, context.get("pagename", "")), self.colours)
+        page = light_code(lighten(page, context.get("pagename", "")), self.colours)
+        return light_photographs(page, self.builder)
 
 
 def lighten(page: str, name: str) -> str:
@@ -130,6 +133,24 @@ def light_pictures(body: str) -> str:
         return tag if "logo__image" in tag or " loading=" in tag else tag.replace("<img ", '<img loading="lazy" ')
 
     return re.sub(r"<img [^>]*>", picture, body)
+
+
+def light_photographs(page: str, builder: Builder) -> str:
+    """Show the heavy pictures of notebooks as WebP, of which a photograph takes a tenth; the notebook keeps its PNG."""
+    sources = {name: Path(builder.srcdir, source) for source, name in builder.images.items()}
+
+    def picture(match: re.Match) -> str:
+        png = sources.get(f"{match[1]}.png")
+        if png is None or png.stat().st_size < HEAVY:
+            return match[0]
+        webp = Path(builder.outdir, builder.imagedir, f"{match[1]}.webp")
+        if not webp.is_file():  # it is called by its content
+            webp.parent.mkdir(exist_ok=True)
+            with Image.open(png) as image:
+                image.convert("RGB").save(webp, quality=85, method=1)
+        return match[0].replace(".png", ".webp" if webp.stat().st_size < png.stat().st_size else ".png")
+
+    return re.sub(r"_images/([0-9a-f]{64})\.png", picture, page)
 
 
 def classes_by_colour(*styles: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code import blocks, metrics, u2net
+from chapters_code import layers, metrics, u2net
 from chapters_code.cost import cost
 from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, whole
 from chapters_code.train import losses
@@ -50,7 +50,7 @@ def _check_parameters(answer: Callable) -> None:
     channels = ((1, 1, 1), (1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 16, 64), (64, 32, 128), (1024, 128, 256))
     calls = [Call.of(height, *one) for height, one in product((2, 3, 4, 7), channels)]
     calls += [Call.of(whole(2, 12), whole(1, 99), whole(1, 99), whole(1, 99)) for _ in range(6)]
-    compare(answer, trusted, calls, closed=(blocks.conv_norm_relu,))
+    compare(answer, trusted, calls, closed=(layers.conv_norm_relu,))
 
 
 def _check_highest(answer: Callable) -> None:
@@ -79,7 +79,7 @@ def _check_multiply_adds(answer: Callable) -> None:
     calls = [Call.of(height, one, *size) for height, one, size in all_pairs((2, 3, 4, 7), some, sizes)]
     drawn = ((whole(2, 9), (whole(1, 50), whole(1, 50), whole(1, 50))) for _ in range(6))
     calls += [Call.of(*one, whole(1, 300), whole(1, 300)) for one in drawn]
-    compare(answer, trusted, calls, closed=(cost, blocks.conv_norm_relu))
+    compare(answer, trusted, calls, closed=(cost, layers.conv_norm_relu))
 
 
 def _settled_rsu(*settings: int) -> u2net.RSU:

@@ -641,7 +641,7 @@ def test_an_unknown_operator_is_named_with_its_module_and_the_cure(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: receptive_field(nn.Conv2d(1, 1, 3), 0), r"input_size must be \(height, width\).*got \(0, 0\)"),
+        (lambda: receptive_field(nn.Conv2d(1, 1, 3), 0), r"input_size must be .* 1 or more, .* got 0"),
         (lambda: receptive_field(nn.Conv2d(1, 1, 3), (8, 6, 3)), r"input_size must be .*got \(8, 6, 3\)"),
         (lambda: receptive_field(nn.Conv2d(1, 1, 3), (8, 6), (6, 0)), r"output, which is 6 × 4 pixels, got \(6, 0\)"),
         (lambda: receptive_field(nn.Conv2d(1, 1, 3), (8, 6), (-1, 0)), r"pixel must be .* of 0 or more, got \(-1, 0\)"),

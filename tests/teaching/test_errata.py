@@ -42,7 +42,7 @@ PAGE = ROOT / "book" / "errata.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 # Heading and text of each entry.
 ENTRIES = [tuple(part.split("\n", 1)) for part in re.split(r"^### ", re.sub(r"(?m)^## .*$", "", TEXT), flags=re.M)[1:]]
-TEST = re.compile(r"`(tests/test_\w+\.py)::(test_\w+)`")
+TEST = re.compile(r"`(tests/\w+/test_\w+\.py)::(test_\w+)`")
 entries = pytest.mark.parametrize(("title", "text"), ENTRIES, ids=[title for title, _ in ENTRIES])
 
 
@@ -88,7 +88,7 @@ def test_the_page_has_entries_and_no_title_twice():
 @entries
 def test_every_entry_names_tests_that_there_are(title, text):
     named = TEST.findall(text)
-    assert named, "name the test that shows it, as `tests/test_x.py::test_y`"
+    assert named, "name the test that shows it, as `tests/operators/test_x.py::test_y`"
     assert len(named) == text.count("::"), "a test is not written as the others are"
     for file, name in named:
         assert (ROOT / file).is_file(), file

@@ -153,7 +153,7 @@ def test_brief_source_is_the_same_code(displayed, thing):
         assert line in full.split("\n") or line.removesuffix('"""') in full.split("\n")
 
 
-@pytest.mark.parametrize("thing", [pooling.max_pool2d, shapes.pool_size, notebook.show])
+@pytest.mark.parametrize("thing", [pooling.max_pool2d_loops, shapes.pool_size, notebook.show])
 def test_brief_source_keeps_the_first_line_of_a_docstring(displayed, thing):
     text = shown(displayed, thing, brief=True)
     (function,) = ast.parse(text).body
