@@ -30,10 +30,10 @@ lab: environment  ## open the notebooks in JupyterLab
 	cd notebooks && ../$(python) -m jupyterlab
 
 # One run for all: the tests, the notebooks' stored outputs (nbval), the examples in docstrings.
-# What needs each other stays together on one worker (loadgroup, see tests/conftest.py).  ONLY=pooling takes what has
+# What needs each other stays together on one worker, see tests/conftest.py.  ONLY=pooling takes what has
 # the word in its name or its file's.
 test: check  ## check the style, then run the tests, every notebook and every example (ONLY=pooling for one topic)
-	$(python) -m pytest --numprocesses auto --dist loadgroup --nbval --doctest-modules $(if $(ONLY),-k "$(ONLY)")
+	$(python) -m pytest --numprocesses auto --nbval --doctest-modules $(if $(ONLY),-k "$(ONLY)")
 
 quick: check  ## check the style and one test of every kind, in a minute: for people at work
 	$(python) -m pytest --numprocesses auto --quick tests

@@ -42,23 +42,29 @@ def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="the first case of every test, but of no slow one")
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
-    """Keep on one worker what needs each other or shares something dear; with --quick, leave out what is slow."""
-    quick, seen = [], set()
+    """With --quick, leave out what is slow: marked so, or done in a browser."""
+    if not config.getoption("quick"):
+        return
+    quick = {}
     for item in items:
-        browses = {"browser", "site"} & set(getattr(item, "fixturenames", ()))
-        if item.path.suffix == ".ipynb":  # cells need those above them
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        elif browses:  # one Chromium, one build of the site
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
-        elif not item.get_closest_marker("slow") and (test := item.nodeid.partition("[")[0]) not in seen:
-            seen.add(test)
-            quick.append(item)
-    if config.getoption("quick"):
-        config.hook.pytest_deselected(items=list(set(items) - set(quick)))
-        items[:] = quick
-    return (yield)
+        if not item.get_closest_marker("slow") and not {"browser", "site"} & set(item.fixturenames):
+            quick.setdefault(item.nodeid.partition("[")[0], item)
+    config.hook.pytest_deselected(items=list(set(items) - set(quick.values())))
+    items[:] = quick.values()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep on one worker the cells of a notebook, which need those above them, and what shares a site or a page."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(".ipynb") or "/site/" in file or "/figures/" in file else nodeid
+
+    return Together(config, log)
 
 
 _FLAGS = [
