@@ -200,12 +200,13 @@ def visits(browser, site, address) -> dict[tuple[str, str], Visit]:
     pages = sorted(path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html"))
     # The root page only leads on to the title page; a test below follows it.
     pages = [page for page in pages if page != "index" and not page.startswith("_static/")]
+    # The pages with sources differ in their code alone; two stand for all.
+    sources = [page for page in pages if page.startswith("_modules/chapters_code")]
+    pages = [page for page in pages if page not in sources[2:]]
     found = {}
     for scheme in SCHEMES:
         context = browser.new_context(reduced_motion="reduce")
-        # Of the pages with sources one stands for all in the hand: they differ in their code alone.
-        sources = [name for name in pages if name.startswith("_modules/chapters_code")]
-        for name in pages if scheme == "http" else [name for name in pages if name not in sources[1:]]:
+        for name in pages:
             found[scheme, name] = visit(context, address(scheme, name), address("http", ""), scheme == "http")
         context.close()
     return found
