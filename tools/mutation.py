@@ -50,7 +50,7 @@ TOPICS = {
     "strided": ("strided.py cost.py", "strided cost"),
     "wavelets": ("wavelets.py", "wavelets peers_wavelets"),
 }
-ALIKE = "aspp blocks checks dilated downsample fcn hwd pooling shapes tiles transposed u2net unet wtconv"
+ALIKE = "aspp blocks checks dilated downsample fcn hwd layers pooling shapes tiles transposed u2net unet wtconv"
 TOPICS |= {word: (f"{word}.py", word) for word in ALIKE.split()}
 # Of cosmic-ray's operators those whose faults are hard to see; a tensor shifted by bits is found by any test.
 OPERATORS = {
@@ -65,8 +65,8 @@ OPERATORS = {
 WORDS = {"raise_stmt", "fstring", "import_name", "import_from", "parameters"}
 TYPED = {"tfpdef", "funcdef", "annassign"}
 SHARE = 0.13  # of all mutants, those that are drawn
-SLOW = 1.0  # CPU-seconds; no test that takes longer is run
-BUDGET = 5.0  # CPU-seconds of tests that a mutant may cost
+SLOW = 2.0  # CPU-seconds; no test that takes longer is run
+BUDGET = 8.0  # CPU-seconds of tests that a mutant may cost
 NOT_SERVED = 99  # a status that pytest does not have
 
 

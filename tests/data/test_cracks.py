@@ -71,6 +71,7 @@ def test_a_folder_without_photographs_is_a_slip_and_not_silently_replaced(monkey
         cracked_photograph()
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_on_real_photographs_max_pooling_hides_cracks_more_than_averaging_does(monkeypatch, book_data):
     """Chapter 01 shows it on drawn roads; here are all 60 test photographs of DeepCrack that the folder holds."""
@@ -139,6 +140,7 @@ def test_a_picture_of_ones_own_under_another_ending_is_pointed_at(tmp_path):
     assert "unpack" not in str(fault.value)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "split", "count", "sizes", "share"),

@@ -51,6 +51,7 @@ def fresh(tmp_path_factory):
     return json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.slow
 def test_importing_the_sets_imports_nothing_heavy(fresh):
     assert fresh[0]["imported"] == ["torch"]
 
@@ -61,6 +62,7 @@ def test_a_twin_is_said_each_time_and_at_the_readers_line(fresh):
     assert [fresh[1].count(f"program.py:{line}: TwinWarning") for line in lines] == [3, 3]
 
 
+@pytest.mark.slow
 def test_a_road_needs_neither_the_network_nor_the_import_of_skimage(fresh):
     """Any use of a socket is an error there."""
     assert fresh[0]["crack"] > 90 and not fresh[0]["skimage"]

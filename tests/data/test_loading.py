@@ -167,6 +167,7 @@ def test_a_transform_of_the_data_set_itself_is_fixed_as_well():
     assert not torch.equal(inner[1, 2].images, inner[2, 2].images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_give_the_same_crops_in_every_epoch(tmp_path, start):
     """They live through all epochs; the epoch reaches them in the key.  Started anew ("spawn"), as on Windows, they get

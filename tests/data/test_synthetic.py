@@ -139,6 +139,7 @@ def test_brush_of_five_by_hand():
     assert cracks._brush(5, 100).tolist() == expected
 
 
+@pytest.mark.slow
 @every(size=SIZES, crack_width=[1, 3, 9])
 def test_main_crack_and_branches_are_one_piece_from_edge_to_edge(size, crack_width):
     """A crack that left the picture and came back would be two pieces."""

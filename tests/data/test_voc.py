@@ -153,6 +153,7 @@ TRAIN = [13, 12, 17, 10, 16, 13, 14, 14, 24, 9, 18, 12, 17, 13, 83, 13, 11, 14, 
 VAL = [10, 10, 8, 8, 13, 11, 16, 15, 21, 10, 14, 19, 14, 13, 88, 20, 10, 16, 9, 16]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(("split", "count", "images"), [("train", 207, TRAIN), ("val", 203, VAL)])
 def test_every_real_pair_is_read_and_differs_from_d2l_in_void_alone(book_data, d2l, split, count, images):

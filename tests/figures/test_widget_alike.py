@@ -69,6 +69,7 @@ def elsewhere():
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_equal_states_give_equal_bytes_and_others_another_place_on_the_page(figures, elsewhere):
     """Also in another process: the stored output is compared."""
     stored = [one.to_html() for one in figures]

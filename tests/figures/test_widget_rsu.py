@@ -92,6 +92,7 @@ def test_parameters_grow_by_a_line_and_multiply_adds_of_even_sides_not_at_all():
     assert odd == sorted(odd) and odd[0] < odd[-1]  # rounding up costs something
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "dilated", "size"),
     [(2, False, (9, 14)), (3, False, (7, 10)), (5, False, (100, 61)), (7, False, (320, 288)), (8, False, (40, 90)),

@@ -187,6 +187,7 @@ def test_another_number_may_mean_do_not_count():
     assert minus.matrix.equal(counted(prediction, target).matrix)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_background_alone_is_right_for_73_of_100_pixels_of_voc(book_data):
     """The number of the module's head; and the mean IoU gives it away."""

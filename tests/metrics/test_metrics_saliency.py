@@ -170,6 +170,7 @@ def test_a_set_is_scored_as_pysodmetrics_scores_it(normalise):
         close(ours[name], value)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_on_the_true_masks_of_ecssd_all_agree(book_data):
     """Real masks, at their own sizes; the maps are blurred and noisy copies of them."""

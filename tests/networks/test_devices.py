@@ -108,6 +108,7 @@ NETWORKS = of_recipes() | {
 }
 
 
+@pytest.mark.slow
 @FAKE_CUDA
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_computes_on_the_gpu_and_refuses_a_picture_that_is_not_there(name):
@@ -228,6 +229,7 @@ def test_the_stand_in_refuses_what_a_gpu_refuses(there):
     assert_close(home(network(x.to(there)) * torch.tensor(2.0)), 2 * copy.deepcopy(network).cpu()(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_every_layer_gives_elsewhere_what_it_gives_here(layer, there):
     """Values and gradients; and nothing on the way is of double precision."""

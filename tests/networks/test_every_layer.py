@@ -11,6 +11,7 @@ from every_layer import CHECKS, LAYERS, REFUSAL, Layer
 from grids import every
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 @every(check=CHECKS)
 def test_every_layer_keeps_its_promises(layer, check):

@@ -113,6 +113,7 @@ def with_the_weights_of(theirs: nn.Module, ours: FCN) -> nn.Module:
     return theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 def test_equals_the_sources_network_values_and_gradients(training):
     """At the source's size, and with its 64 × 64 kernels not bilinear any more, as after some steps."""
@@ -415,6 +416,7 @@ def test_the_real_imagenet_features_of_a_photograph_are_torchvisions(book_data):
 # ---- what a pixel sees ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "size", "start"), [("resnet18", 467, -249), ("mobilenet_v2", 523, -277)])
 def test_the_receptive_field_is_that_of_two_neighbouring_cells(backbone, size, start):
     """A cell of ResNet-18's map sees 435 pixels, one of MobileNetV2's 491; an output pixel is between two cells.

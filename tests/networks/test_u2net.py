@@ -631,6 +631,7 @@ def test_without_the_side_losses_the_deepest_map_has_another_gradient():
     assert own.any() and fused.any()
 
 
+@pytest.mark.slow
 def test_the_smoke_recipe_trains_it(tmp_path):
     plan = dataclasses.replace(recipe("u2net", "smoke"), epochs=1)
     network = build_network(plan)
@@ -697,6 +698,7 @@ def test_a_checkpoint_is_not_loaded_into_a_fused_network(references):
         load_official(fused, references[u2netp].state_dict())
 
 
+@pytest.mark.slow
 def test_exported_to_onnx_another_engine_gives_the_same_maps():
     """A network of few blocks, as the export takes a while for each; with open sizes any picture goes in.
 

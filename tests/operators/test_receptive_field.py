@@ -110,6 +110,7 @@ def assert_agrees(
 # ---- against gradients and NaN ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(22, 15), (16, 24)], ids=str)
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_every_layer_touches_what_has_a_gradient(layer, size):
@@ -276,6 +277,7 @@ def test_maxima_touch_what_can_spoil_them(layer):
     assert_agrees(layer.eval(), 1, (13, 10), nan_footprints)
 
 
+@pytest.mark.slow
 def test_loops_are_followed_too():
     field = receptive_field(lambda x: max_pool2d_loops(x, 9, 8, 4), (15, 22), (1, 2))
     assert field[:3] == ((9, 9), (8, 8), (-4, -4))
@@ -347,6 +349,7 @@ def trunk(layers: list[int], stride_last: bool = False) -> nn.Sequential:
     return nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool, *stages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "stride_last", "published"),
     [
@@ -369,6 +372,7 @@ def test_the_field_of_torchvisions_resnets_by_hand(blocks, size):
     assert receptive_field_of_stack(layers) == (size, 32)
 
 
+@pytest.mark.slow
 def test_a_whole_resnet_101_has_the_gradient_of_its_field():
     """On a picture that is long enough to hold all of it, and narrow to be quick."""
     network, size = trunk([3, 4, 23, 3], stride_last=True).eval(), (1184, 40)
@@ -378,6 +382,7 @@ def test_a_whole_resnet_101_has_the_gradient_of_its_field():
     assert torch.equal(field.touched, gradient_footprint(network, 3, size, (37 // 2, 2 // 2)))
 
 
+@pytest.mark.slow
 def test_global_networks_touch_the_whole_picture():
     for network in (
         models.resnet18(weights=None),

@@ -127,6 +127,7 @@ def test_a_single_picture_and_an_empty_batch(ours):
         assert ours(x[:0], weight, bias, *rest).shape == (0, *expected.shape[1:]), (kernel, rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", WAYS)
 def test_gradients_are_those_of_finite_differences(ours):
     tensors = [one.requires_grad_() for one in case((3, 2), 2, (3, 4), channels=2, each=1)]

@@ -486,6 +486,7 @@ class Exported(nn.Module):
 
 
 # With longer filters at one size only: PyTorch has no ONNX form of "% n" for an n that is left open.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "dynamic"), [(Exported, True), (lambda: DB2, False)], ids=["Haar, HWD, WTConv", "db2"]
 )

@@ -103,6 +103,7 @@ def environment(book, path=os.defpath, python=sys.executable):
     return run("sh", "tools/environment.sh", cwd=book, PATH=path, PYTHON=python)
 
 
+@pytest.mark.slow
 def test_pip_alone_makes_an_environment_and_the_second_run_has_nothing_to_do(folder):
     first, second = environment(folder), environment(folder)
 
@@ -218,6 +219,7 @@ def publish(copy, url):
     return answer, {name: (copy / name).read_text(encoding="utf-8") for name in files}
 
 
+@pytest.mark.slow
 def test_an_address_is_written_everywhere_and_taken_away_again(copy):
     _, before = publish(copy, "")
     _, there = publish(copy, "https://github.com/OWNER/REPO.git")
@@ -269,6 +271,7 @@ def test_what_is_no_address_is_refused_with_an_example(url):
         repository.checked(url)
 
 
+@pytest.mark.slow
 def test_a_place_that_was_edited_by_hand_stops_the_command_before_it_writes(copy):
     citation = (copy / "CITATION.cff").read_text()
     config = copy / "_config.yml"
@@ -297,6 +300,7 @@ def small(copy, *sources):
     nbformat.write(new_notebook(cells=cells, metadata=metadata), copy / "notebooks" / "00_small.ipynb")
 
 
+@pytest.mark.slow
 def test_notebooks_are_run_in_their_folder_and_stored_without_traces(copy):
     # The pause cuts what is printed into two messages.
     prints = "import os, time\nprint(1)\ntime.sleep(0.5)\nprint(os.path.basename(os.getcwd()))"
@@ -323,6 +327,7 @@ def test_notebooks_are_run_in_their_folder_and_stored_without_traces(copy):
     assert os.listdir(copy / "notebooks") == ["00_small.ipynb"]
 
 
+@pytest.mark.slow
 def test_notebooks_are_stored_without_the_pictures_of_a_data_set(copy, monkeypatch, tmp_path):
     """Whoever has photographs and says `make notebooks` must not publish them."""
     monkeypatch.setenv("BOOK_DATA", str(tmp_path))
@@ -334,6 +339,7 @@ def test_notebooks_are_stored_without_the_pictures_of_a_data_set(copy, monkeypat
     assert nbformat.reads(text, as_version=4).cells[2].outputs[0].text == "False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -354,6 +360,7 @@ def test_a_notebook_that_fails_is_named_and_left_as_it_was(copy, source, said):
     assert os.listdir(copy / "notebooks") == ["00_small.ipynb"]
 
 
+@pytest.mark.slow
 def test_check_names_what_is_not_in_normal_form_and_changes_nothing(copy):
     small(copy, "1")
     before = (copy / "notebooks" / "00_small.ipynb").read_text(encoding="utf-8")
@@ -365,6 +372,7 @@ def test_check_names_what_is_not_in_normal_form_and_changes_nothing(copy):
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_notebook_that_is_not_there_is_an_error(copy):
     answer, _ = store(copy, "--only", "07_hwd")
 
@@ -422,6 +430,7 @@ def blocks(language, page="README.md"):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_readme_s_python_runs(tmp_path):
     """The blocks follow one another, as a reader would type them, in a folder that is not the book's."""
     assert blocks("python")
@@ -429,6 +438,7 @@ def test_the_readme_s_python_runs(tmp_path):
     assert answer.returncode == 0, answer.stderr
 
 
+@pytest.mark.slow
 def test_the_page_on_training_runs_from_top_to_bottom(tmp_path):
     """Its first command, then its Python, one block after the other, as a reader would type them."""
     first = next(line for line in blocks("bash", "book/training.md") if "train unet" in line).split()

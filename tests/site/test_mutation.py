@@ -72,6 +72,7 @@ def test_a_mutant_is_known_wherever_its_function_lives(tmp_path):
     assert len(known) == 13 and known.items() <= found.items()
 
 
+@pytest.mark.slow
 def test_the_sample_is_the_same_each_time_and_grows_with_its_share():
     path = Path(mutation.__file__)
     few, many = ([one["id"] for one, _ in mutation.mutants(path, share)] for share in (0.02, 0.2))

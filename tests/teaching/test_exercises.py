@@ -64,6 +64,7 @@ def test_other_right_answers_are_right(number):
         assert grade(number, answer) is None, answer.__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_wrong_answers_are_refused_for_their_own_reason(number):
     """Whatever is drawn: a check that finds a mistake only now and then has not found it."""

@@ -444,6 +444,7 @@ def test_a_finished_run_that_is_resumed_is_not_trained_further(tmp_path):
 ALONE = {"env": os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, "cwd": ROOT}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a matter of POSIX systems")
 def test_killed_in_the_middle_and_resumed_the_weights_are_bitwise_the_same(tmp_path):
     """The real program in a process of its own, killed without a chance to tidy up."""
@@ -475,6 +476,7 @@ def shared_run(out, norm="group"):
     return fit(UNet(widths=(4, 8), norm=norm), SHARED, Made(), Made(count=5, seed=1), out, progress=False)
 
 
+@pytest.mark.slow
 def test_two_processes_do_the_steps_of_one(tmp_path):
     """The same batches, shared: losses, weights and scores agree to float32's rounding.
 
