@@ -45,7 +45,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOPICS = {
     "fast": ("fast/*.py", "fast_wavelets fast_wtconv"),
     "losses": ("losses.py train/losses.py", "losses"),
-    "metrics": ("metrics/*.py", "metrics_classes metrics_cracks metrics_saliency"),
+    "metrics": ("metrics/*.py", "metrics_classes metrics_cracks metrics_frame metrics_saliency"),
     "receptive_field": ("receptive_field.py receptive_field/*.py", "receptive_field"),
     "strided": ("strided.py cost.py", "strided cost"),
     "wavelets": ("wavelets.py", "wavelets peers_wavelets"),
@@ -83,8 +83,8 @@ def mutants(path: Path, share: float) -> Iterator[tuple[dict[str, str], str]]:
             digest = hashlib.sha256(f"{function} {name} {line} {alike[function, line]}".encode()).hexdigest()[:8]
             if function is None or line.startswith("__all__") or int(digest, 16) >= share * 16**8:
                 continue
-            text = mutate_code(source, operator, occurrence)
-            with suppress(SyntaxError):  # such as {//kwargs}
+            with suppress(SyntaxError, AttributeError):  # such as {//kwargs}; cosmic-ray cannot exchange copy.Error
+                text = mutate_code(source, operator, occurrence)
                 compile(text, path, "exec")
                 now = text.splitlines()[number - 1].strip() if name != "RemoveDecorator" else "(taken away)"
                 yield {"id": digest, "where": f"{path.stem}.{function}", "line": line, "became": now}, text
