@@ -6,13 +6,17 @@ import torch
 
 from chapters_code.checks import (
     check_choice,
+    check_class_numbers,
     check_convolution,
     check_floating_point,
     check_integer,
     check_odd,
+    check_one_device,
     check_pair,
     check_pictures,
+    check_positive,
     check_rates,
+    check_share,
 )
 
 
@@ -123,6 +127,7 @@ def test_what_makes_no_convolution_is_named():
     refused(r"weight must be floating point, .*; weight.float\(\)", check_convolution, X, W.long())
     refused("groups must divide the 6 kernels of weight, got groups=4", check_convolution, X, W, None, 4)
     refused(r"x has 4 channels, but weight \(6, 4, 3, 2\) with groups=2 wants 8", check_convolution, X, W, None, 2)
+    refused("x has 4 channels, .* wants 2", check_convolution, X, W[:, :2])
     refused(r"x has 4 channels, .* wants 6; its axes are \(C, C'", check_convolution, X, W, transposed=True)
     refused(r"x must have shape \(N, C, L\), got \(2, 4, 5, 7\)", check_convolution, X, W[..., 0], axes=1)
     refused(r"weight must have shape \(C', C / groups, K\)", check_convolution, X[..., 0], W, axes=1)
@@ -136,3 +141,40 @@ def test_what_makes_no_convolution_is_named():
         W,
         torch.zeros(6, device="meta"),
     )
+
+
+# ---- what is predicted, and the truth beside it -------------------------------------------------
+
+
+N = torch.zeros(4, dtype=torch.int64)
+
+
+def test_class_numbers_pass_with_the_one_that_is_not_counted():
+    numbers = torch.tensor([0, 2, 1, 255], dtype=torch.uint8)
+    assert check_class_numbers("target", numbers, 3, 255).tolist() == [0, 2, 1, 255]
+    assert check_class_numbers("target", numbers[:3].bool(), 2).dtype == torch.int64
+
+
+def test_numbers_of_no_class_are_named_with_the_legal_ones():
+    for bad in (3, -1):
+        refused(rf"target must hold class numbers 0\.\.2; it holds {bad}$", check_class_numbers, "target", N + bad, 3)
+    legal = r"target must hold class numbers 0\.\.2, or 255 for 'do not count'"
+    refused(f"{legal}; it holds 254!$", check_class_numbers, "target", N + 254, 3, 255, "!")
+    refused(f"{legal}, bool or integer, got torch.float32", check_class_numbers, "target", N.float(), 3, 255)
+
+
+def test_two_devices_are_named():
+    check_one_device("logits", N, N)
+    for one, other in ((N, N.to("meta")), (N.to("meta"), N)):
+        refused("the numbers of logits are on .*logits.device", check_one_device, "logits", one, other)
+
+
+def test_numbers_above_zero_and_shares_pass_and_others_are_shown():
+    for value in (1e-9, 3):
+        check_positive("beta2", value)
+    for value in (0, -0.5, float("inf"), float("nan")):
+        refused(f"beta2 must be a number above 0, got {value}$", check_positive, "beta2", value)
+    for value in (0, 0.5, 1):
+        check_share("alpha", value)
+    for value in (-0.1, 1.1, float("nan")):
+        refused(rf"alpha must lie in \[0, 1\], got {value}$", check_share, "alpha", value)
