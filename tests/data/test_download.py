@@ -111,6 +111,7 @@ def test_a_later_run_goes_on_where_an_earlier_one_broke(mirror, tmp_path):
     assert not parts(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_part_and_no_file(mirror, tmp_path):
     mirror.answers = [sends(CONTENT, stop=HALF, stall=20)]
     program = (

@@ -92,6 +92,7 @@ def test_half_a_pair_is_named_whichever_half_it_is(tmp_path, kind, ending):
         SaliencySegmentation("ECSSD", "all", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_every_real_pair_of_ecssd_is_read(book_data):
     """Counts and the mean salient share, 22 %, as data/README.md has them."""

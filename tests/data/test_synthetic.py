@@ -45,6 +45,7 @@ def test_image_and_mask_have_the_form_of_the_real_sets(size, surface):
     assert road.mask.unique().tolist() == [0, 1]
 
 
+@pytest.mark.slow
 @every(size=SIZES, crack_width=[1, 2, 5, 9], bright=[False, True])
 def test_the_mask_is_exactly_what_was_painted(size, crack_width, bright):
     """The bare road is the reference: other pixels equal it, crack pixels differ in every channel."""

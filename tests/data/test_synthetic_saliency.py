@@ -32,6 +32,7 @@ def best_f(score, masks):
     return best
 
 
+@pytest.mark.slow
 def test_the_salient_share_is_that_of_ecssd(pairs):
     """22 % on average; from a fifth of that to much more."""
     shares = pairs.mask.float().mean((1, 2))
@@ -51,6 +52,7 @@ def test_the_salient_thing_differs_from_its_ground(pairs):
     assert difference.median() > 130
 
 
+@pytest.mark.slow
 def test_contrast_finds_it_better_than_the_middle_does(pairs):
     """The centre prior is the mean of all masks: nothing that ignores the image can know more.  On the 250 real pairs
     of ECSSD the prior's best F is 0.55.

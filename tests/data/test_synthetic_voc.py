@@ -153,6 +153,7 @@ def test_no_two_classes_look_alike():
 # ---- the masks ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_mask_values_are_legal_and_each_scene_has_void(masks):
     assert set(masks.unique().tolist()) == {*range(21), 255}
     assert (masks == 255).flatten(1).any(1).all()
@@ -207,6 +208,7 @@ def test_the_border_is_drawn_around_things_and_not_around_classes(monkeypatch):
 # ---- the balance --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_per_class_are_as_in_voc(masks):
     """Of the 410 real pairs people are in 171 (42 %); the others are in 19 (cow) to 45 (chair): 4.6 % to 11 %."""
     share = {name: (masks == k).flatten(1).any(1).float().mean().item() for k, name in enumerate(CLASSES)}
@@ -234,6 +236,7 @@ def test_scenes_hold_one_class_or_several(masks):
     assert (kinds >= 3).float().mean() > 0.04
 
 
+@pytest.mark.slow
 def test_twenty_scenes_in_a_row_hold_every_class():
     """The main part goes round; whatever stands before it, some of it is seen."""
     for seed in range(3):
@@ -245,6 +248,7 @@ def test_twenty_scenes_in_a_row_hold_every_class():
             assert seen == {*range(21), 255}
 
 
+@pytest.mark.slow
 def test_sizes_are_those_of_voc():
     """Longest side 500; lying three times of four (in the real pairs 410 - 60 of 410 lie)."""
     sizes = [tuple(pair.mask.shape) for pair in SyntheticVOC(30, seed=1)]

@@ -67,6 +67,7 @@ def images_and_masks(root: Path, name: str) -> list[tuple[Path, Path]]:
 # ---- what is written ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_masks_come_back_exactly_and_images_nearly(root, name):
     """PNG keeps every number; JPEG of quality 95 is off by a few grey levels on average."""

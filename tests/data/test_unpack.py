@@ -323,6 +323,7 @@ def test_a_list_rules_where_there_is_one(tmp_path):
         check(source, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "pairs"),

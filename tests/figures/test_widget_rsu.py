@@ -81,6 +81,7 @@ def test_the_other_blocks_by_hand():
     assert figure.multiply_adds["residual"] == 9 * (18 + 24 + 24) * 35
 
 
+@pytest.mark.slow
 def test_parameters_grow_by_a_line_and_multiply_adds_of_even_sides_not_at_all():
     """A level more has 1 + 2 + 1 times the work of a convolution of a quarter of the size: that of the old bottom."""
     figures = [RSUBuilder(height, map_height=320, map_width=192) for height in range(2, 9)]

@@ -93,6 +93,7 @@ def test_the_scores_by_hand():
     assert figure.kinds == [["ground", "false alarm", "missed", "ground", "false alarm", "ground", "void"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 def test_the_scores_are_those_of_the_metrics(name):
     prediction, target = MAPS[name]
@@ -156,6 +157,7 @@ def test_to_answer_nothing_is_the_baseline(name):
     assert Threshold(*MAPS[name], threshold=0).answer.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("tolerance", TOLERANCES)
 def test_the_best_threshold_is_the_lowest_of_the_best(name, tolerance):

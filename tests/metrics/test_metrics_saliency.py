@@ -99,6 +99,7 @@ def close(ours: float, expected: float, atol: float = 1e-9) -> None:
 # ---- the reference library ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every(name=pictures())
 def test_every_measure_is_that_of_pysodmetrics(name):
     prediction, target = pictures()[name]

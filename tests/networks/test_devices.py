@@ -74,6 +74,7 @@ def on_cuda(module: nn.Module, fake: FakeTensorMode) -> Callable[[Tensor], Any]:
     return lambda x: torch.func.functional_call(module, moved, x)
 
 
+@pytest.mark.slow
 @FAKE_CUDA
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_every_layer_computes_on_the_gpu_that_it_was_moved_to(layer):

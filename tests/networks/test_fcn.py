@@ -46,6 +46,7 @@ def count(module: nn.Module) -> int:
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every(backbone=BACKBONES, size=[(1, 1), (1, 40), (33, 47), (32, 64), (375, 500), (320, 480)])
 def test_logits_have_the_size_of_the_picture(backbone, size):
     model = FCN(7, backbone, upsample="fixed").eval()
@@ -284,6 +285,7 @@ def save(state, path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "Path"])
 def test_the_file_of_a_whole_classifier_is_loaded(tmp_path, backbone, kind):
@@ -455,6 +457,7 @@ def test_a_picture_moved_by_a_cell_moves_its_logits(backbone):
 # ---- by tiles ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("axis", ["rows", "columns"])
 def test_tiles_equal_the_whole_picture_within_the_theorem(backbone, axis):
@@ -476,6 +479,7 @@ def test_tiles_equal_the_whole_picture_within_the_theorem(backbone, axis):
     assert (by_tiles(margin, align=1) - whole).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (375, 500)])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_picture_of_any_size_is_predicted_by_tiles(backbone, size):
@@ -531,6 +535,7 @@ def test_loss_and_accuracy_are_d2ls_on_the_same_batch(d2l, batch):
     assert 0.05 < scores.pixel_accuracy() < 0.5
 
 
+@pytest.mark.slow
 def test_one_step_is_d2ls_step(d2l, batch):
     """Their gradient is of the sum over pictures, ours of the mean; so our rate is 4 times theirs, for 4 pictures.
 

@@ -301,6 +301,7 @@ def test_parameters_are_the_published_ones(make, whole, idle):
     assert len(norms(network)) == 112
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "sizes"),
     [(u2netp, [(33, 47), (70, 101), (1, 1), (1, 40), (31, 3), (64, 96)]), (u2net, [(33, 47)])],
@@ -358,6 +359,7 @@ def official_names() -> set[str]:
     return names | {f"{head}.{kind}" for head in heads for kind in ("weight", "bias")}
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_names_are_those_of_the_published_files(references, make):
     names = official_names()

@@ -208,6 +208,7 @@ def test_autocast_mixes_no_dtypes(kernel_size, dtype):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(8, 12), (7, 9)])
 def test_the_compiler_takes_it_as_one_graph(size):
     torch.compiler.reset()

@@ -90,6 +90,7 @@ def test_the_mean_without_padding_is_that_of_pytorch():
         assert_same(avg_pool2d, functional.avg_pool2d, picture(2, 3, *size), *settings, count_include_pad=False)
 
 
+@pytest.mark.slow
 def test_random_settings_agree_with_pytorch():
     """A sweep through what nobody thought of: 300 settings with a fixed seed."""
     draw = random.Random(7).randint

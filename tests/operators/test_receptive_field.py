@@ -174,6 +174,7 @@ STACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STACKS)
 def test_compositions_of_pytorch_touch_what_has_a_gradient(name):
     torch.manual_seed(1)
@@ -324,6 +325,7 @@ def test_a_fixed_zero_does_not_count_and_a_learned_one_does():
 # ---- against published sizes --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_alexnet_and_vgg_have_their_published_fields():
     """Araujo et al. (2019): AlexNet 195 and VGG16 212, both up to the last pooling."""
     alexnet, vgg = models.alexnet(weights=None).features, models.vgg16(weights=None).features
@@ -467,6 +469,7 @@ def test_statistics_can_be_taken_as_given():
     assert not local.touched.all()
 
 
+@pytest.mark.slow
 def test_numbers_do_not_depend_on_the_picture_where_they_need_not():
     expected = receptive_field(UNet(), (128, 96), (0, 0))[:3]
     for size in [(64, 48), (21, 30), (61, 45)]:

@@ -68,6 +68,7 @@ def test_values_and_gradients_are_those_of_pytorch(ours):
         assert_close(ours(x, weight, None, *rest), functional.conv2d(x, weight, None, *rest), **EXACT)
 
 
+@pytest.mark.slow
 def test_random_settings_agree_with_pytorch():
     """A sweep through what nobody thought of, an empty batch among it: 300 settings with a fixed seed."""
     draw = random.Random(7).randint
@@ -221,6 +222,7 @@ def test_the_matrix_by_hand():
     assert conv2d_matrix(weight, (2, 3), stride=3, padding=1).tolist() == [[4, 0, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0]]
 
 
+@pytest.mark.slow
 def test_the_matrix_hands_gradients_on_to_the_weights():
     x, weight, _ = case((2, 3), 2, size=(4, 5), batch=1)
 

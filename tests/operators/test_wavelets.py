@@ -284,6 +284,7 @@ def test_a_shift_by_two_shifts_the_bands_by_one():
         assert all((h - bands.h.roll(by, -1)).norm() > 0.1 * h.norm() for by in range(6)), wavelet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 4)])
 def test_gradients_are_slopes(size):
     """Of both ways, and of the gradients themselves."""
@@ -449,6 +450,7 @@ def test_autocast_mixes_no_dtypes(dtype):
     assert x.grad.dtype == torch.float32 and x.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("both", [HAAR, DB2, WRAPPED], ids=["haar", "db2", "sym4, periodization"])
 @pytest.mark.parametrize("size", [(8, 6), (7, 9)])
 def test_the_compiler_takes_it_as_one_graph(both, size):

@@ -114,6 +114,7 @@ def test_pip_alone_makes_an_environment_and_the_second_run_has_nothing_to_do(fol
     assert made.stdout.strip() == str(folder / ".venv")
 
 
+@pytest.mark.slow
 def test_the_environment_is_filled_up_after_a_failure_and_made_anew_after_a_move(folder, tmp_path):
     path = commands(tmp_path / "bin", uv=UV)
     stamp, witness = folder / ".venv" / ".ready", folder / ".venv" / "witness"

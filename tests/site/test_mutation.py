@@ -34,6 +34,7 @@ def run(folder, test=TEST, conftest=""):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_tested_line_is_killed_and_one_in_an_untested_survives(tmp_path):
     done = run(tmp_path)
     result = json.loads((tmp_path / "tests" / "mutation.json").read_text())["topics"]["hwd"]

@@ -73,6 +73,7 @@ def test_wrong_answers_are_refused_for_their_own_reason(number):
             assert words in (grade(number, answer, seed) or "nothing was found"), (answer.__name__, seed)
 
 
+@pytest.mark.slow
 def test_no_answer_of_another_exercise_is_right():
     """Only those that can be called with the same number of arguments: the others stop with a TypeError."""
     takes = {number: len(inspect.signature(book_answer(number)).parameters) for number in NUMBERS}

@@ -719,6 +719,7 @@ def test_a_fault_in_pictures_of_ones_own_is_told_before_anything_is_trained(caps
     assert "Traceback" not in said and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_from_the_shell_tells_its_scores_beside_the_baselines(capsys, tmp_path):
     assert command.main(["unet", "--tier", "smoke", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
@@ -767,6 +768,7 @@ def test_ctrl_c_ends_with_the_way_to_go_on(capsys, tmp_path, monkeypatch):
 
 
 # ---- on real photographs -----------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_an_epoch_on_real_cracks_beats_no_crack_at_all(book_data, tmp_path):
     plan = dataclasses.replace(recipe("unet", "colab"), crop=(128, 128), epochs=2, network_settings={"widths": (8, 16)})
