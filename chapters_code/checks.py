@@ -116,8 +116,7 @@ def check_shape(name: str, x: Tensor, ranks: Collection[int], wanted: str) -> No
     Raises:
         ValueError: It is not; the message says the shape that was `wanted`.
     """
-    if not isinstance(x, Tensor):
-        raise ValueError(f"{name} must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor({name}) makes one")
+    check_tensors(**{name: x})
     if x.dim() not in ranks:
         raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}; {name}[None] adds an axis in front")
 

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chapters_code.checks import check_integer, check_pair
+from chapters_code.checks import check_choice, check_integer, check_pair
 from chapters_code.data import (
     CrackSegmentation,
     Pairs,
@@ -379,9 +379,7 @@ def build_network(recipe: Recipe, seed: int = 0) -> nn.Module:
 
 
 def _downsampler(name: str) -> Callable[[int, int], nn.Module]:
-    if name not in DOWNSAMPLERS:
-        raise ValueError(f"down must be one of {', '.join(DOWNSAMPLERS)}, got {name!r}")
-    return DOWNSAMPLERS[name]
+    return DOWNSAMPLERS[check_choice("down", name, DOWNSAMPLERS)]
 
 
 # ---- the data of a recipe ---------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import pooch
 from filelock import FileLock, Timeout
 
+from chapters_code.checks import check_choice
 from chapters_code.data.fetching.download import Unreachable, WrongData, check_space, fetch
 from chapters_code.data.fetching.sources import SOURCES, Source
 from chapters_code.data.fetching.unpack import check, examine, unpack
@@ -155,9 +156,7 @@ def cache_folder() -> Path:
 
 
 def _source(name: str) -> Source:
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
-    return SOURCES[name]
+    return SOURCES[check_choice("name", name, SOURCES)]
 
 
 def _found(path: Path, source: Source, whence: str) -> Found:
