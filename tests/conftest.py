@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import collections
 import os
 import random
 import shutil
@@ -113,7 +114,7 @@ def book_data():
     return Path(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def blank(browser):
     """An empty page, for the plain functions of a figure."""
     page = browser.new_page()
@@ -121,34 +122,72 @@ def blank(browser):
     page.close()
 
 
+@pytest.fixture(scope="session")
+def _idle_pages(browser):
+    """Pages that no test has at the moment, by the settings of their context."""
+    return collections.defaultdict(list)
+
+
 @pytest.fixture
-def open_page(browser, tmp_path):
+def lend_page(browser, _idle_pages):
+    """Lend pages for a test: `lend_page(viewport=..., has_touch=True)`, the settings of a browser context.
+
+    Each is as good as new, but a new one takes Chromium five times as long as to go on with one that is there.
+    What a test listens to, and what it routes, it has to undo.
+    """
+    lent = []
+
+    def lend(**settings):
+        key = repr(sorted(settings.items()))
+        page = _idle_pages[key].pop() if _idle_pages[key] else browser.new_context(**settings).new_page()
+        lent.append((key, page, page.viewport_size))
+        return page
+
+    yield lend
+    for key, page, size in lent:
+        page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch { /* has none */ } }")
+        page.context.clear_cookies()
+        page.mouse.move(0, 0)
+        if page.viewport_size != size:
+            page.set_viewport_size(size)
+        _idle_pages[key].append(page)
+
+
+@pytest.fixture
+def open_page(lend_page, tmp_path):
     """Open figures on a page from disk; nothing may be asked for, and nothing may go wrong."""
     from browsing import page_of  # here: it imports torch, which the lines at the top must come before
 
-    contexts, wrong = [], []
+    pages, wrong = [], []
 
     def refuse(route):
         wrong.append(f"request: {route.request.url}")
         route.abort()
 
+    listeners = {
+        "console": lambda message: wrong.append(f"console: {message.text}"),
+        "pageerror": lambda error: wrong.append(f"error: {error}"),
+    }
+
     def open_(*figures, style="", **settings):
         path = tmp_path / "page.html"
         path.write_text(page_of(*figures, style=style), encoding="utf-8")
-        contexts.append(browser.new_context(**settings))
-        page = contexts[-1].new_page()
+        page = lend_page(**settings)
+        pages.append(page)
         page.set_default_timeout(10_000)
         page.route(lambda url: not url.startswith(("data:", path.as_uri())), refuse)
-        page.on("console", lambda message: wrong.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        for event, listener in listeners.items():
+            page.on(event, listener)
         page.goto(path.as_uri())
         if settings.get("java_script_enabled", True):
             page.locator(".figure").nth(len(figures) - 1).wait_for(state="attached")
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for page in pages:
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
+        page.unroute_all()
     assert not wrong
 
 

@@ -329,7 +329,7 @@ def test_each_figure_is_started_once(open_page):
     assert page.evaluate("starts") == 2
 
 
-def test_if_the_module_fails_the_still_picture_stays(browser, tmp_path):
+def test_if_the_module_fails_the_still_picture_stays(lend_page, tmp_path):
     """An old browser, a broken file: the reader is left with the picture, not with a hole."""
 
     class Broken(Window):
@@ -337,12 +337,11 @@ def test_if_the_module_fails_the_still_picture_stays(browser, tmp_path):
 
     path = tmp_path / "page.html"
     path.write_text(page_of(Broken()), encoding="utf-8")
-    page = browser.new_page()
+    page = lend_page()
     with page.expect_event("pageerror"):
         page.goto(path.as_uri())
 
     assert page.get_by_role("img").is_visible()
-    page.close()
 
 
 def test_the_style_of_the_page_does_not_reach_in(open_page):
