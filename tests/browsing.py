@@ -1,5 +1,6 @@
 """What the tests of figures in a browser share; their fixtures `open_page` and `blank` are in conftest."""
 
+import json
 import re
 import subprocess
 import sys
@@ -17,16 +18,27 @@ def page_of(*figures, style=""):
     )
 
 
+def in_module(page, module, script, argument):
+    """Run `script`, a function of a figure's module and an argument, in the browser.
+
+    Both ways as one text, since thousands of numbers take Playwright seconds; Infinity and NaN survive, too.
+    """
+    text = page.evaluate(
+        """async ([code, script, argument]) => {
+            const url = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
+            const found = eval(script)(await import(url), eval(`(${argument})`));
+            URL.revokeObjectURL(url);
+            const odd = (number) => typeof number === "number" && !Number.isFinite(number);
+            return JSON.stringify(found, (_, value) => (odd(value) ? `number ${value}` : value));
+        }""",
+        [es_module(module), script, json.dumps(argument)],
+    )
+    return json.loads(re.sub('"number (-?Infinity|NaN)"', r"\1", text))
+
+
 def call(page, module, function, cases):
     """Call a plain function of a figure's module in the browser, once per case (a list of arguments)."""
-    return page.evaluate(
-        """async ([module, name, cases]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const {[name]: f} = await import(url);
-            return cases.map((one) => f(...one));
-        }""",
-        [es_module(module), function, cases],
-    )
+    return in_module(page, module, f"(module, cases) => cases.map((one) => module.{function}(...one))", cases)
 
 
 def still_of(open_page, figure):
@@ -96,9 +108,10 @@ def canvas_of(page, which=0):
             const copy = Object.assign(document.createElement("canvas"), {height: canvas.height, width: canvas.width});
             const brush = copy.getContext("2d", {willReadFrequently: true});
             brush.drawImage(canvas, 0, 0);
-            return [canvas.height, canvas.width, [...brush.getImageData(0, 0, canvas.width, canvas.height).data]];
+            const {data} = brush.getImageData(0, 0, canvas.width, canvas.height);
+            return [canvas.height, canvas.width, Array.from(data, (one) => one.toString(16).padStart(2, "0")).join("")];
         }"""
     )  # fmt: skip
-    assert set(data[3::4]) == {255}
-    pixels = ["#" + bytes(data[at : at + 3]).hex() for at in range(0, len(data), 4)]
+    assert set(bytes.fromhex(data)[3::4]) == {255}
+    pixels = [f"#{data[at : at + 6]}" for at in range(0, len(data), 8)]
     return [pixels[row * width : (row + 1) * width] for row in range(height)]

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from browsing import at_widths, canvas_of, plain, smallest, table_of
+from browsing import at_widths, canvas_of, in_module, plain, smallest, table_of
 from chapters_code.widgets.classes import CLASSES, VOID, ThresholdAndClass
-from chapters_code.widgets.moving import es_module
 
 THRESHOLDS = [0, 1, 10, 27, 28, 30, 50, 60, 75, 96, 97, 98, 100]
 VOIDS = ["left out", "background"]
@@ -133,19 +132,13 @@ def test_the_still_picture_has_every_cell_and_the_scores():
 
 def call(page, state, *settings):
     """Let the browser compute everything, once per setting; the state's street is handed over once."""
-    return page.evaluate(
-        """async ([module, state, settings]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const f = await import(url);
-            return settings.map((one) => {
-                const now = {...state, ...one};
-                const target = f.targetOf(now), answer = f.answerOf(now), matrix = f.confusion(target, answer);
-                return {target, answer, matrix, found: f.foundOf(now), said: f.sentences(now),
-                    tallies: matrix.map((_, i) => f.tally(matrix, i)), ...f.score(matrix)};
-            });
-        }""",
-        [es_module("classes.js"), state, settings],
-    )
+    script = """(f, [state, settings]) => settings.map((one) => {
+        const now = {...state, ...one};
+        const target = f.targetOf(now), answer = f.answerOf(now), matrix = f.confusion(target, answer);
+        return {target, answer, matrix, found: f.foundOf(now), said: f.sentences(now),
+            tallies: matrix.map((_, i) => f.tally(matrix, i)), ...f.score(matrix)};
+    })"""
+    return in_module(page, "classes.js", script, [state, settings])
 
 
 @pytest.mark.browser

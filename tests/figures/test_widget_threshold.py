@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 from torch.testing import assert_close
 
-from browsing import at_widths, call, canvas_of, plain, smallest, table_of
+from browsing import at_widths, call, canvas_of, in_module, plain, smallest, table_of
 from chapters_code.data import SyntheticCracks
 from chapters_code.metrics import ConfusionMatrix, CrackScores, crack_scores
 from chapters_code.widgets.moving import es_module
@@ -294,20 +294,16 @@ def test_the_description_tells_the_lesson():
 
 def computed(page, figure, *changes):
     """Let the browser compute everything: the curve and the best thresholds, and the rest at each setting."""
-    return page.evaluate(
-        """async ([module, state, changes]) => {
-            const url = URL.createObjectURL(new Blob([module], {type: "text/javascript"}));
-            const f = await import(url);
-            const work = f.prepare(state), curve = f.sweep(work);
-            const settings = changes.map((one) => {
-                const now = {...state, ...one}, level = f.levelOf(now);
-                return {scores: f.scoresOf(work, level), kinds: f.kindsOf(work, level, now.tolerance),
-                    said: f.sentences(work, curve, now)};
-            });
-            return {curve, best: [0, 1, 2].map((one) => f.bestOf(curve, one)), settings};
-        }""",
-        [es_module("threshold.js"), figure.state(), changes],
-    )
+    script = """(f, [state, changes]) => {
+        const work = f.prepare(state), curve = f.sweep(work);
+        const settings = changes.map((one) => {
+            const now = {...state, ...one}, level = f.levelOf(now);
+            return {scores: f.scoresOf(work, level), kinds: f.kindsOf(work, level, now.tolerance),
+                said: f.sentences(work, curve, now)};
+        });
+        return {curve, best: [0, 1, 2].map((one) => f.bestOf(curve, one)), settings};
+    }"""
+    return in_module(page, "threshold.js", script, [figure.state(), changes])
 
 
 @pytest.mark.browser
