@@ -2,6 +2,7 @@
 
     exercise cell   ->  its solution, folded, in a new cell right below it
     figure          ->  the alt text that Python stored beside it, on the page's <img>
+    `hide-cell`     ->  folded, and called what it is: the imports
     `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
 
 Notebooks are changed in memory, after Sphinx has read them.  The file that a reader downloads is the one in
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 EXERCISES = Path(__file__).parents[2] / "chapters_code" / "exercises"
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
+
+# What is written on the fold of a cell with the tag `hide-cell`.
+IMPORTS = "Imports and versions"
 
 # `{dropdown}` becomes <details>, which opens without JavaScript.  Long fences, as a solution may hold one.
 SOLUTION = """\
@@ -59,6 +63,8 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
         cells.append(cell)
         if cell.cell_type == "code":
             cell.metadata["figure_alts"] = figure_alts(cell)
+        if "hide-cell" in cell.metadata.get("tags", []):
+            cell.metadata["mystnb"] = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), IMPORTS)
         if "exercise" in cell.metadata.get("tags", []):
             cells.extend(solution_cells(cell, docname, app.env.solutions))
     notebook.cells = cells

@@ -113,6 +113,8 @@ def lighten(page: str, name: str) -> str:
     body = body.replace(
         '<summary><span class="toctree-toggle"', '<summary aria-label="More"><span class="toctree-toggle"'
     )
+    # What is written on a fold says more than this.
+    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return head + end + light_pictures(body)
 
 

@@ -41,6 +41,25 @@ function makeWideFormulasReachable() {
   }
 }
 
+// What is folded opens for a reader who comes by a link, be it to the heading on the fold or to a place inside.
+function unfold() {
+  const place = location.hash && document.getElementById(location.hash.slice(1));
+  if (!place) return;
+  const folds = [...place.querySelectorAll(":scope > details.deeper")];
+  for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+  if (folds.every((fold) => fold.open)) return;
+  folds.forEach((fold) => { fold.open = true; });
+  place.scrollIntoView();
+}
+document.addEventListener("DOMContentLoaded", unfold);
+window.addEventListener("hashchange", unfold);
+// The reader may have closed it again: a second press on the same link changes no address.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href*='#']");
+  if (link && link.href === location.href) unfold();
+});
+document.addEventListener("toggle", makeWideFormulasReachable, true); // it had no width to be measured by
+
 // MathJax weighs more than the page: the words come first.  `formulas` is done when all of them are drawn.
 window.formulas = new Promise((resolve) => {
   const wanted = document.querySelector('meta[name="formulas"]');

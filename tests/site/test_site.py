@@ -9,6 +9,7 @@ import gzip
 import html.parser
 import http.server
 import importlib.util
+import io
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from axe_playwright_python.sync_playwright import Axe
 from docutils import nodes
 from docutils.utils import new_document
 from filelock import FileLock
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -164,8 +166,9 @@ class Visit:
 FACTS = """async () => {
   await window.formulas;
   await document.fonts.ready;
-  const article = document.querySelector("article");
-  const text = article ? article.innerText : "";
+  // Not innerText, which leaves out what is folded.
+  const said = [...document.querySelectorAll("article :is(p, li, dd, td, th, h2, h3)")];
+  const text = said.map(e => e.textContent).join(" ");
   return {
     title: document.title,
     headings: [...document.querySelectorAll("h1")].filter(h => h.checkVisibility()).map(h => h.innerText),
@@ -185,6 +188,10 @@ FACTS = """async () => {
       && !(i.getAttribute("width") && i.getAttribute("height"))).map(i => i.src),
   };
 }"""
+
+
+# After that, all that is folded is looked at, too.
+UNFOLD = "document.querySelectorAll('article details').forEach((fold) => { fold.open = true; })"
 
 
 SCREEN = """() => ({
@@ -225,6 +232,7 @@ def visit(context, url: str, home: str, desk: bool) -> Visit:
     page.goto(url)
     facts = page.evaluate(FACTS)
     found = Visit(facts, trouble, {url.partition("?")[0] for url in sent})
+    page.evaluate(UNFOLD)
     if desk and "/_modules/" in url and not url.endswith("/_modules/index.html"):
         # These pages differ in their code alone, at which axe-core would not look; the first one stands for all.
         found.screens[WIDTHS[0]] = page.evaluate(SCREEN)
@@ -406,6 +414,168 @@ def test_a_picture_without_alt_text_is_a_warning(extension, caplog):
 
     assert [image.get("alt") for image in document.findall(nodes.image)] == ["A road", ""]
     assert caplog.text.count("a picture has no alt text") == 1
+
+
+# --- what is folded, captions, citations: a book of two pages stands for all ---
+
+
+CHAPTER = """\
+# One chapter
+
+**Afterwards you can** see. ([Deeper](#deeper-far-below), [its middle](#in-the-middle),
+[Luo and others (2016)](../book/bibliography.md#luo2016))
+
+![a road](road.png)
+
+**Figure 1.1.** What to see, with a **word in bold**.
+
+**Figures** are not captions, and **Figure 1.2** is none, either.
+
+## Deeper: far below
+
+First words inside.
+
+### In the middle
+
+Words in the middle.
+
+<div data-figure="one" style="height: 9px"></div>
+
+## Exercises
+
+Words after it.
+"""
+
+
+@pytest.fixture(scope="module")
+def little_book(tmp_path_factory):
+    """Build a book of a chapter and a bibliography, with our extension, style and script; return the site and what was
+    said.
+    """
+    ours = ROOT / "book"
+
+    def build(name: str, chapter: str) -> tuple[Path, str]:
+        source = tmp_path_factory.mktemp(name)
+        (source / "book").mkdir()
+        (source / "notebooks").mkdir()
+        texts = {
+            "conf.py": "extensions = ['myst_parser', 'sphinxcontrib.bibtex', 'reading']\n"
+            f"html_theme, html_static_path = 'basic', [{str(ours / '_static')!r}]\n"
+            "html_css_files, html_js_files = ['book.css'], ['book.js']\n"
+            f"bibtex_bibfiles, bibtex_cite_id = [{str(ours / 'references.bib')!r}], '{{key}}'\n"
+            "myst_heading_anchors, html_permalinks_icon = 3, '#'\n"
+            "html_context = {'default_mode': 'light'}\n",
+            "index.md": "# Book\n\n```{toctree}\nnotebooks/one\nbook/bibliography\n```\n",
+            "book/bibliography.md": "# Bibliography\n\n```{bibliography}\n:all:\n```\n",
+            "notebooks/one.md": chapter,
+        }
+        for file, text in texts.items():
+            (source / file).write_text(text, encoding="utf-8")
+        Image.new("L", (9, 4)).save(source / "notebooks" / "road.png")
+        said = io.StringIO()
+        sys.path.insert(0, str(ours / "_ext"))
+        try:
+            with docutils_namespace(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Sphinx's own making
+                Sphinx(source, source, source / "site", source / "read", "html", status=None, warning=said).build()
+        finally:
+            sys.path.remove(str(ours / "_ext"))
+        return source / "site", said.getvalue()
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def chapter_with_folds(little_book) -> str:
+    """The address of that chapter, on the disk."""
+    site, said = little_book("folds", CHAPTER)
+    assert said == ""
+    return (site / "notebooks" / "one.html").as_uri()
+
+
+def test_a_citation_leads_to_its_entry_and_one_without_entry_is_a_warning(little_book):
+    site, said = little_book("cited", CHAPTER + "\n[Nobody (1999)](../book/bibliography.md#nobody1999)\n")
+    chapter = (site / "notebooks" / "one.html").read_text(encoding="utf-8")
+
+    assert 'href="../book/bibliography.html#luo2016"' in chapter
+    assert re.search(r'id="luo2016".{0,300}Understanding', (site / "book" / "bibliography.html").read_text(), re.DOTALL)
+    assert said.count("WARNING") == 1 and "nobody1999" in said and "one.md" in said
+
+
+def test_every_entry_of_the_bibliography_has_its_key_as_its_address(site):
+    page = (site / "book" / "bibliography.html").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert len(keys) > 30
+    assert [key for key in keys if f'id="{key}"' not in page] == []
+
+
+@pytest.mark.browser
+def test_only_a_paragraph_that_begins_with_a_figures_number_is_a_caption(browser, chapter_with_folds):
+    page = browser.new_page()
+    page.goto(chapter_with_folds)
+
+    assert page.locator("p.figure-caption").all_inner_texts() == ["Figure 1.1. What to see, with a word in bold."]
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_deeper_section_is_folded_and_a_press_on_its_heading_opens_it(browser, chapter_with_folds, script):
+    """It is closed at first, its heading is seen and in the table of contents, and what follows it is not inside."""
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(chapter_with_folds)
+    inside = page.get_by_text("Words in the middle.")
+
+    assert page.locator("h1, h2").all_inner_texts()[-2:] == ["Deeper: far below", "Exercises"]
+    assert page.locator("article, .body").get_by_role("heading", name="Deeper: far below").is_visible()
+    assert page.locator(".sphinxsidebar a[href='#deeper-far-below']").count() == 1
+    assert page.get_by_text("Words after it.").is_visible()
+    assert not inside.is_visible()
+    page.locator("details.deeper > summary").click(position={"x": 5, "y": 20})
+    assert inside.is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("h1").count() == 1
+    context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("anchor", ["deeper-far-below", "in-the-middle"])
+def test_a_link_opens_what_is_folded(browser, chapter_with_folds, anchor):
+    """From another page, from this one, and once more when the reader has closed it."""
+    page = browser.new_page(viewport={"width": 800, "height": 300})
+    trouble = watch(page, chapter_with_folds)
+    fold = page.locator("details.deeper")
+
+    page.goto(f"{chapter_with_folds}#{anchor}")
+    assert fold.get_attribute("open") is not None
+    for _ in range(2):
+        fold.evaluate("fold => { fold.open = false; }")
+        page.locator(f".body p a[href='#{anchor}']").click()
+        page.wait_for_function("document.querySelector('details.deeper').open")
+        place = page.locator(f"#{anchor} :is(h2, h3)").first.bounding_box()
+        assert -1 <= place["y"] <= 200
+    assert not trouble
+    page.close()
+
+
+@pytest.mark.browser
+def test_what_is_folded_is_printed_and_its_figures_wait_until_it_is_opened(browser, chapter_with_folds):
+    page = browser.new_page()
+    page.goto(chapter_with_folds)
+    # Even where the fold is in view.
+    page.evaluate("window.come = 0; inView([document.querySelector('[data-figure]')]).then(() => { come += 1; }); 0")
+    page.locator("details.deeper").scroll_into_view_if_needed()
+    page.wait_for_timeout(100)
+    assert page.evaluate("come") == 0
+    page.locator("details.deeper > summary").click(position={"x": 5, "y": 20})
+    page.wait_for_function("come == 1")
+
+    page.locator("details.deeper").evaluate("fold => { fold.open = false; }")
+    page.emulate_media(media="print")
+    assert page.get_by_text("Words in the middle.").bounding_box()["height"] > 10
+    page.close()
 
 
 # --- a build in steps is as good as one from nothing ---

@@ -20,6 +20,7 @@ from chapters_code import exercises
 TAGS = {
     "setup",  # fetches the book's code on Colab; the same everywhere
     "exercise",  # an empty answer and its check; the site folds the solution in behind it
+    "hide-cell",  # the imports; the site folds them and says so
     "remove-cell",  # these five: what the site leaves out or folds
     "remove-input",
     "remove-output",
