@@ -6,7 +6,8 @@
 
 What is stored is what the site shows and what the tests compare.  So it must not depend on who ran it, when
 or where: no times, no widget state, no traceback, no path of this machine.  A notebook is written whole or
-not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py.
+not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py, and the minutes in its
+head are counted anew.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import copy
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -38,6 +39,14 @@ ABSOLUTE_PATH = re.compile(
     rf"(?<![\w.:/])/(?:home|Users|root|tmp|var|opt|mnt|private|content)/[\w.-]+|\b[A-Z]:\\+\w+|{re.escape(str(ROOT))}"
 )
 CELL_SECONDS = 600
+
+# How long a chapter takes.  CONTRIBUTING.md says the rule in words.
+WORDS_A_MINUTE = 130
+LINE, FIGURE, MOVING_FIGURE = 5 / 60, 1, 3
+STARS = {"★": 5, "★★": 15, "★★★": 30}
+UNSEEN_CODE = {"setup", "remove-cell", "remove-input", "hide-cell", "hide-input"}
+EXERCISE = re.compile(r"^### Exercise \d+\.\d+ (★+)(?!★)", re.MULTILINE)
+TAKES = re.compile(r"\*\*Takes\*\* about \w+ minutes(?:, and \w+ for what is \*Deeper\*)?; the exercises about \w+\.")
 
 
 def paths(only: str | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
@@ -86,7 +95,73 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
                 f"cell {place} prints an absolute path ({path}), which is another one on every machine;"
                 " print the file's name, or its place below the book's folder"
             )
+    put_minutes(notebook)
     return notebook
+
+
+def parts(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode, str]]:
+    """Go through a chapter: which part it is ("core", "deeper" or "exercises"), the cell, and what of its text.
+
+    A Markdown cell with a heading in its middle comes in pieces.  What follows the exercises is core again.
+    """
+    part = "core"
+    for cell in notebook.cells:
+        pieces = [cell.source] if cell.cell_type == "code" else re.split(r"^(?=## )", cell.source, flags=re.MULTILINE)
+        for piece in filter(None, pieces):
+            if cell.cell_type != "code" and piece.startswith("## "):
+                deeper, exercises = piece.startswith("## Deeper:"), piece.startswith("## Exercises")
+                part = "deeper" if deeper else "exercises" if exercises else "core"
+            yield part, cell, piece
+
+
+def count_words(text: str) -> int:
+    """Count the words of Markdown, without the addresses of links and the names of HTML's elements."""
+    text = re.sub(r"\]\([^)]*\)|<[^>]*>", " ", text)
+    return sum(bool(re.search(r"\w", word)) for word in text.split())
+
+
+def minutes(notebook: NotebookNode) -> dict[str, int]:
+    """Say how many minutes the parts of a chapter take: "core", "deeper", "exercises", to the next five.
+
+    Reading goes by words, lines of code and figures; exercises go by their stars alone.
+    """
+    taken = {"core": 0.0, "deeper": 0.0, "exercises": 0.0}
+    for part, cell, text in parts(notebook):
+        if part == "exercises":
+            taken[part] += sum(STARS.get(stars, 0) for stars in EXERCISE.findall(text))
+        elif cell.cell_type == "markdown":
+            taken[part] += count_words(text) / WORDS_A_MINUTE
+        elif cell.cell_type == "code":
+            tags = set(cell.metadata.get("tags", []))
+            if not tags & UNSEEN_CODE:
+                taken[part] += LINE * _lines(text)
+            if not tags & {"remove-cell", "remove-output", "hide-cell"}:
+                taken[part] += sum(_minutes_of(output) for output in cell.outputs)
+    return {part: 5 * max(round(time / 5), time > 0) for part, time in taken.items()}
+
+
+def _minutes_of(output: NotebookNode) -> float:
+    """Say how long one looks at what a cell shows; printed lines belong to the text around them."""
+    data = output.get("data", {})
+    if "data-figure" in data.get("text/html", ""):
+        return MOVING_FIGURE
+    if "image/png" in data:
+        return FIGURE
+    source = data.get("text/markdown", "")
+    return LINE * (_lines(source) - 2) if source.startswith("```python") else 0
+
+
+def _lines(text: str) -> int:
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def put_minutes(notebook: NotebookNode) -> None:
+    """Write how long a chapter takes into the sentence of its head that says so, if there is one."""
+    taken = minutes(notebook)
+    deeper = f", and {taken['deeper']} for what is *Deeper*" if taken["deeper"] else ""
+    said = f"**Takes** about {taken['core']} minutes{deeper}; the exercises about {taken['exercises']}."
+    for cell in notebook.cells[:1]:
+        cell.source = TAKES.sub(said, cell.source)
 
 
 def as_text(notebook: NotebookNode) -> str:
@@ -130,6 +205,11 @@ def execute(notebook: NotebookNode, folder: Path = NOTEBOOKS) -> None:
         first = notebook.cells[place].source.partition("\n")[0]
         trace = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
         raise RuntimeError(f"cell {place} ({first}) failed: {trace.splitlines()[-1]}\n\n{trace}") from error
+
+
+def head(notebook: NotebookNode) -> str:
+    """Return the text of a chapter's first cell."""
+    return notebook.cells[0].source
 
 
 def store(path: Path, text: str) -> None:
@@ -195,7 +275,9 @@ def main() -> int:
             print("unchanged" if same else "stored")
         else:
             failed += not same
-            print("in normal form" if same else "not in normal form: say `make notebooks`")
+            stale = head(notebook) != head(nbformat.reads(text, as_version=4))
+            print("in normal form" if same else "not in normal form: say `make notebooks`", end="")
+            print(" (the minutes in its head are no longer true)" if stale else "")
     return int(failed > 0)
 
 

@@ -325,6 +325,70 @@ def test_a_planted_fault_is_found(rule, fault, said):
     assert any(said in line for line in rule(fault)), rule(fault)
 
 
+# --- how long a chapter takes -----------------------------------------------------------------------
+
+
+def moving():
+    """The output that a figure that moves leaves."""
+    return new_output("execute_result", {"text/html": "<div data-figure='one'></div>", "text/plain": "a figure"})
+
+
+def shown(lines):
+    """The output that `show_source` leaves."""
+    return new_output("display_data", {"text/markdown": f"```python\n{lines}\n```", "text/plain": lines})
+
+
+@pytest.mark.parametrize(
+    ("cells", "minutes"),
+    [
+        ([], (5, 0, 0)),  # the title is read, too
+        ([new_markdown_cell("word " * 1298)], (10, 0, 0)),
+        ([new_markdown_cell("[word](https://a/b) - **and**\n" * 649)], (10, 0, 0)),
+        ([new_markdown_cell("word " * 1628)], (15, 0, 0)),  # 12.5 would be even, and this is more
+        ([cell("x = 1\n\n" * 120)], (10, 0, 0)),
+        ([cell("x = 1\n" * 120, tagged=["hide-cell"])], (5, 0, 0)),
+        ([cell("show_source(f)", shown("x = 1\n" * 119))], (10, 0, 0)),
+        ([cell("print(1)", printed("x = 1\n" * 500))], (5, 0, 0)),
+        ([cell("show(a)", *[figure()] * 10)], (10, 0, 0)),
+        ([cell("Window()", *[moving()] * 5)], (15, 0, 0)),
+        ([new_markdown_cell("## Deeper: more\n\n" + "word " * 1297)], (5, 10, 0)),
+        ([new_markdown_cell("word\n\n## Deeper: more\n\nword"), cell("show(a)", *[figure()] * 10)], (5, 10, 0)),
+        (
+            [
+                new_markdown_cell("## Exercises\n\n" + "word " * 999 + "\n\n### Exercise 1.1 ★ One"),
+                cell("x = 1\n" * 500, *[figure()] * 10),
+                new_markdown_cell("### Exercise 1.2 ★★★ Two\n\n### Exercise 1.3 ★★ Three"),
+                new_markdown_cell("## What to remember\n\n" + "word " * 1294),
+            ],
+            (10, 0, 50),
+        ),
+    ],
+)
+def test_minutes_follow_the_rule(cells, minutes):
+    """By hand, from 130 words a minute, 12 lines a minute, 1 for a figure, 3 for one that moves, and the stars."""
+    assert tuple(notebooks.minutes(chapter(*cells)).values()) == minutes
+
+
+HEAD = "# 01 · Title\n\n**Takes** about {}; the exercises about {}. No GPU. **In a hurry?** Read."
+
+
+@pytest.mark.parametrize(
+    ("cells", "minutes"),
+    [
+        ([new_markdown_cell("## Exercises\n\n### Exercise 1.1 ★★ One")], ("5 minutes", "15")),
+        ([new_markdown_cell("## Deeper: more\n\nword")], ("5 minutes, and 5 for what is *Deeper*", "0")),
+    ],
+)
+def test_the_minutes_in_a_chapters_head_are_put_right_when_it_is_stored(cells, minutes):
+    for old in (("45 minutes, and 30 for what is *Deeper*", "90"), ("N minutes", "K"), minutes):
+        book = chapter(*cells)
+        book.cells[0].source = HEAD.format(*old)
+
+        assert notebooks.normalised(book).cells[0].source == HEAD.format(*minutes)
+    book.cells[0].source = "# 01 · Title\n\n**Takes** an hour, and as long for the exercises."
+    assert notebooks.normalised(book).cells[0].source == book.cells[0].source
+
+
 FIT = "network = FCN()\nrecord = fit(network, plan, learnt, unseen, out)"
 ANSWER = "def answer(net, x):\n    return net.eval()(x)"
 TRAINED = "def trained(net):\n    with folder() as out:\n        return fit(net, plan, learnt, unseen, out)"
