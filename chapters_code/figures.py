@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import ipywidgets
 import matplotlib
 import torch
-from IPython.display import display
-from IPython.utils.capture import RichOutput, capture_output
+from IPython.display import DisplayHandle, display
+from IPython.utils.capture import CapturedIO, RichOutput, capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -55,7 +55,7 @@ def pictures(
         numbers: Write each pixel's value into it; for small grey pictures.
         grid: Title -> side of a window: lines on that panel show which pixels share a window.
         span: What black and white stand for; by default 0 and 255 for uint8, 0 and 1 otherwise.
-        columns: Panels per row; by default all in one row, up to four.
+        columns: Panels per row; by default up to three, and four stand two by two.
 
     Raises:
         ValueError: A panel is not a picture, or there is none; `numbers` with a picture in colour.
@@ -66,7 +66,7 @@ def pictures(
         _need_picture(title, picture)
         if numbers and picture.dim() == 3 and picture.shape[0] == 3:
             raise ValueError(f"numbers are for grey pictures, but {title!r} has colours; show one channel: x[0]")
-    columns = columns or min(4, len(panels))
+    columns = columns or (2 if len(panels) == 4 else min(3, len(panels)))  # four in a row are small on a telephone
     rows = math.ceil(len(panels) / columns)
     # Pictures of a few pixels need no more room than their numbers do.
     few = all(max(picture.shape[-2:]) <= _FEW for picture in panels.values())
@@ -274,29 +274,40 @@ def intervals(panels: dict[str, dict[str, dict[str, list[float]]]], alt: str, *,
 def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool) -> None:
     """Call `function(picture, **settings)` again each time a slider moves or another picture is chosen.
 
-    Needs a live kernel (Jupyter or Colab).  A button takes a picture of your own; it is seen only by the machine that
-    runs the kernel.
+    Needs a live kernel (Jupyter or Colab).  What it shows first is stored with the notebook, for readers without one.
+    A button takes a picture of your own; it is seen only by the machine that runs the kernel.
 
     Args:
         function: Draws or prints something.
         picture: What to start with, uint8 (3, H, W).
         controls: For each setting what `ipywidgets.interact` understands: (lowest, highest), a list of choices, or a
             bool.
+
+    Raises:
+        Exception: Whatever `function` raises at first, but a ValueError.  That, and all that it raises later, is shown
+            in place of the picture.
     """
     chosen = picture
     sliders = {name: ipywidgets.interactive.widget_from_abbrev(control) for name, control in controls.items()}
     upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture")
     problem, result = ipywidgets.Label(), ipywidgets.HTML()
+    stills: list[DisplayHandle] = []
+
+    def call() -> CapturedIO:
+        with capture_output(stderr=False) as captured:
+            function(chosen, **{name: slider.value for name, slider in sliders.items()})
+        return captured
 
     def redraw(_: object = None) -> None:
-        problem.value = ""
+        while stills:  # from now on, the picture stands right below the sliders
+            stills.pop().update({"text/plain": ""}, raw=True)
+        problem.value = result.value = ""
         try:
-            with capture_output() as captured:
-                function(chosen, **{name: slider.value for name, slider in sliders.items()})
-        except ValueError as error:  # a setting that this picture is too small for, say
-            problem.value = str(error)
-            return
-        result.value = "".join(map(_as_html, captured.outputs)) + f"<pre>{html.escape(captured.stdout)}</pre>"
+            captured = call()
+        except Exception as error:  # Jupyter shows nobody what is raised while a slider moves
+            problem.value = _in_short(error)
+        else:
+            result.value = "".join(map(_as_html, captured.outputs)) + f"<pre>{html.escape(captured.stdout)}</pre>"
 
     def take(change: dict) -> None:
         nonlocal chosen
@@ -306,8 +317,8 @@ def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool
             return
         try:
             chosen = decode_picture(bytes(files[-1]["content"]))
-        except ValueError as error:
-            problem.value = str(error)
+        except Exception as error:
+            problem.value = _in_short(error)
             return
         redraw()
 
@@ -315,8 +326,20 @@ def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool
     for name, slider in sliders.items():
         slider.description = name
         slider.observe(redraw, names="value")
-    redraw()
+    bundles: list[tuple[dict, dict]] = []
+    try:
+        captured = call()
+        bundles = [(output.data, output.metadata or {}) for output in captured.outputs]
+        bundles += [({"text/plain": captured.stdout}, {})] * bool(captured.stdout)
+    except ValueError as error:  # a setting that this picture is too small for, say
+        problem.value = _in_short(error)
     display(ipywidgets.VBox([*sliders.values(), upload, problem, result]))
+    stills += [display(data, raw=True, metadata=metadata, display_id=True) for data, metadata in bundles]
+
+
+def _in_short(error: Exception) -> str:
+    """Return what an error says; of those that are not meant for readers, their kind, too."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _as_html(output: RichOutput) -> str:

@@ -1,8 +1,9 @@
 """What every chapter's notebook needs: a seed, a device, shown source code, and pictures with words (all chapters).
 
 Plots are drawn on an opaque card of light paper, so that they read the same on a white page, on a dark one and on
-Colab.  Every picture comes with `alt`, a sentence for those who cannot see it; it is stored in the notebook, and the
-site puts it on the page.
+Colab.  Beside them is stored where photographs and other data stand on the card: on a dark page, the site turns the
+card dark and leaves these as they are.  Every picture comes with `alt`, a sentence for those who cannot see it; it is
+stored in the notebook, too, and the site puts it on the page.
 
 Left out: anything about one chapter's topic; plots that chapters share are in figures.py.
 """
@@ -23,7 +24,9 @@ import matplotlib
 import numpy as np
 import torch
 from IPython.display import display
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from chapters_code.colours import COLOURS
 from chapters_code.outputs import device
@@ -112,13 +115,39 @@ def show(figure: Figure, alt: str) -> None:
     if len(alt.strip()) < 15:
         raise ValueError(f"alt must describe the picture in a sentence, for those who cannot see it; got {alt!r}")
     stored = io.BytesIO()
+    figure.set_dpi(_STORED_DPI)  # and not for storing alone, as `_panels` looks where things were drawn
     figure.savefig(stored, format="png", dpi=_STORED_DPI, facecolor=PAPER, metadata={"Software": None})
     width, height = (round(inches * _SCREEN_DPI) for inches in figure.get_size_inches())
     display(
         {"image/png": base64.b64encode(stored.getvalue()).decode(), "text/plain": alt},
         raw=True,
-        metadata={"image/png": {"alt": alt, "width": width, "height": height}},
+        metadata={"image/png": {"alt": alt, "width": width, "height": height, "panels": _panels(figure)}},
     )
+
+
+def _panels(figure: Figure) -> list[list[float]]:
+    """Return where a figure that was drawn has colours that must stay: boxes (left, top, width, height) in percent.
+
+    These are the axes that hold a picture, the bars that say what its colours mean, and the patches of a legend.
+    """
+    pictured = [axes for axes in figure.axes if axes.images]
+    bars = [axes for axes in figure.axes if any(isinstance(one, QuadMesh) for one in axes.collections)]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    handles = [handle for legend in legends if legend for handle in legend.legend_handles]
+    patches = [handle.get_window_extent() for handle in handles if pictured and isinstance(handle, Patch)]
+    full = figure.bbox
+    return [
+        [
+            round(100 * float(share), 2)
+            for share in (
+                box.x0 / full.width,
+                1 - box.y1 / full.height,
+                box.width / full.width,
+                box.height / full.height,
+            )
+        ]
+        for box in (*(axes.get_window_extent() for axes in dict.fromkeys(pictured + bars)), *patches)
+    ]
 
 
 def _with_brief_docstrings(text: str) -> str:

@@ -63,6 +63,7 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
         cells.append(cell)
         if cell.cell_type == "code":
             cell.metadata["figure_alts"] = figure_alts(cell)
+            cell.metadata["figure_panels"] = figure_panels(cell)
         if "hide-cell" in cell.metadata.get("tags", []):
             cell.metadata["mystnb"] = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), IMPORTS)
         if "exercise" in cell.metadata.get("tags", []):
@@ -95,8 +96,18 @@ def find_solutions(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> N
 
 def figure_alts(cell: nbformat.NotebookNode) -> list[str]:
     """Return the alt text of each PNG that a code cell shows, in order; an empty text where there is none."""
+    return [told.get("alt", "") for told in _told_of_figures(cell)]
+
+
+def figure_panels(cell: nbformat.NotebookNode) -> list[list | None]:
+    """Return for each PNG that a code cell shows the boxes that keep their colours; None if it was not drawn by us."""
+    return [told.get("panels") for told in _told_of_figures(cell)]
+
+
+def _told_of_figures(cell: nbformat.NotebookNode) -> list[dict]:
+    """Return what Python stored beside each PNG that a code cell shows, in order."""
     return [
-        output.get("metadata", {}).get("image/png", {}).get("alt", "")
+        output.get("metadata", {}).get("image/png", {})
         for output in cell.outputs
         if "image/png" in output.get("data", {})
     ]
@@ -127,23 +138,48 @@ def solution_cells(
 
 
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
-    """Give notebook figures their alt text, and warn about every picture that has none."""
+    """Give notebook figures their alt text and what a dark page needs, and warn about every picture without alt."""
     for cell in doctree.findall(lambda node: "cell_metadata" in getattr(node, "attributes", ())):
         # One output may hold several formats of one figure; the alt text belongs to its PNG.  A cell whose
         # outputs are hidden has alt texts and no PNG, hence not strict.
         pngs = [node for node in cell.findall(nodes.container) if node.get("mime_type") == "image/png"]
-        for png, alt in zip(pngs, cell["cell_metadata"].get("figure_alts", []), strict=False):
-            for image in png.findall(nodes.image):
+        told = cell["cell_metadata"]
+        for png, alt, panels in zip(pngs, told.get("figure_alts", []), told.get("figure_panels", []), strict=False):
+            for image in list(png.findall(nodes.image)):
                 image["alt"] = alt
+                if panels is not None:
+                    prepare_for_the_dark(image, panels)
 
     for image in doctree.findall(nodes.image):
-        if not image.get("alt"):
+        if not image.get("alt") and "panels" not in image["classes"]:
             # Left alone, Sphinx would read the file's name to a blind reader.
             logger.warning(
                 "a picture has no alt text: give a notebook's figure one in the output's metadata, "
                 "and a page's picture one as ![alt text](file)",
                 location=image,
             )
+
+
+def prepare_for_the_dark(image: nodes.image, panels: list[list[float]]) -> None:
+    """Put a second copy above a drawn figure: book.css shows it on a dark page, and of it these boxes alone.
+
+    Args:
+        image: The figure, on its page.
+        panels: Boxes (left, top, width, height) in percent of it.
+    """
+    # One line around all boxes: from a corner of the figure to each of them, around it, and back.
+    corners = [(0, 0)]
+    for left, top, width, height in panels:
+        right, bottom = round(left + width, 2), round(top + height, 2)
+        corners += [(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (0, 0)]
+    line = ", ".join(f"{x}% {y}%" for x, y in corners)
+    style = f' style="--panels: polygon({line})"' if panels else ""
+    pair = [nodes.raw("", f'<span class="drawn"{style}>', format="html"), image.deepcopy()]
+    if panels:
+        above = image.deepcopy()
+        above["alt"], above["classes"] = "", ["panels"]
+        pair.append(above)
+    image.replace_self([*pair, nodes.raw("", "</span>", format="html")])
 
 
 class RunsDirective(SphinxDirective):

@@ -173,7 +173,7 @@ FACTS = """async () => {
     title: document.title,
     headings: [...document.querySelectorAll("h1")].filter(h => h.checkVisibility()).map(h => h.innerText),
     pictures: [...document.images].map(i => ({
-      src: i.src, alt: i.getAttribute("alt"), decorative: Boolean(i.closest("a.navbar-brand")),
+      src: i.src, alt: i.getAttribute("alt"), decorative: Boolean(i.closest("a.navbar-brand, .panels")),
     })),
     formulas: document.querySelectorAll(".math").length,
     typeset: document.querySelectorAll(".math mjx-container mjx-assistive-mml math").length,

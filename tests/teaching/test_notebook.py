@@ -2,15 +2,20 @@
 
 import ast
 import base64
+import colorsys
 import importlib
 import inspect
 import io
 import random
+import re
 import sys
 from datetime import datetime, timezone
 from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
 
 import ipywidgets
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -19,10 +24,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from traitlets.config import Config
 
-from chapters_code import figures, notebook, pooling, shapes
+from chapters_code import figures, notebook, overlay, pooling, shapes
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, seed, show, show_source
 from chapters_code.predict import Answer
 
+ROOT = Path(__file__).parents[2]
 ALT = "Two roads side by side; the crack is missing on the right one."
 
 
@@ -209,8 +215,46 @@ def test_a_figure_carries_its_description_and_its_size(displayed):
     bundle, metadata = displayed[0]
 
     assert bundle["text/plain"] == ALT
-    assert metadata == {"image/png": {"alt": ALT, "width": 400, "height": 250}}
+    assert metadata == {"image/png": {"alt": ALT, "width": 400, "height": 250, "panels": []}}
     assert png(displayed).size == (800, 500)
+
+
+def rims(displayed) -> list[tuple[str, str]]:
+    """Return for each box that keeps its colours the colour right inside its upper left corner, and right outside."""
+    picture = png(displayed).convert("RGB")
+    found = []
+    for left, top, width, height in displayed[-1][1]["image/png"]["panels"]:
+        assert 0 < width < 100 and 0 < height < 100
+        x, y = left / 100 * picture.width, top / 100 * picture.height
+        inside, outside = (picture.getpixel((round(x + step), round(y + step))) for step in (4, -4))
+        found.append(tuple("#" + bytes(colour).hex() for colour in (inside, outside)))
+    return found
+
+
+def test_a_figure_names_the_places_of_its_photographs(displayed):
+    """On a dark page all else is turned dark."""
+    red = torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 30, 40)
+    figures.pictures({"road": red, "twin": red[:, :20]}, ALT, columns=1)
+    assert rims(displayed) == [("#ff0000", PAPER)] * 2
+
+    answer = Answer((255 * red).byte(), torch.ones(30, 40, dtype=torch.int64), None, ("ground", "crack"))
+    figures.answers({"road": answer}, ALT)
+    (photo, *_, legend) = rims(displayed)
+    assert len(rims(displayed)) == 4 and photo == ("#ff0000", PAPER)
+    assert legend[0] == overlay.palette(["crack"])["crack"] and legend[1] == PAPER
+
+    figures.curves({"a": ([1, 2], [1, 2]), "b": ([1, 2], [2, 1])}, ALT, x_label="x", y_label="y")
+    assert rims(displayed) == []
+
+
+def test_the_bar_that_explains_the_colours_of_a_picture_keeps_them_too(displayed):
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4, 2.5))
+        axes = figure.subplots()
+        figure.colorbar(axes.imshow([[0, 1]]))
+    show(figure, ALT)
+
+    assert len(rims(displayed)) == 2
 
 
 def test_a_figure_holds_no_word_about_the_machine_that_drew_it(displayed):
@@ -259,6 +303,33 @@ def test_the_first_curves_can_be_seen_on_the_paper():
     first_four = [contrast(colour, PAPER) for colour in COLOURS.values()][:4]
 
     assert min(first_four) >= 3
+
+
+def on_a_dark_page(colour: str) -> str:
+    """Compute what the site's filter makes of a colour, as the standard on filters (W3C) defines them."""
+    style = (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    amount = float(re.search(r"filter: invert\(([\d.]+)\) hue-rotate\(180deg\);", style)[1])
+    red, green, blue = (amount + (1 - 2 * amount) * int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    grey = 0.213 * red + 0.715 * green + 0.072 * blue
+    # Half a turn of the hue puts each colour to the other side of its grey.
+    return "#" + bytes(round(255 * min(max(2 * grey - part, 0), 1)) for part in (red, green, blue)).hex()
+
+
+def test_figures_on_a_dark_page_have_its_ground_and_can_be_read():
+    """The card is the page, nearly; words and the first curves stand out as on paper, and keep their hues."""
+    style = (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    page = re.search(r'data-theme="dark".*?--paper: (#\w{6});', style, re.DOTALL)[1]
+    ground = on_a_dark_page(PAPER)
+
+    assert all(abs(int(ground[i : i + 2], 16) - int(page[i : i + 2], 16)) <= 2 for i in (1, 3, 5))
+    assert contrast(on_a_dark_page(INK), page) >= 7
+    assert min(contrast(on_a_dark_page(colour), page) for colour in list(COLOURS.values())[:4]) >= 3
+    for name, colour in list(COLOURS.items())[:3]:
+        hues = [
+            colorsys.rgb_to_hsv(*(int(one[i : i + 2], 16) for i in (1, 3, 5)))[0]
+            for one in (colour, on_a_dark_page(colour))
+        ]
+        assert abs(hues[0] - hues[1]) < 0.06, name
 
 
 def test_no_two_curves_have_the_same_colour():
@@ -400,14 +471,33 @@ class Explored:
     """`explore`, started with a function that writes down how it was called, prints, and shows a picture."""
 
     def __init__(self, monkeypatch):
-        boxes: list[ipywidgets.VBox] = []
-        monkeypatch.setattr(figures, "display", boxes.append)
+        self.boxes: list[ipywidgets.VBox] = []
+        self.stills: list[dict] = []  # what stands below the sliders, and is stored
+        monkeypatch.setattr(figures, "display", self.display)
         self.calls: list[tuple] = []
+        self.error: Exception | None = None
         figures.explore(self.draw, ROAD, size=(1, 5), bright=[True, False])
-        self.size, self.bright, self.upload, self.problem, self.result = boxes[0].children
+        self.size, self.bright, self.upload, self.problem, self.result = self.boxes[0].children
+
+    def display(self, thing, raw=False, metadata=None, display_id=None):
+        """Take a box; or a bundle, and return its handle."""
+        if not raw:
+            assert not self.stills, "the sliders come first"
+            self.boxes.append(thing)
+            return None
+        assert display_id is True
+        self.stills.append(thing)
+        place = len(self.stills) - 1
+
+        def update(bundle, raw):
+            self.stills[place] = bundle
+
+        return SimpleNamespace(update=update)
 
     def draw(self, picture, size, bright):
         self.calls.append((picture, size, bright))
+        if self.error:
+            raise self.error
         if size > picture.shape[-2]:
             raise ValueError(f"the window is too large for {picture.shape[-2]} rows")
         print(f"size < {size}")
@@ -440,8 +530,41 @@ def test_explore_starts_with_the_books_picture(explored):
     """Once, and what the function prints and shows stands on the page with its description."""
     assert explored.calls == [(ROAD, explored.size.value, True)]
     assert 1 <= explored.size.value <= 5
-    assert f"<pre>size &lt; {explored.size.value}\n</pre>" in explored.result.value
+    picture, text = explored.stills
+    assert picture["image/png"] and picture["text/plain"] == 'A road of 7 columns, called "road".'
+    assert text == {"text/plain": f"size < {explored.size.value}\n"}
+    assert explored.result.value == ""
+
+
+def test_explore_puts_the_new_picture_in_the_place_of_the_stored_one(explored):
+    explored.size.value = 5
+
+    assert explored.stills == [{"text/plain": ""}] * 2
+    assert "<pre>size &lt; 5\n</pre>" in explored.result.value
     assert 'alt="A road of 7 columns, called &quot;road&quot;."' in explored.result.value
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RuntimeError("out of memory"), "RuntimeError: out of memory"), (ValueError("too small"), "too small")],
+)
+def test_explore_shows_an_error_and_takes_the_picture_away(explored, error, said):
+    """At the first move of a slider, and later; a setting that works brings the picture back."""
+    for size in (5, 4):
+        explored.error = error
+        explored.size.value = size
+        assert (explored.problem.value, explored.result.value) == (said, "")
+        assert explored.stills == [{"text/plain": ""}] * 2
+        explored.error = None
+        explored.size.value = 1
+        assert explored.problem.value == "" and "size &lt; 1" in explored.result.value
+
+
+def test_explore_lets_an_error_out_while_the_cell_still_runs(shell, monkeypatch):
+    monkeypatch.setattr(figures, "display", lambda *_, **__: pytest.fail("nothing is shown"))
+
+    with pytest.raises(ZeroDivisionError):
+        figures.explore(lambda picture, size: 1 / 0, ROAD, size=(1, 5))
 
 
 def test_explore_names_its_controls(explored):
