@@ -99,7 +99,7 @@ def _ours(way):
     from chapters_code.data.transforms import training_transform
 
     def build(folder):
-        normalise, loaders = Normalise(), []
+        normalise, loaders = Normalise(reuse=True), []
         for split in ("train", "val"):
             dataset = VOCSegmentation(split, folder).drop_smaller(CROP)
             dataset = Preloaded(dataset) if way == "preloaded" else dataset

@@ -92,7 +92,7 @@ def _logits_of(
     image: Tensor, trained: Trained, tile: Size | None, overlap: Size | None, progress: bool
 ) -> Iterator[tuple[slice, Tensor]]:
     """Return the logits of a photograph, uint8 (3, H, W), strip by strip as `strips` does."""
-    normalise, resize = Normalise(), trained.recipe.resize
+    normalise, resize = Normalise(reuse=True), trained.recipe.resize
     if resize is not None:
         with evaluation_mode(trained.network), torch.inference_mode():
             pictures = normalise(image[None].to(device_of(trained.network, image)))

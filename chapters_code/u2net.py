@@ -25,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chapters_code.blocks import conv_norm_relu
 from chapters_code.checks import check_integer, check_pictures
+from chapters_code.weights import bare_weights
 
 __all__ = ["RSU", "Stage", "U2Net", "load_official", "u2net", "u2netp"]
 
@@ -195,8 +196,9 @@ def load_official(model: U2Net, state_dict: Mapping[str, Tensor]) -> U2Net:
 
     Args:
         model: `u2net()` or `u2netp()`; loaded in place, all of it or nothing.
-        state_dict: What `torch.load(path, weights_only=True)` gives for a published file.  The prefix "module." of
-            weights that were saved on several devices is understood.
+        state_dict: What `torch.load(path, weights_only=True)` gives for a published file; also wrapped, as
+            `weights.bare_weights` says.  Files of old versions of PyTorch lack `num_batches_tracked`, which only counts
+            the batches of training; without it the count begins anew.
 
     Returns:
         `model`.
@@ -204,23 +206,25 @@ def load_official(model: U2Net, state_dict: Mapping[str, Tensor]) -> U2Net:
     Raises:
         ValueError: The checkpoint is not of this network: a part is missing, unknown or of another shape.
     """
-    theirs = {name.removeprefix("module."): value for name, value in state_dict.items()}
+    theirs = bare_weights(state_dict)
     ours = {_official(name): name for name in model.state_dict()}
-    if ours.keys() != theirs.keys():
-        missing, unknown = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    missing, unknown = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unknown:
         raise ValueError(
             f"this is no checkpoint of a U²-Net of {len(model.encoder)} stages as the authors name its parts:"
             f" {len(missing)} are missing ({', '.join(missing[:3]) or 'none'}),"
             f" {len(unknown)} are unknown ({', '.join(unknown[:3]) or 'none'})"
         )
     sizes = {name: value.shape for name, value in model.state_dict().items()}
-    for name, own in ours.items():
-        if theirs[name].shape != sizes[own]:
+    for name, value in theirs.items():
+        if value.shape != sizes[ours[name]]:
             raise ValueError(
-                f"{name} has shape {tuple(theirs[name].shape)}, this network wants {tuple(sizes[own])}:"
+                f"{name} has shape {tuple(value.shape)}, this network wants {tuple(sizes[ours[name]])}:"
                 " load u2net.pth into u2net(), and u2netp.pth into u2netp()"
             )
-    model.load_state_dict({own: theirs[name] for name, own in ours.items()})
+    # A plain dictionary names no version, so PyTorch takes it for an old one, and counts batches from 0 where it must.
+    model.load_state_dict({ours[name]: value for name, value in theirs.items()})
     return model
 
 

@@ -15,8 +15,10 @@ without running any code that may be in them.
 """
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pooch
 import torch
@@ -27,7 +29,7 @@ from chapters_code.data.fetching.download import Unreachable, WrongData, fetch
 from chapters_code.data.fetching.find import alone, cache_folder, may_download, own_folder
 from chapters_code.data.fetching.sources import Archive
 
-__all__ = ["NETWORKS", "NoWeights", "imagenet", "imagenet_or_none", "read_weights"]
+__all__ = ["NETWORKS", "NoWeights", "bare_weights", "imagenet", "imagenet_or_none", "read_weights"]
 
 # torchvision's weights, and how large their files are about, in bytes.
 _PUBLISHED = {
@@ -106,7 +108,7 @@ def imagenet_or_none(network: str) -> str | None:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a file of weights, a dictionary of tensors by name, onto the CPU.
+    """Read a file of weights, a dictionary of tensors by name, onto the CPU; `bare_weights` takes them out of wrappers.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -123,12 +125,38 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights ({type(error).__name__}): it breaks off, or something else wrote it;"
             " delete it and get it again"
         ) from None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    found = bare_weights(state)
+    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(
             f"{path} holds no weights, that is a dictionary of tensors, but a {type(state).__name__}: save"
-            " network.state_dict(); for a checkpoint of this book's training take checkpoints.weights(path)"
+            " network.state_dict()"
         )
-    return state
+    return found
+
+
+def bare_weights(state: Any) -> Any:
+    """Take weights out of what programs of training wrap them in.
+
+    Args:
+        state: A dictionary of tensors by name; or a checkpoint that holds one as "state_dict", "model" or
+            "model_state_dict".  The names may begin with "module." (`DataParallel`) or "_orig_mod." (`torch.compile`).
+
+    Returns:
+        The dictionary of tensors, with the network's own names; what is no dictionary comes back as it is.
+
+    Example:
+        >>> bare_weights({"epoch": 3, "model": {"module.bias": torch.zeros(1)}})
+        {'bias': tensor([0.])}
+    """
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping):
+        return state
+    for prefix in 2 * ("module.", "_orig_mod."):  # in either order
+        if all(str(name).startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return dict(state)
 
 
 def _published(network: str) -> tuple:

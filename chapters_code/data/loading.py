@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from chapters_code.checks import check_integer
+from chapters_code.checks import check_integer, check_tensors
 from chapters_code.data.pairs import Pair, Segmentation, check_pairs, transformed
 
 __all__ = ["MEAN", "STD", "Augmented", "Batch", "EpochSampler", "Normalise", "Preloaded", "collate", "loader"]
@@ -223,13 +223,12 @@ def collate(samples: Sequence[Batch]) -> Batch:
 class Normalise:
     """Make of bytes what a network takes: float32, per channel minus its mean, divided by its spread.
 
-    On a CPU the result lies in memory that the next call uses again: it is **valid until the next call**, and who
-    wants to keep it takes `.clone()`.  Autograd notices if a loss is differentiated too late, and says "modified by an
-    inplace operation".  On other devices every result has its own memory.
-
     Args:
         mean: Of each channel, brightness 0 to 1.
         std: Standard deviation of each channel, more than 0.
+        reuse: On a CPU, put every result into the same memory: quicker in a training loop, and a result is then
+            **valid until the next call**.  Autograd notices if a loss is differentiated too late, and says "modified by
+            an inplace operation".
 
     Example:
         >>> normalise = Normalise(mean=(0.0, 0.2, 1.0), std=(0.5, 0.5, 0.5))
@@ -237,10 +236,11 @@ class Normalise:
         [0.4000000059604645, 0.0, -1.600000023841858]
     """
 
-    def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
+    def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD, *, reuse: bool = False) -> None:
         if len(mean) != len(std) or min(std, default=0) <= 0:
             raise ValueError(f"mean and std need one number per channel, std more than 0; got {mean} and {std}")
         self.mean, self.std = torch.tensor(mean) * 255, torch.tensor(std) * 255
+        self.reuse = reuse
         self._memory: dict[torch.dtype, Tensor] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -248,6 +248,7 @@ class Normalise:
 
         Equals `torchvision.transforms.v2.functional.normalize` of the images as float32 in [0, 1].
         """
+        check_tensors(images=images)
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != len(self.mean):
             raise ValueError(
                 f"images must be uint8 (N, {len(self.mean)}, H, W), got {images.dtype} {tuple(images.shape)};"
@@ -262,12 +263,13 @@ class Normalise:
         return result.permute(0, 3, 1, 2)
 
     def masks(self, masks: Tensor) -> Tensor:
-        """Widen uint8 masks to the int64 that losses take; valid until the next call, as above."""
+        """Widen uint8 masks to the int64 that losses take."""
+        check_tensors(masks=masks)
         return self._room(torch.int64, masks.device, masks.shape).copy_(masks)
 
     def _room(self, dtype: torch.dtype, device: torch.device, shape: Sequence[int]) -> Tensor:
-        """Return memory for a result: on the CPU the same as last time, if that is large enough."""
-        if device.type != "cpu":
+        """Return memory for a result: its own; or that of last time, if that is asked for and large enough."""
+        if not self.reuse or device.type != "cpu":
             return torch.empty(shape, dtype=dtype, device=device)
         count = int(np.prod(shape))
         if dtype not in self._memory or self._memory[dtype].numel() < count:

@@ -181,14 +181,23 @@ class Subset(Segmentation):
 
     Args:
         whole: The data set; its transform is taken over.
-        indices: Which pairs, in the order wanted.
+        indices: Which pairs, in the order wanted; from -len to len - 1.
 
     Raises:
         IndexError: `whole` has no such pair.
+        ValueError: `indices` is no list of integers; a mask of True and False is none.
     """
 
     def __init__(self, whole: Segmentation, indices: Iterable[int]) -> None:
-        self.whole, self.indices = whole, tuple(range(len(whole))[index] for index in indices)
+        indices = indices.tolist() if isinstance(indices, Tensor | np.ndarray) else indices
+        try:
+            given = [-1.0 if isinstance(one, bool) else one for one in indices]  # True is no 1 here
+            self.whole, self.indices = whole, tuple(range(len(whole))[index] for index in given)
+        except TypeError:
+            raise ValueError(
+                f"indices must be a list of integers, subset([0, 2]), got {indices!r}; of a mask of True and False take"
+                " torch.as_tensor(mask).nonzero().flatten()"
+            ) from None
         super().__init__([whole.ids[index] for index in self.indices], whole.origin, whole.transform)
         self._take_after(whole)
 

@@ -35,7 +35,7 @@ class ConfusionMatrix(Streaming):
         matrix: The counts, int64 (K, K) on the CPU; rows are the truth.
 
     Raises:
-        ValueError: `num_classes` is not an integer of at least 2.
+        ValueError: `num_classes` is not an integer of at least 2, or `ignore_index` none from -255 to 255.
 
     Example:
         >>> scores = ConfusionMatrix(num_classes=2)
@@ -46,7 +46,7 @@ class ConfusionMatrix(Streaming):
 
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
         classes = self.num_classes = check_integer("num_classes", num_classes, 2)
-        self.ignore_index = ignore_index
+        self.ignore_index = check_integer("ignore_index", ignore_index, -255, 255)
         super().__init__(
             "num_classes",
             matrix=torch.zeros(classes, classes, dtype=torch.int64),

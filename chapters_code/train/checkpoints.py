@@ -6,6 +6,7 @@ either the new checkpoint or the old one, never half of one.  It is read without
 
     state  --save-->  checkpoint.pt  --load-->  the same state
     checkpoint.pt  --load_network-->  the trained network, and what is needed to ask it about a photograph
+    checkpoint.pt  --fill-->  a network that you have built yourself, with those weights
 """
 
 import dataclasses
@@ -19,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chapters_code.files import written_whole
 from chapters_code.train.recipes import Recipe, build_network
 
-__all__ = ["Trained", "load", "load_network", "random_state", "save", "set_random_state", "weights"]
+__all__ = ["Trained", "fill", "load", "load_network", "random_state", "save", "set_random_state", "weights"]
 
 _FORMAT = "keep-the-crack checkpoint 2"
 
@@ -105,8 +106,34 @@ def load_network(path: str | Path) -> Trained:
 
 
 def weights(path: str | Path) -> dict[str, Tensor]:
-    """Return the network's weights out of a checkpoint, for `network.load_state_dict`; errors as for `load`."""
+    """Return the network's weights out of a checkpoint, as `network.state_dict()` gave them; errors as for `load`."""
     return load(path)["model"]
+
+
+def fill(network: nn.Module, path: str | Path) -> nn.Module:
+    """Give a network that you have built yourself the weights out of a checkpoint: all of them, or none.
+
+    Returns:
+        `network`.
+
+    Raises:
+        OSError: There is no such file, or it may not be read.
+        ValueError: The file is no whole checkpoint, or is of another network; the message says of which.
+    """
+    state = load(path)
+    theirs, ours = (
+        {name: tuple(value.shape) for name, value in one.items()} for one in (state["model"], network.state_dict())
+    )
+    if differing := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]:
+        first, recipe = differing[0], state.get("recipe", {})
+        shapes = [f"has shape {one[first]}" if first in one else "is not there" for one in (ours, theirs)]
+        made = ", ".join(f"{key} {recipe.get(key)}" for key in ("network", "network_settings", "name", "tier"))
+        raise ValueError(
+            f"{path} is of another network ({made}): {len(differing)} parts differ; here {first} {shapes[0]}, there it"
+            f" {shapes[1]}: checkpoints.load_network(path) builds the network that fits"
+        )
+    network.load_state_dict(state["model"])
+    return network
 
 
 def random_state() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from chapters_code.checks import check_choice
 from chapters_code.data.loading import Normalise
 from chapters_code.data.pairs import Segmentation, check_pairs
 from chapters_code.metrics import ConfusionMatrix, CrackScores, SaliencyScores
@@ -29,14 +30,18 @@ TASKS = tuple(MAIN_SCORES)
 
 
 def new_metric(task: str, dataset: Segmentation) -> ConfusionMatrix | CrackScores | SaliencyScores:
-    """Make the empty metric that a task is scored by."""
+    """Make the empty metric that a task is scored by.
+
+    Raises:
+        ValueError: `dataset` is no data set of the book's, or `task` no word of `TASKS`.
+    """
+    check_pairs(dataset)
+    check_choice("task", task, TASKS)
     if task == "classes":
         return ConfusionMatrix(len(dataset.classes), ignore_index=dataset.ignore_index)
     if task == "cracks":
         return CrackScores()
-    if task == "saliency":
-        return SaliencyScores()
-    raise ValueError(f"task must be one of {', '.join(TASKS)}; got {task!r}")
+    return SaliencyScores()
 
 
 @torch.inference_mode()
@@ -72,7 +77,7 @@ def evaluate(
     check_pairs(dataset, "what evaluate scores")
     metric = new_metric(task, dataset)
     channels = len(dataset.classes) if task == "classes" else 1
-    normalise = Normalise()
+    normalise = Normalise(reuse=True)
     with evaluation_mode(model):
         for index in range(len(dataset)) if indices is None else indices:
             image, mask = dataset[index]
@@ -99,7 +104,11 @@ def baselines(dataset: Segmentation, task: str) -> dict[str, dict[str, float]]:
         For "cracks": no crack anywhere; and one threshold on darkness (its "ods" is the best threshold there is, chosen
         on the very pictures that it is scored on: generous).  For "saliency": nothing anywhere; and "the middle is
         salient".  For "classes": background everywhere.
+
+    Raises:
+        ValueError: As for `new_metric`.
     """
+    check_choice("task", task, TASKS)
     metrics = {name: new_metric(task, dataset) for name in _ANSWERS[task]}
     for index in range(len(dataset)):
         image, mask = dataset[index]

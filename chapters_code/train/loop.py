@@ -91,7 +91,7 @@ def fit(
         # The schedule stays with us: Accelerate would turn it on once per process.
         shrink = SCHEDULES[recipe.schedule]
         schedule = LambdaLR(optimizer.optimizer, lambda step: shrink(step / steps))
-        normalise = Normalise()
+        normalise = Normalise(reuse=True)
 
         sets = train_set, validation_set
         run = Run(Path(out), recipe, *sets, seed, accelerator, progress)

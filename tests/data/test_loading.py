@@ -300,8 +300,20 @@ def test_normalise_by_hand():
     assert result.flatten().tolist() == [2.0, -2.0, 0.0, -2.0]
 
 
-def test_the_memory_is_used_again_for_batches_of_any_size():
+def test_a_result_is_the_callers_own_unless_it_is_asked_otherwise():
+    """A second picture, a smaller one and a second mask change nothing of the first."""
     normalise = Normalise()
+    images, masks = (torch.randint(0, 256, shape, dtype=torch.uint8) for shape in ((2, 3, 5, 6), (2, 5, 6)))
+    first, wide = normalise(images), normalise.masks(masks)
+    kept = first.clone()
+
+    normalise(255 - images), normalise(255 - images[:1, :, :4]), normalise.masks(255 - masks)
+
+    assert torch.equal(first, kept) and torch.equal(wide, masks.long())
+
+
+def test_the_memory_is_used_again_for_batches_of_any_size():
+    normalise = Normalise(reuse=True)
     first = normalise(torch.zeros(4, 3, 5, 6, dtype=torch.uint8))
     place = first.data_ptr()
     kept = first.clone()
@@ -315,7 +327,7 @@ def test_the_memory_is_used_again_for_batches_of_any_size():
 
 
 def test_masks_become_int64_in_memory_that_is_used_again():
-    normalise, masks = Normalise(), torch.tensor([[[0, 255, 20]]], dtype=torch.uint8)
+    normalise, masks = Normalise(reuse=True), torch.tensor([[[0, 255, 20]]], dtype=torch.uint8)
 
     wide = normalise.masks(masks)
 
@@ -325,7 +337,7 @@ def test_masks_become_int64_in_memory_that_is_used_again():
 
 
 def test_a_gradient_taken_too_late_is_refused_and_not_wrong():
-    normalise, layer = Normalise(), nn.Conv2d(3, 2, 3)
+    normalise, layer = Normalise(reuse=True), nn.Conv2d(3, 2, 3)
     late = layer(normalise(torch.zeros(1, 3, 5, 6, dtype=torch.uint8))).sum()
     normalise(torch.ones(1, 3, 5, 6, dtype=torch.uint8))
 
@@ -334,7 +346,7 @@ def test_a_gradient_taken_too_late_is_refused_and_not_wrong():
 
 
 def test_memory_first_taken_while_scoring_can_be_trained_on():
-    normalise, layer, images = Normalise(), nn.Conv2d(3, 2, 3), torch.ones(1, 3, 5, 6, dtype=torch.uint8)
+    normalise, layer, images = Normalise(reuse=True), nn.Conv2d(3, 2, 3), torch.ones(1, 3, 5, 6, dtype=torch.uint8)
     with torch.inference_mode():
         normalise(images)
 
@@ -344,7 +356,7 @@ def test_memory_first_taken_while_scoring_can_be_trained_on():
 
 
 def test_a_copy_of_normalise_has_memory_of_its_own():
-    normalise, images = Normalise(), torch.ones(1, 3, 5, 6, dtype=torch.uint8)
+    normalise, images = Normalise(reuse=True), torch.ones(1, 3, 5, 6, dtype=torch.uint8)
     first = normalise(images)
 
     assert copy.deepcopy(normalise)(images).data_ptr() != first.data_ptr()

@@ -103,6 +103,17 @@ def test_several_pairs_at_once_are_a_subset(index):
         Numbers("pqr", "thin air")[index]
 
 
+@pytest.mark.parametrize("indices", [1, [0.0], "pq", [True, False, True], torch.tensor([True, False, True]), [None]])
+def test_a_subset_is_named_by_integers(indices):
+    """A mask of True and False would silently be the pairs 1 and 0."""
+    dataset = Numbers("pqr", "thin air")
+    for legal in ([0, 2], torch.tensor([0, 2]), np.array([0, 2]), range(0, 3, 2), (torch.tensor(0), np.int64(-1))):
+        assert dataset.subset(legal).ids == ("p", "r")
+
+    with pytest.raises(ValueError, match=r"a list of integers, subset\(\[0, 2\]\), got"):
+        dataset.subset(indices)
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_a_picture_in_other_colours_becomes_red_green_and_blue(tmp_path, mode):
     written(tmp_path, image=scene()[0].convert(mode))

@@ -237,6 +237,8 @@ def test_numbers_of_no_class_are_refused():
     for number in (0, 1, 2.0, True, "3"):
         with pytest.raises(ValueError, match="num_classes must be an integer of 2 or more, got"):
             ConfusionMatrix(number)
+    with pytest.raises(ValueError, match="ignore_index must be an integer from -255 to 255, got '255'"):
+        ConfusionMatrix(2, ignore_index="255")
     for number in (-1, 3, "road"):
         with pytest.raises(ValueError, match="class_number must be an integer from 0 to 2, got"):
             counted(ZEROS, ZEROS, classes=3).baseline(number)

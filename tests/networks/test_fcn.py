@@ -316,6 +316,16 @@ def test_the_file_of_the_features_alone_is_loaded(tmp_path, backbone):
         assert_close(value, features.state_dict()[name], rtol=0, atol=0)
 
 
+def test_a_file_saved_by_a_program_of_training_is_loaded(tmp_path):
+    """On several devices, compiled, with an epoch beside it: the same weights."""
+    state = models.resnet18().state_dict()
+    wrapped = {"epoch": 2, "state_dict": {f"module._orig_mod.{name}": value for name, value in state.items()}}
+
+    model = FCN(3, weights=save(wrapped, tmp_path / "wrapped.pth"))
+
+    assert_close(model.features.layer4[1].conv2.weight.data, state["layer4.1.conv2.weight"], rtol=0, atol=0)
+
+
 def test_old_files_without_a_count_of_batches_are_loaded(tmp_path):
     """The first file of ResNet-18 that torchvision published is older than this count."""
     state = {name: value for name, value in models.resnet18().state_dict().items() if "num_batches" not in name}

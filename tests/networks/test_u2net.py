@@ -369,11 +369,21 @@ def test_the_names_are_those_of_the_published_files(references, make):
         load_official(make(), dict(Reference(make).state_dict()))
 
 
-def test_weights_saved_on_several_devices_are_loaded(references):
+def test_weights_in_a_wrapper_are_loaded(references):
+    """Saved on several devices, compiled, inside a checkpoint, or by a PyTorch that did not count batches."""
     state = references[u2netp].state_dict()
+    plain = load_official(u2netp(), state)
     prefixed = {f"module.{name}": value for name, value in state.items()}
-    plain, other = load_official(u2netp(), state), load_official(u2netp(), prefixed)
-    assert_close(dict(other.state_dict()), dict(plain.state_dict()), rtol=0, atol=0)
+    compiled = {"epoch": 3, "model": {f"_orig_mod.{name}": value for name, value in prefixed.items()}}
+    uncounted = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+    for one in (prefixed, compiled):
+        other = load_official(u2netp(), one)
+        assert_close(dict(other.state_dict()), dict(plain.state_dict()), rtol=0, atol=0)
+    other = load_official(u2netp(), {"state_dict": uncounted})
+    assert_close(dict(other.named_parameters()), dict(plain.named_parameters()), rtol=0, atol=0)
+    for (name, ours), counted in zip(other.named_buffers(), plain.buffers(), strict=True):
+        assert_close(ours, torch.tensor(0) if name.endswith("num_batches_tracked") else counted, rtol=0, atol=0)
     assert set(prefixed) == {f"module.{name}" for name in official_names()}, "what was given is left alone"
 
 
@@ -398,9 +408,9 @@ def reshaped(state):
     [
         (without, r"6 stages .* 1 are missing \(stage3d\.rebnconv2d\.bn_s1\.running_var\), 0 are unknown \(none\)"),
         (with_more, r"0 are missing \(none\), 1 are unknown \(stage7\.rebnconvin\.conv_s1\.weight\)"),
-        (renamed, r"1 are missing \(side4\.weight\), 1 are unknown \(fc\.weight\)"),
+        (renamed, r"1 are missing \(side4\.weight\), 1 are unknown \(module\.fc\.weight\)"),
         (reshaped, r"side6\.weight has shape \(1, 63, 3, 3\), this network wants \(1, 64, 3, 3\): load u2net\.pth"),
-        (dict.clear, "798 are missing"),
+        (dict.clear, "686 are missing"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing(references, spoil, said):

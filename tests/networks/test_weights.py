@@ -390,13 +390,21 @@ def test_another_file_is_refused(tmp_path, content):
         read_weights(path)
 
 
+@pytest.mark.parametrize("key", ["model", "state_dict", "model_state_dict"])
+def test_weights_are_taken_out_of_a_checkpoint(tmp_path, key):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(saved({key: {f"module.{name}": value for name, value in STATE.items()}, "step": 3}))
+
+    assert_close(read_weights(path), dict(STATE), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (torch.zeros(3), "but a Tensor"),
         ([torch.zeros(3)], "but a list"),
         ({}, "but a dict"),
-        ({"model": STATE, "step": 3}, r"but a dict: save network.state_dict\(\);.*checkpoints.weights\(path\)"),
+        ({"model": {"weight": 3}, "step": 3}, r"but a dict: save network.state_dict\(\)"),
         ({"weight": torch.zeros(3), "epoch": 7}, "but a dict"),
     ],
     ids=["one tensor", "list", "empty", "checkpoint", "mixed"],

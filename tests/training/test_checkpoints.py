@@ -128,6 +128,25 @@ def test_a_save_that_fails_leaves_the_old_checkpoint_and_no_rest(path, monkeypat
 # ---- from a checkpoint to its network --------------------------------------------------------------
 
 
+def test_a_network_of_ones_own_is_filled_or_told_whose_weights_they_are(path):
+    plan = recipe("unet", "smoke")
+    checkpoints.save(path, {"model": build_network(plan).state_dict(), "recipe": plan.plain()})
+    network = build_network(plan)
+
+    assert checkpoints.fill(network, path) is network
+    assert_close(dict(network.state_dict()), checkpoints.weights(path), rtol=0, atol=0)
+
+    other = build_network(recipe("unet", "colab"))
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(
+        ValueError, match=r"another network \(network unet\.UNet, .*, tier smoke\): .* parts differ; here .*shape"
+    ):
+        checkpoints.fill(other, path)
+    assert_close(dict(other.state_dict()), before, rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"here 0\.weight has shape \(2, 2\), there it is not there"):
+        checkpoints.fill(nn.Sequential(nn.Linear(2, 2)), path)
+
+
 def finished(network: nn.Module, plan, **more) -> dict:
     """What a run leaves behind, as far as `load_network` reads it."""
     classes = ["pavement", "crack"]

@@ -144,9 +144,13 @@ def test_the_network_is_given_back_in_its_mode_even_if_it_breaks():
     assert network.training
 
 
-def test_an_unknown_task_is_refused():
-    with pytest.raises(ValueError, match="one of classes, cracks, saliency; got 'depth'"):
-        new_metric("depth", Made())
+@pytest.mark.parametrize("function", [new_metric, lambda task, dataset: baselines(dataset, task)])
+def test_an_unknown_task_or_set_is_refused(function):
+    with pytest.raises(ValueError, match="one of classes, cracks, saliency, got 'depth'"):
+        function("depth", Made())
+    for task in TASKS:
+        with pytest.raises(ValueError, match=r"torch\.utils\.data\.dataset\.Subset: a part of a set is"):
+            function(task, torch.utils.data.Subset(Made(), [0]))
 
 
 def test_background_everywhere_is_right_as_often_as_there_is_background():

@@ -106,9 +106,7 @@ def test_a_class_that_is_less_probable_than_the_threshold_stays_background(check
 def test_a_larger_photograph_goes_through_in_tiles(checkpoint):
     trained, image = load_network(checkpoint), photo(150, 201)
     answer = segment(image, trained, tile=(64, 96), overlap=32)
-    expected = predict_tiled(
-        trained.network, Normalise()(image[None])[0].clone(), (64, 96), 32, window="hann", align=32
-    )
+    expected = predict_tiled(trained.network, Normalise()(image[None])[0], (64, 96), 32, window="hann", align=32)
 
     assert torch.equal(answer.labels, expected.argmax(0))
     assert not torch.equal(answer.labels, segment(image, trained).labels)
@@ -143,7 +141,7 @@ def test_a_network_for_pictures_of_one_size_sees_the_whole_at_that_size(tmp_path
 def test_any_function_may_answer(checkpoint):
     """One map of several, chosen by a lambda; a scripted and an exported program."""
     trained, image = load_network(checkpoint), photo(64, 96)
-    expected, x = segment(image, trained).labels, Normalise()(image[None]).clone()
+    expected, x = segment(image, trained).labels, Normalise()(image[None])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scripts are old, and readers have them
         traced = torch.jit.trace(trained.network, x)
