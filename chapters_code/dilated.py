@@ -52,7 +52,7 @@ def conv1d_dilated_loops(
     stride: int = 1,
     padding: int = 0,
 ) -> Tensor:
-    """Convolve signals with taps that stand apart: one loop over places, one over taps.
+    """Convolve signals with taps that stand apart: loops over places and over taps.
 
     Args:
         x: Signals, (N, C, L), floating point.
@@ -102,8 +102,7 @@ def dilate_kernel(weight: Tensor, dilation: Size) -> Tensor:
         tensor([[[[1., 0., 0., 2.],
                   [3., 0., 0., 4.]]]])
     """
-    check_kernel(weight)
-    down, right = check_pair("dilation", dilation)
+    down, right = _steps(weight, dilation)
     rows, columns = weight.shape[-2:]
     reach = down * (rows - 1) + 1, right * (columns - 1) + 1
     out = weight.new_zeros(*weight.shape[:2], *reach)
@@ -157,7 +156,7 @@ def conv2d_polyphase(
     stride: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Sample the picture into phases, convolve each plainly, and interleave the results.
+    """Cut the picture into phases, convolve each, and interleave the results.
 
     With dilation d, a window never mixes pixels of different phases: phase (0, 1), say, is every d-th row from row 0
     on, and every d-th column from column 1 on.  A stride that shares a factor with d lands on some phases only, and
@@ -166,10 +165,8 @@ def conv2d_polyphase(
     Arguments, result and errors are as for `conv2d_zero_stuffed`; but what lies in a hole is not multiplied, so a NaN
     or an infinity there spoils nothing.
     """
-    height, width = _geometry(x, weight, bias, dilation, padding, stride, groups)
-    down, right = check_pair("dilation", dilation)
-    above, left = check_pair("padding", padding, 0)
-    step_down, step_right = check_pair("stride", stride)
+    pairs = _geometry(x, weight, bias, dilation, padding, stride, groups)
+    (height, width), (down, right), (above, left), (step_down, step_right) = pairs
     padded = functional.pad(x, (left, left, above, above))
 
     out = x.new_empty(*x.shape[:-3], len(weight), height, width)
@@ -216,7 +213,7 @@ def footprint(rates: Iterable[int], kernel_size: int = 3) -> tuple[int, ...]:
 
 
 def count_holes(rates: Iterable[int], kernel_size: int = 3) -> int:
-    """Count the pixels of the square receptive field that no path through the layers touches.
+    """Count the pixels of the square receptive field that no path touches.
 
     Args:
         rates: The dilation of each layer, as in `footprint`.
@@ -244,9 +241,16 @@ def _length(x: Tensor, weight: Tensor, dilation: int, stride: int, padding: int)
     return conv_size(x.shape[-1], weight.shape[-1], stride, padding, dilation)
 
 
+def _steps(weight: Tensor, dilation: Size) -> tuple[int, int]:
+    """Check a kernel, and return the step from tap to tap, down and to the right."""
+    check_kernel(weight)
+    return check_pair("dilation", dilation)
+
+
 def _geometry(
     x: Tensor, weight: Tensor, bias: Tensor | None, dilation: Size, padding: Size, stride: Size, groups: int
-) -> tuple[int, int]:
-    """Check that all fits together, and return the size of the output, (H', W')."""
+) -> tuple[tuple[int, int], ...]:
+    """Check that all fits together; return output size, dilation, padding and stride, each (height, width)."""
     check_convolution(x, weight, bias, groups)
-    return conv_size(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding, dilation)
+    size = conv_size(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding, dilation)
+    return size, check_pair("dilation", dilation), check_pair("padding", padding, 0), check_pair("stride", stride)

@@ -29,7 +29,7 @@ def max_pool2d_loops(
     stride: Size | None = None,
     padding: Size = 0,
 ) -> Tensor:
-    """Keep the largest number of each window, with one loop over rows and one over columns.
+    """Keep the largest number of each window: one loop over rows, one over columns.
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), any real dtype.
@@ -44,7 +44,8 @@ def max_pool2d_loops(
     Raises:
         ValueError: `x` has no pixels, another rank or a dtype without an order, or a setting is not legal.
     """
-    (rows, columns), (down, right), (height, width) = _geometry(x, kernel_size, stride, padding)
+    geometry = _geometry(x, kernel_size, stride, padding)
+    (rows, columns), (down, right), (height, width) = geometry
     padded = _pad(x, padding, fill=_lowest(x))
 
     out = x.new_empty(*x.shape[:-2], height, width)
@@ -52,7 +53,7 @@ def max_pool2d_loops(
         for j in range(width):
             top, left = i * down, j * right
             window = padded[..., top : top + rows, left : left + columns]
-            # amax() would share the gradient out at a tie; max(dim) gives it to the first.
+            # At a tie amax() would share the gradient; max(dim) gives it to the first.
             out[..., i, j] = window.flatten(-2).max(dim=-1).values
     return out
 
@@ -63,13 +64,13 @@ def avg_pool2d_loops(
     stride: Size | None = None,
     padding: Size = 0,
 ) -> Tensor:
-    """Keep the mean of each window, with one loop over rows and one over columns.
+    """Keep the mean of each window: one loop over rows, one over columns.
 
     Arguments, result and errors are as for `max_pool2d_loops`, but `x` is floating point, since a mean has a fraction,
     and the padding is zeros, which count.  Equals `torch.nn.functional.avg_pool2d`.
     """
-    (rows, columns), (down, right), (height, width) = _geometry(x, kernel_size, stride, padding)
-    check_floating_point(x)
+    geometry = _geometry(x, kernel_size, stride, padding, mean=True)
+    (rows, columns), (down, right), (height, width) = geometry
     padded = _pad(x, padding, fill=0)
 
     out = x.new_empty(*x.shape[:-2], height, width)
@@ -132,7 +133,8 @@ def max_pool2d(
         >>> max_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
         tensor([[[5., 2.]]])
     """
-    return windows(x, kernel_size, stride, padding, ceil_mode, fill=_lowest(x)).max(dim=-1).values
+    all_windows = windows(x, kernel_size, stride, padding, ceil_mode, fill=_lowest(x))
+    return all_windows.max(dim=-1).values
 
 
 def avg_pool2d(
@@ -154,12 +156,13 @@ def avg_pool2d(
         >>> avg_pool2d(torch.tensor([[[1.0, 5.0, 2.0, 0.0]]]), (1, 2))
         tensor([[[3., 1.]]])
     """
-    geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
-    check_floating_point(x)
+    geometry = _geometry(x, kernel_size, stride, padding, ceil_mode, mean=True)
     # Means, not sums: four bright pixels of a float16 picture can add up to infinity.
     means = _cut(_pad(x, padding, fill=0), *geometry, fill=0).mean(dim=-1)
-    # What share of each window counts?  Pool a picture of ones; what hangs over the far edge is never counted.
-    ones = _pad(torch.ones_like(x[..., :1, :, :]), padding, fill=float(count_include_pad))
+    # What share of each window counts?  Pool a picture of ones;
+    # what hangs over the far edge is never counted.
+    ones = torch.ones_like(x[..., :1, :, :])
+    ones = _pad(ones, padding, fill=float(count_include_pad))
     return means / _cut(ones, *geometry, fill=0).mean(dim=-1)
 
 
@@ -215,13 +218,21 @@ class AvgPool2d(nn.Module):
 
 
 def _geometry(
-    x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool = False
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    ceil_mode: bool = False,
+    mean: bool = False,
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Check the input, and return the window's size, its step and the size of the output, each (height, width)."""
+    """Return the sizes of the window, of its step and of the output, (height, width)."""
     _need_pictures(x)
     kernel = check_pair("kernel_size", kernel_size)
     step = kernel if stride is None else check_pair("stride", stride)
-    return kernel, step, pool_size(tuple(x.shape[-2:]), kernel, step, padding, ceil_mode=ceil_mode)
+    size = pool_size(tuple(x.shape[-2:]), kernel, step, padding, ceil_mode=ceil_mode)
+    if mean:
+        check_floating_point(x)
+    return kernel, step, size
 
 
 def _need_pictures(x: Tensor) -> None:
@@ -232,8 +243,11 @@ def _need_pictures(x: Tensor) -> None:
 
 
 def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
+    """Put a border round the pictures: `padding` pixels of the number `fill`."""
     above, left = check_pair("padding", padding, 0)
-    return functional.pad(x, (left, left, above, above), value=fill) if above or left else x
+    if not (above or left):
+        return x
+    return functional.pad(x, (left, left, above, above), value=fill)
 
 
 def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tuple[int, int], fill: float) -> Tensor:
@@ -246,6 +260,6 @@ def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tu
 
 
 def _lowest(x: Tensor) -> float:
-    """Return the number that never wins: −∞, or the smallest integer of an integer dtype."""
+    """Return the number that never wins: −∞, or the smallest of an integer dtype."""
     _need_pictures(x)
     return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min

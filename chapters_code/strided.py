@@ -58,7 +58,7 @@ def conv2d_loops(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Return the weighted sum of each window, with one loop over rows and one over columns.
+    """Return the weighted sum of each window: one loop over rows, one over columns.
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), floating point.
@@ -76,14 +76,16 @@ def conv2d_loops(
         ValueError: Shapes or dtypes do not fit together, or a setting is not legal; the message says which.
     """
     windows = _windows_of(x, weight, bias, stride, padding, dilation, groups)
-    kernels = weight.unflatten(0, (groups, -1)).flatten(2)  # (groups, C' / groups, numbers in a window)
+    # Each kernel as one line of numbers: (groups, C' / groups, numbers in a window).
+    kernels = weight.unflatten(0, (groups, -1)).flatten(2)
 
     out = x.new_empty(*x.shape[:-3], len(weight), *windows.size)
     for i in range(windows.size[0]):
         for j in range(windows.size[1]):
             rows, columns = windows.place(i, j)
             window = windows.padded[..., rows, columns]
-            window = window.unflatten(-3, (groups, -1)).flatten(-3)  # (N, groups, numbers in a window)
+            # Each window as one line per group: (N, groups, numbers in a window).
+            window = window.unflatten(-3, (groups, -1)).flatten(-3)
             # Every kernel of a group meets the same window: multiply, and add up.
             out[..., i, j] = (window.unsqueeze(-2) * kernels).sum(dim=-1).flatten(-2)
     return out if bias is None else out + bias[:, None, None]
@@ -107,10 +109,10 @@ def conv2d(
         tensor([[[ 4., -3.]]])
     """
     windows = _windows_of(x, weight, bias, stride, padding, dilation, groups).all()
-    # n picture, g group, c channel in, o channel out, (h, w) place of the window, (i, j) place in the window.
-    out = torch.einsum(
-        "...gchwij,gocij->...gohw", windows.unflatten(-5, (groups, -1)), weight.unflatten(0, (groups, -1))
-    ).flatten(-4, -3)
+    windows = windows.unflatten(-5, (groups, -1))
+    kernels = weight.unflatten(0, (groups, -1))
+    # g group, c channel in, o channel out; (h, w) which window, (i, j) where in it.
+    out = torch.einsum("...gchwij,gocij->...gohw", windows, kernels).flatten(-4, -3)
     return out if bias is None else out + bias[:, None, None]
 
 
@@ -122,7 +124,7 @@ def conv2d_matrix(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Write a convolution as a matrix: one row for each number of the output, one column for each of the input.
+    """Write a convolution as a matrix: a row for each output, a column for each input.
 
     For small pictures.  The matrix is nearly all zeros and as large as output times input: two channels of 100 × 100
     pixels and a stride of 1 make 400 million numbers.
@@ -155,13 +157,15 @@ def conv2d_matrix(
     blank = weight.new_zeros(groups * channels, height, width)
     windows = _windows_of(blank, weight, None, stride, padding, dilation, groups)
 
-    # Each row of the matrix is a padded picture that is empty but for one kernel, in the place of its window.
+    # Each row of the matrix is a padded picture that is empty but for one kernel,
+    # in the place of its window.
     matrix = weight.new_zeros(out_channels, *windows.size, *windows.padded.shape)
     for i in range(windows.size[0]):
         for j in range(windows.size[1]):
             rows, columns = windows.place(i, j)
             for k in range(out_channels):
-                first = k * groups // out_channels * channels  # of the channels that the kernel's group sees
+                # The first of the channels that the kernel's group sees.
+                first = k * groups // out_channels * channels
                 matrix[k, i, j, first : first + channels, rows, columns] = weight[k]
     # What meets the padding meets zeros: these columns may go.
     above, left = check_pair("padding", padding, 0)
@@ -170,7 +174,7 @@ def conv2d_matrix(
 
 
 class StridedConv2d(nn.Sequential):
-    """A convolution with a stride, and a ReLU after it: shrinks by `stride`, and learns how.
+    """A convolution with a stride, then a ReLU: shrinks by `stride`, and learns how.
 
     Pads with (kernel_size - 1) // 2 zeros: (N, C, 64, 64) -> (N, C', 32, 32).  Odd kernels give H / stride, rounded
     up.  Even ones give (H - 2) // stride + 1, so with a stride of 2 an odd H is rounded down: 65 becomes 33 with
@@ -187,21 +191,21 @@ class StridedConv2d(nn.Sequential):
         ValueError: An argument is no integer above 0.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 2, relu: bool = True):
-        settings = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "kernel_size": kernel_size,
-            "stride": stride,
-        }
-        for name, value in settings.items():
-            check_integer(name, value, 1)
-        convolution = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=(kernel_size - 1) // 2)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 2,
+        relu: bool = True,
+    ):
+        settings = _checked(in_channels, out_channels, kernel_size, stride)
+        convolution = nn.Conv2d(*settings, padding=(kernel_size - 1) // 2)
         super().__init__(convolution, *([nn.ReLU()] if relu else []))
 
 
 def space_to_depth(x: Tensor, block: int) -> Tensor:
-    """Move the pixels of each block into channels: fewer rows and columns, and nothing is lost.
+    """Move the pixels of each block into channels: smaller, and nothing is lost.
 
     Args:
         x: Pictures, (N, C, H, W) or (C, H, W), any dtype.  H and W are multiples of `block`.
@@ -219,20 +223,13 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
         >>> space_to_depth(torch.tensor([[[1, 2, 3, 4], [5, 6, 7, 8]]]), 2).tolist()
         [[[1, 3]], [[2, 4]], [[5, 7]], [[6, 8]]]
     """
-    check_pictures(x)
-    block = check_integer("block", block, 1)
-    height, width = x.shape[-2:]
-    if height % block or width % block:
-        raise ValueError(
-            f"H and W must be multiples of block {block}, got H={height}, W={width}:"
-            f" pad by {-height % block} rows and {-width % block} columns"
-        )
+    _check_blocks(x, block)
     parts = [x[..., i::block, j::block] for i in range(block) for j in range(block)]
     return torch.stack(parts, dim=-3).flatten(-4, -3)
 
 
 def as_pointwise(weight: Tensor) -> Tensor:
-    """Rewrite the kernel of a convolution whose stride is its size as a 1 × 1 kernel behind `space_to_depth`.
+    """Rewrite a k × k kernel of stride k as a 1 × 1 kernel behind `space_to_depth`.
 
     Args:
         weight: (C', C, k, k).
@@ -244,14 +241,12 @@ def as_pointwise(weight: Tensor) -> Tensor:
     Raises:
         ValueError: `weight` is no square kernel.
     """
-    check_kernel(weight)
-    if weight.shape[2] != weight.shape[3]:
-        raise ValueError(f"weight must have as many rows as columns, got shape {tuple(weight.shape)}")
+    _check_square(weight)
     return weight.flatten(1)[:, :, None, None]
 
 
 def binomial(kernel_size: int) -> Tensor:
-    """Return the weights of a one-dimensional blur, a row of Pascal's triangle that adds up to 1.
+    """Return the weights of a blur along one axis: Pascal's triangle, with sum 1.
 
     Args:
         kernel_size: Taps; 1 does nothing, 2 is the mean of two, 3 is (1, 2, 1) / 4.
@@ -268,7 +263,8 @@ def binomial(kernel_size: int) -> Tensor:
         tensor([0.2500, 0.5000, 0.2500], dtype=torch.float64)
     """
     last = check_integer("kernel_size", kernel_size, 1) - 1
-    return torch.tensor([math.comb(last, i) / 2**last for i in range(last + 1)], dtype=torch.float64)
+    weights = [math.comb(last, i) / 2**last for i in range(last + 1)]
+    return torch.tensor(weights, dtype=torch.float64)
 
 
 def blur(x: Tensor, kernel_size: int = 3, stride: int = 1) -> Tensor:
@@ -325,8 +321,12 @@ class BlurPool2d(nn.Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
 
-def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) -> float:
-    """Measure how much a layer's output changes when the picture moves by `pixels` across.
+def shift_change(
+    layer: Callable[[Tensor], Tensor],
+    x: Tensor,
+    pixels: int = 1,
+) -> float:
+    """Measure how much a layer's output changes when the picture moves across.
 
     The layer sees the picture twice: without its last columns, and without its first.  Of each channel only what
     differs from the channel's mean counts.
@@ -349,21 +349,56 @@ def shift_change(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int = 1) 
         >>> round(shift_change(lambda x: x, stripes), 2), round(shift_change(lambda x: x, stripes, pixels=2), 2)
         (1.41, 0.0)
     """
+    x = _movable(layer, x, pixels)
+    outs = layer(x[..., :-pixels]), layer(x[..., pixels:])
+    a, b = (out - out.mean(dim=(-2, -1), keepdim=True) for out in outs)
+    contrast = a.square().sum() + b.square().sum()
+    _check_contrast(contrast, outs, x.dtype)
+    return math.sqrt((a - b).square().sum() / contrast)
+
+
+def _checked(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> tuple[int, ...]:
+    """Return the settings of a layer, each an integer above 0; what is not is refused by name."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride")
+    values = (in_channels, out_channels, kernel_size, stride)
+    return tuple(check_integer(name, value, 1) for name, value in zip(names, values, strict=True))
+
+
+def _check_blocks(x: Tensor, block: int) -> None:
+    """Say that pictures do not consist of whole blocks."""
+    check_pictures(x)
+    check_integer("block", block, 1)
+    height, width = x.shape[-2:]
+    if height % block or width % block:
+        raise ValueError(
+            f"H and W must be multiples of block {block}, got H={height}, W={width}:"
+            f" pad by {-height % block} rows and {-width % block} columns"
+        )
+
+
+def _check_square(weight: Tensor) -> None:
+    """Say that a kernel has not as many rows as columns."""
+    check_kernel(weight)
+    if weight.shape[2] != weight.shape[3]:
+        raise ValueError(f"weight must have as many rows as columns, got shape {tuple(weight.shape)}")
+
+
+def _movable(layer: Callable[[Tensor], Tensor], x: Tensor, pixels: int) -> Tensor:
+    """Return the pictures on the layer's device, or say why they cannot be moved and measured."""
     check_pictures(x)
     if check_integer("pixels", pixels, 1) >= x.shape[-1]:
         raise ValueError(f"a picture of {x.shape[-1]} columns cannot move by {pixels}: take a wider one")
     check_floating_point(x)
     if not x.numel() or x.isnan().any():
         raise ValueError("x must hold pictures without NaN, for a change of what is no number cannot be measured")
-    x = x.to(device_of(layer, x))
-    outs = layer(x[..., :-pixels]), layer(x[..., pixels:])
-    still, moved = (out - out.mean(dim=(-2, -1), keepdim=True) for out in outs)
-    contrast = still.square().sum() + moved.square().sum()
-    # A flat output has a contrast of rounding: of that many last digits.
-    dust = sum(out.square().sum() for out in outs) * (torch.finfo(x.dtype).eps * 8) ** 2
+    return x.to(device_of(layer, x))
+
+
+def _check_contrast(contrast: Tensor, outs: tuple[Tensor, Tensor], dtype: torch.dtype) -> None:
+    """Say that two outputs are flat: of a flat one, only rounding is left, a few of its last digits."""
+    dust = sum(out.square().sum() for out in outs) * (torch.finfo(dtype).eps * 8) ** 2
     if contrast <= dust:
         raise ValueError("both outputs are flat, so there is no change to measure: take a picture with something in it")
-    return math.sqrt((still - moved).square().sum() / contrast)
 
 
 class _Windows(NamedTuple):
