@@ -225,7 +225,7 @@ def _geometry(
     ceil_mode: bool = False,
     mean: bool = False,
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Return the sizes of the window, of its step and of the output, (height, width)."""
+    """Return the size of the window, its step and the output size, (height, width)."""
     _need_pictures(x)
     kernel = check_pair("kernel_size", kernel_size)
     step = kernel if stride is None else check_pair("stride", stride)

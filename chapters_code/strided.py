@@ -124,7 +124,7 @@ def conv2d_matrix(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Write a convolution as a matrix: a row for each output, a column for each input.
+    """Write a convolution as a matrix: a row per output, a column per input.
 
     For small pictures.  The matrix is nearly all zeros and as large as output times input: two channels of 100 × 100
     pixels and a stride of 1 make 400 million numbers.
