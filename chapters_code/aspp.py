@@ -81,10 +81,11 @@ class ASPP(nn.Module):
         self.in_channels = check_integer("in_channels", in_channels, 1)
         self.out_channels = check_integer("out_channels", out_channels, 1)
         self.rates = check_rates(rates, least=1)
-        self.pointwise = _layers(in_channels, out_channels, norm)
-        self.dilated = nn.ModuleList(_layers(in_channels, out_channels, norm, rate) for rate in self.rates)
-        self.pooled = _layers(in_channels, out_channels, norm)
-        # 1 × 1, the rates, the mean: derived from the list, so any number of rates will do.
+        ends = in_channels, out_channels, norm
+        self.pointwise = _layers(*ends)
+        self.dilated = nn.ModuleList(_layers(*ends, rate) for rate in self.rates)
+        self.pooled = _layers(*ends)
+        # 1 × 1, the rates, the mean: counted, so any number of rates will do.
         self.project = _layers((len(self.rates) + 2) * out_channels, out_channels, norm)
         if norm is not None:
             self.project.append(nn.Dropout(0.5))
@@ -92,8 +93,9 @@ class ASPP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         _need_map(x, self.in_channels, self.pooled)
         branches = [self.pointwise(x), *(branch(x) for branch in self.dilated)]
-        # One pixel, resized bilinearly, is that pixel everywhere: expand() gives it without a copy or a rounding.
-        branches.append(self.pooled(x.mean(dim=(2, 3), keepdim=True)).expand_as(branches[0]))
+        mean = self.pooled(x.mean(dim=(2, 3), keepdim=True))
+        # One pixel, resized bilinearly, is the same pixel everywhere.
+        branches.append(mean.expand_as(branches[0]))
         return self.project(torch.cat(branches, dim=1))
 
     def extra_repr(self) -> str:
@@ -101,7 +103,7 @@ class ASPP(nn.Module):
 
 
 class ArticleASPP(nn.Module):
-    """The source article's ASPP: five branches, the mean first, and no normalisation.
+    """The source article's ASPP: five branches, the mean first, no normalisation.
 
     It is there to be compared with: `ASPP(in_channels, depth)` is the same function, given the weights by
     `from_article`, and takes other rates, too.
@@ -199,7 +201,7 @@ class ValidTaps(NamedTuple):
 
 
 def valid_taps(map_size: Size, rate: int, kernel_size: int = 3) -> ValidTaps:
-    """Count the taps of a dilated convolution that fall on the map and not on its padding.
+    """Count the taps of a dilated convolution that fall on the map, not on padding.
 
     A tap that is k pixels away from the centre, on either side, is inside at size − k positions of a side.  Rows and
     columns are independent, so what is counted for each side is multiplied.
@@ -220,10 +222,12 @@ def valid_taps(map_size: Size, rate: int, kernel_size: int = 3) -> ValidTaps:
         ValidTaps(mean=1.0, centre_only=1.0)
     """
     sides = check_pair("map_size", map_size)
-    rate, half = check_integer("rate", rate, 1), check_odd("kernel_size", kernel_size) // 2
+    rate = check_integer("rate", rate, 1)
+    half = check_odd("kernel_size", kernel_size) // 2
     inside, lonely = 1, 1
     for size in sides:
-        inside *= sum(max(0, size - rate * abs(tap)) for tap in range(-half, half + 1))
+        taps = range(-half, half + 1)
+        inside *= sum(max(0, size - rate * abs(tap)) for tap in taps)
         # The nearest taps are both outside from size − rate on and up to rate − 1.
         lonely *= max(0, min(size, rate) - max(0, size - rate)) if half else size
     return ValidTaps(inside / math.prod(sides), lonely / math.prod(sides))
@@ -238,7 +242,9 @@ class LinearForm(NamedTuple):
 
 
 def linear_form(aspp: ASPP) -> LinearForm:
-    """Multiply the branches and the projection of an ASPP out: without normalisation it is one linear map.
+    """Multiply out the branches and the projection of an ASPP: one linear map.
+
+    It is linear only without normalisation, since ReLUs come with one.
 
     With `size` = K // 2 and `mean` = `x.mean((2, 3))`, `aspp(x)` equals
     `conv2d(x, weight, padding=size) + (mean @ pooled_weight.T + bias)[:, :, None, None]`.
@@ -249,18 +255,18 @@ def linear_form(aspp: ASPP) -> LinearForm:
     Raises:
         ValueError: `aspp` has a normalisation, so a ReLU between the convolutions, and is not linear.
     """
-    if not isinstance(aspp, ASPP):
-        raise ValueError(f"linear_form wants an ASPP, got {type(aspp).__name__}")
-    if len(aspp.project) > 1:
-        raise ValueError("only ASPP(norm=None) is linear; with a normalisation come ReLUs, which are not")
-    branches = [aspp.pointwise[0], *(layers[0] for layers in aspp.dilated), aspp.pooled[0]]
+    _need_linear(aspp)
+    branches = [one[0] for one in (aspp.pointwise, *aspp.dilated, aspp.pooled)]
     project = aspp.project[0]
+    # Each branch has columns of its own in the projection.
     shares = project.weight[:, :, 0, 0].chunk(len(branches), dim=1)
-    weights = [torch.einsum("op,pcij->ocij", share, one.weight) for share, one in zip(shares, branches, strict=True)]
-    bias = project.bias + sum(share @ one.bias for share, one in zip(shares, branches, strict=True))
+    pairs = list(zip(shares, branches, strict=True))
+    weights = [torch.einsum("op,pcij->ocij", share, one.weight) for share, one in pairs]
+    bias = project.bias + sum(share @ one.bias for share, one in pairs)
 
     middle = max(aspp.rates)
-    kernel = project.weight.new_zeros(aspp.out_channels, aspp.in_channels, 2 * middle + 1, 2 * middle + 1)
+    side = 2 * middle + 1
+    kernel = weights[0].new_zeros(aspp.out_channels, aspp.in_channels, side, side)
     for weight, branch in zip(weights[:-1], branches[:-1], strict=True):
         rate = branch.dilation[0]
         reach = rate * (branch.kernel_size[0] // 2)
@@ -285,6 +291,13 @@ def _need_map(x: Tensor, in_channels: int, pooled: nn.Sequential) -> None:
             ' number has no spread.  Use norm="group"; or two pictures or more in every batch, the last one, too'
             " (DataLoader(drop_last=True)); or freeze batch normalisation by .eval() on its layers"
         )
+
+
+def _need_linear(aspp: ASPP) -> None:
+    if not isinstance(aspp, ASPP):
+        raise ValueError(f"linear_form wants an ASPP, got {type(aspp).__name__}")
+    if len(aspp.project) > 1:
+        raise ValueError("only ASPP(norm=None) is linear; with a normalisation come ReLUs, which are not")
 
 
 def _layers(in_channels: int, out_channels: int, norm: str | None, rate: int | None = None) -> nn.Sequential:

@@ -26,7 +26,7 @@ import pooch
 from torch import Tensor, nn
 from torchvision import models
 
-from chapters_code.checks import check_integer
+from chapters_code.checks import check_choice, check_integer
 from chapters_code.transposed import UPSAMPLERS
 from chapters_code.weights import imagenet, read_weights
 
@@ -69,33 +69,20 @@ class FCN(nn.Module):
         stride: int = STRIDE,
     ) -> None:
         super().__init__()
-        check_integer("num_classes", num_classes, 1)
-        if backbone not in BACKBONES:
-            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {backbone!r}")
-        if upsample not in UPSAMPLERS:
-            raise ValueError(f"upsample must be one of {', '.join(UPSAMPLERS)}, got {upsample!r}")
-        if weights is not None and not isinstance(weights, str | Path):
-            raise ValueError(f'weights must be None, "imagenet" or the path of a file, got {weights!r}')
-        if stride not in (STRIDE, *SKIPS):
-            raise ValueError(f"stride must be one of {STRIDE}, {', '.join(map(str, SKIPS))}, got {stride!r}")
+        _check_settings(num_classes, backbone, weights, upsample, stride)
         make, channels, finer = BACKBONES[backbone]
         self.features = make()
-        self.started_from: str | None = None  # for the record of a training run: which file, and its hash
-        if weights is not None:
-            path = imagenet(backbone) if weights == "imagenet" else Path(weights)
-            _load(self.features, path, backbone)
-            self.started_from = f"{path.name}, SHA-256 {pooch.file_hash(str(path))}"
-        self.classifier = nn.Conv2d(channels, num_classes, 1)
-        nn.init.xavier_uniform_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
-        # From the coarsest on: which part of the features gives the finer map, its scores, and what doubles the others.
-        self.taps = tuple(finer[one][0] for one in SKIPS if one >= stride)
-        self.skips = nn.ModuleList(nn.Conv2d(finer[one][1], num_classes, 1) for one in SKIPS if one >= stride)
-        for skip in self.skips:
-            nn.init.zeros_(skip.weight)
-            nn.init.zeros_(skip.bias)
-        self.doublings = nn.ModuleList(UPSAMPLERS[upsample](num_classes, 2) for _ in self.skips)
-        self.upsample = UPSAMPLERS[upsample](num_classes, stride)
+        self.started_from = _start(self.features, backbone, weights)
+        self.classifier = _scores(channels, num_classes, nn.init.xavier_uniform_)
+
+        # The finer maps, from the coarsest on: where they come from, and their scores.
+        rungs = [finer[one] for one in SKIPS if one >= stride]
+        self.taps = tuple(name for name, _ in rungs)
+        skips = [_scores(width, num_classes, nn.init.zeros_) for _, width in rungs]
+        self.skips = nn.ModuleList(skips)
+        enlarge = UPSAMPLERS[upsample]
+        self.doublings = nn.ModuleList(enlarge(num_classes, 2) for _ in rungs)
+        self.upsample = enlarge(num_classes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -105,10 +92,12 @@ class FCN(nn.Module):
             if name in self.taps:
                 finer[name] = x
         scores = self.classifier(x)
-        for tap, skip, double in zip(self.taps, self.skips, self.doublings, strict=True):
+        ladder = zip(self.taps, self.skips, self.doublings, strict=True)
+        for tap, skip, double in ladder:
             beside = skip(finer[tap])
-            # A side that was rounded up on the way down is one cell too long when it is doubled.
-            scores = double(scores)[..., : beside.shape[-2], : beside.shape[-1]] + beside
+            # Where a side was rounded up on the way down, the doubled one is too long.
+            rows, columns = beside.shape[-2:]
+            scores = double(scores)[..., :rows, :columns] + beside
         return self.upsample(scores)[..., :height, :width]
 
 
@@ -138,6 +127,34 @@ BACKBONES = {
     "resnet18": Backbone(resnet_features, 512, {16: ("layer3", 256), 8: ("layer2", 128)}),
     "mobilenet_v2": Backbone(_mobilenet_features, 1280, {16: ("13", 96), 8: ("6", 32)}),
 }
+
+
+def _check_settings(num_classes: int, backbone: str, weights: str | Path | None, upsample: str, stride: int) -> None:
+    """Say what is wrong with the arguments of an `FCN`."""
+    check_integer("num_classes", num_classes, 1)
+    check_choice("backbone", backbone, BACKBONES)
+    check_choice("upsample", upsample, UPSAMPLERS)
+    if weights is not None and not isinstance(weights, str | Path):
+        raise ValueError(f'weights must be None, "imagenet" or the path of a file, got {weights!r}')
+    if stride not in (STRIDE, *SKIPS):
+        raise ValueError(f"stride must be one of {STRIDE}, {', '.join(map(str, SKIPS))}, got {stride!r}")
+
+
+def _scores(channels: int, num_classes: int, start: Callable[[Tensor], Tensor]) -> nn.Conv2d:
+    """Make the 1 × 1 convolution that scores a map; its weights start as `start` fills them, its bias as 0."""
+    scores = nn.Conv2d(channels, num_classes, 1)
+    start(scores.weight)
+    nn.init.zeros_(scores.bias)
+    return scores
+
+
+def _start(features: nn.Module, backbone: str, weights: str | Path | None) -> str | None:
+    """Load what the features start from; return the file and its hash, for the record of a training run."""
+    if weights is None:
+        return None
+    path = imagenet(backbone) if weights == "imagenet" else Path(weights)
+    _load(features, path, backbone)
+    return f"{path.name}, SHA-256 {pooch.file_hash(str(path))}"
 
 
 def _load(features: nn.Module, path: Path, backbone: str) -> None:

@@ -66,7 +66,7 @@ def conv_transpose2d_loops(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """Stamp the kernel onto a canvas, once for each pixel of the input, as strongly as the pixel says.
+    """Stamp the kernel onto a canvas, once for each pixel, as strongly as it says.
 
     The order of the arguments is PyTorch's.
 
@@ -87,15 +87,17 @@ def conv_transpose2d_loops(
         ValueError: Shapes or dtypes do not fit together, or a setting is not legal; the message says which.
     """
     plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
-    kernels = weight.unflatten(0, (groups, -1))  # g group, c channel in, o channel out, (i, j) tap
+    # g: group, c: channel in, o: channel out, (i, j): tap
+    kernels = weight.unflatten(0, (groups, -1))
 
     canvas = x.new_zeros(*x.shape[:-3], weight.shape[1] * groups, *plan.canvas)
     for i in range(x.shape[-2]):
         for j in range(x.shape[-1]):
             pixel = x[..., i, j].unflatten(-1, (groups, -1))
-            stamp = torch.einsum("...gc,gcoij->...goij", pixel, kernels).flatten(-4, -3)
+            stamp = torch.einsum("...gc,gcoij->...goij", pixel, kernels)
             rows, columns = plan.place(i, j)
-            canvas[..., rows, columns] += stamp  # where stamps overlap, they add up
+            # Where stamps overlap, they add up.
+            canvas[..., rows, columns] += stamp.flatten(-4, -3)
     rows, columns = plan.kept
     out = canvas[..., rows, columns]
     return out if bias is None else out + bias[:, None, None]
@@ -111,19 +113,16 @@ def conv_transpose2d_matrix(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """Multiply by the transpose of the matrix that a convolution of the same settings is (`strided.conv2d_matrix`).
+    """Multiply by the matrix of a convolution, turned over.
 
-    That convolution goes the other way: from (C', H', W') to (C, H, W).  For small maps, as the matrix is nearly all
-    zeros; and these are multiplied, too, so a NaN spoils the whole map.  Arguments, result and errors are those of
+    It is `strided.conv2d_matrix` of a convolution with the same settings, which goes the other way: from (C', H', W')
+    to (C, H, W).  For small maps, as the matrix is nearly all zeros; and these are multiplied, too, so a NaN spoils the
+    whole map.  Arguments, result and errors are those of
     `conv_transpose2d_loops`.
     """
     plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
     matrix = conv2d_matrix(weight, plan.size, stride, padding, dilation, groups)
-    # With an output_padding of a stride or more, the convolution has room for further windows; nothing comes from them.
-    windows = matrix.unflatten(
-        0, (len(weight), *conv_size(plan.size, tuple(weight.shape[2:]), stride, padding, dilation))
-    )
-    matrix = windows[:, : x.shape[-2], : x.shape[-1]].flatten(0, 2)
+    matrix = _only_pixels(matrix, x, weight, plan)
     out = (x.flatten(-3) @ matrix).unflatten(-1, (-1, *plan.size))  # xᵀ M is (Mᵀ x)ᵀ
     return out if bias is None else out + bias[:, None, None]
 
@@ -138,29 +137,37 @@ def conv_transpose2d_zero_inserted(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """Put stride − 1 zeros between the pixels, and convolve with the kernel turned by half a turn.
+    """Put stride − 1 zeros between the pixels, and convolve with the turned kernel.
 
-    Most products are with these zeros, so this is for understanding.  Arguments, result and errors are those of
-    `conv_transpose2d_loops`.
+    It is turned by half a turn.  Most products are with these zeros, so this is for understanding.  Arguments, result
+    and errors are those of `conv_transpose2d_loops`.
     """
     plan = _plan(x, weight, bias, stride, padding, output_padding, groups, dilation)
     (down, across), (height, width) = plan.stride, x.shape[-2:]
-    spread = x.new_zeros(*x.shape[:-2], (height - 1) * down + 1, (width - 1) * across + 1)
+    sides = (height - 1) * down + 1, (width - 1) * across + 1
+    spread = x.new_zeros(*x.shape[:-2], *sides)
     spread[..., ::down, ::across] = x
 
-    # So many zeros around it that a window begins wherever the kernel touches a pixel; fewer than none cuts pixels off.
-    above, left = (reach - 1 - cut for reach, cut in zip(plan.reach, plan.padding, strict=True))
+    # So many zeros around it that a window begins wherever the kernel touches a pixel;
+    # fewer than none cuts pixels off.
+    above = plan.reach[0] - 1 - plan.padding[0]
+    left = plan.reach[1] - 1 - plan.padding[1]
     below, right = above + plan.output_padding[0], left + plan.output_padding[1]
     spread = functional.pad(spread, (left, right, above, below))
     # Channels in and out change places, and the kernel's last tap comes first.
-    turned = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1).flip(-2, -1)
-    return conv2d(spread, turned, bias, dilation=dilation, groups=groups)
+    turned = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+    return conv2d(spread, turned.flip(-2, -1), bias, dilation=dilation, groups=groups)
 
 
 # ---- the checkerboard --------------------------------------------------------------------------------
 
 
-def overlap_count(size: Size, kernel_size: Size, stride: Size, padding: Size = 0) -> Tensor:
+def overlap_count(
+    size: Size,
+    kernel_size: Size,
+    stride: Size,
+    padding: Size = 0,
+) -> Tensor:
     """Count how many stamps reach each pixel of the output.
 
     Args:
@@ -180,12 +187,12 @@ def overlap_count(size: Size, kernel_size: Size, stride: Size, padding: Size = 0
         tensor([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
     """
     sides, taps = check_pair("size", size), check_pair("kernel_size", kernel_size)
-    counts = conv_transpose2d_loops(torch.ones(1, *sides), torch.ones(1, 1, *taps), None, stride, padding)
-    return counts[0].long()
+    flat, stamp = torch.ones(1, *sides), torch.ones(1, 1, *taps)
+    return conv_transpose2d_loops(flat, stamp, None, stride, padding)[0].long()
 
 
 def phase_sums(weight: Tensor, stride: Size) -> Tensor:
-    """Add up the taps that meet at each place of the checkerboard: what a flat map of ones comes out as, far inside.
+    """Add up the taps of each phase: what a map of ones comes out as, far inside.
 
     An output pixel sees every `stride`-th tap.  Which ones depends on its row and column modulo the stride, its phase.
     If the sums of all phases are alike, a flat map stays flat; if not, it comes out as a checkerboard, whose tiles are
@@ -208,15 +215,21 @@ def phase_sums(weight: Tensor, stride: Size) -> Tensor:
     """
     check_kernel(weight, wanted="(C, C', kH, kW)")
     down, across = check_pair("stride", stride)
-    sums = [[weight[:, :, i::down, j::across].sum(dim=(0, 2, 3)) for j in range(across)] for i in range(down)]
-    return torch.stack([torch.stack(row, dim=-1) for row in sums], dim=-2)
+    sums = [
+        weight[:, :, i::down, j::across].sum(dim=(0, 2, 3))  # every stride-th tap
+        for i in range(down)
+        for j in range(across)
+    ]
+    return torch.stack(sums, dim=-1).unflatten(-1, (down, across))
 
 
 # ---- bilinear ----------------------------------------------------------------------------------------
 
 
 def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> Tensor:
-    """Make the kernel with which a transposed convolution enlarges each channel by itself, bilinearly.
+    """Make the kernel that enlarges each channel by itself, bilinearly.
+
+    It is for a transposed convolution.
 
     It is a tent: 1 in the middle (for an odd side; an even one has no middle tap), and straight down to 0 one step
     outside.  To enlarge s times take stride s, kernel size 2·s − s % 2 and padding s // 2, as
@@ -237,15 +250,10 @@ def bilinear_kernel(in_channels: int, out_channels: int, kernel_size: Size) -> T
         >>> bilinear_kernel(1, 1, (1, 4))
         tensor([[[[0.2500, 0.7500, 0.7500, 0.2500]]]])
     """
-    check_integer("in_channels", in_channels, 1)
-    if in_channels != check_integer("out_channels", out_channels, 1):
-        raise ValueError(
-            f"each channel is enlarged into itself, got in_channels={in_channels}, out_channels={out_channels}:"
-            " change the number of channels by a 1 × 1 convolution before"
-        )
+    channels = _same_channels(in_channels, out_channels)
     rows, columns = (_tent(taps) for taps in check_pair("kernel_size", kernel_size))
-    kernel = torch.zeros(in_channels, out_channels, len(rows), len(columns))
-    kernel[range(in_channels), range(out_channels)] = torch.outer(rows, columns).to(kernel)
+    kernel = torch.zeros(channels, channels, len(rows), len(columns))
+    kernel[range(channels), range(channels)] = torch.outer(rows, columns).to(kernel)
     return kernel
 
 
@@ -270,7 +278,12 @@ def bilinear_conv_transpose(channels: int, scale: int, groups: int = 1) -> nn.Co
     return layer
 
 
-def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.dtype | None = None) -> Tensor:
+def interpolation_matrix(
+    size: int,
+    scale: int,
+    rim: str = "zero",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """Write bilinear enlargement of one side as a matrix.
 
     Pixel centres are at (i + 1/2): the middle of output pixel o lies at (o + 1/2) / scale − 1/2 of the input, between
@@ -299,19 +312,20 @@ def interpolation_matrix(size: int, scale: int, rim: str = "zero", dtype: torch.
                 [0.2500, 0.7500],
                 [0.0000, 1.0000]]))
     """
-    check_choice("rim", rim, RIMS)
-    check_integer("size", size, 1)
-    places = (torch.arange(check_integer("scale", scale, 1) * size, dtype=torch.float64) + 0.5) / scale - 0.5
+    _check_enlargement(size, scale, rim)
+    pixels = torch.arange(scale * size, dtype=torch.float64)
+    places = (pixels + 0.5) / scale - 0.5
     if rim == "replicate":
         places = places.clamp(0, size - 1)
-    matrix = (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0)
-    return matrix.to(torch.get_default_dtype() if dtype is None else dtype)
+    distances = (places[:, None] - torch.arange(size)).abs()
+    matrix = (1 - distances).clamp(min=0)
+    return matrix.to(dtype or torch.get_default_dtype())
 
 
 class BilinearUpsample2d(nn.Module):
-    """Enlarge `scale` times, bilinearly, by two matrix products: A · x · Bᵀ.  Nothing is learnt.
+    """Enlarge `scale` times, bilinearly, by two matrix products: A · x · Bᵀ.
 
-    With rim "zero" it equals `bilinear_conv_transpose` as that starts; with "replicate" it equals
+    Nothing is learnt.  With rim "zero" it equals `bilinear_conv_transpose` as that starts; with "replicate" it equals
     `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`.
 
     Args:
@@ -334,8 +348,11 @@ class BilinearUpsample2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)
         check_floating_point(x)
-        down, across = (interpolation_matrix(side, self.scale, self.rim, x.dtype).to(x) for side in x.shape[-2:])
-        return down @ (x @ across.T)  # columns first: the smaller product, and the quicker one
+        height, width = x.shape[-2:]
+        down = interpolation_matrix(height, self.scale, self.rim, x.dtype).to(x)
+        across = interpolation_matrix(width, self.scale, self.rim, x.dtype).to(x)
+        # Columns first: the smaller product, and the quicker one.
+        return down @ (x @ across.T)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, rim={self.rim!r}"
@@ -402,6 +419,32 @@ def _plan(
         reach=tuple(gap * (count - 1) + 1 for gap, count in zip(gaps, taps, strict=True)),
         size=size,
     )
+
+
+def _only_pixels(matrix: Tensor, x: Tensor, weight: Tensor, plan: _Plan) -> Tensor:
+    """Keep the rows of a convolution's matrix whose window belongs to a pixel of `x`.
+
+    With an output_padding of a stride or more the convolution has room for further windows; nothing comes from them.
+    """
+    places = conv_size(plan.size, tuple(weight.shape[2:]), plan.stride, plan.padding, plan.dilation)
+    return matrix.unflatten(0, (len(weight), *places))[:, : x.shape[-2], : x.shape[-1]].flatten(0, 2)
+
+
+def _same_channels(in_channels: int, out_channels: int) -> int:
+    """Return the number of channels, or say that it differs between in and out."""
+    check_integer("in_channels", in_channels, 1)
+    if in_channels != check_integer("out_channels", out_channels, 1):
+        raise ValueError(
+            f"each channel is enlarged into itself, got in_channels={in_channels}, out_channels={out_channels}:"
+            " change the number of channels by a 1 × 1 convolution before"
+        )
+    return int(in_channels)
+
+
+def _check_enlargement(size: int, scale: int, rim: str) -> None:
+    check_choice("rim", rim, RIMS)
+    check_integer("size", size, 1)
+    check_integer("scale", scale, 1)
 
 
 def _tent(taps: int) -> Tensor:

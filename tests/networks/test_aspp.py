@@ -1,5 +1,6 @@
 """ASPP against torchvision's, the article's and itself multiplied out; taps counted by formula and by convolution."""
 
+import math
 import warnings
 from itertools import product
 
@@ -336,6 +337,18 @@ def test_pictures_of_a_batch_do_not_know_of_each_other(norm):
 
 
 # ---- one picture, or none -----------------------------------------------------------------------
+
+
+def test_of_two_pictures_batch_norm_keeps_which_has_more_unless_they_hardly_differ():
+    """±d / √(d² + 4 eps) for a difference of d: ±1, or ±0.71 where d is twice the root of eps, 0.0063."""
+    pooled = ASPP(1, 1, (1,), norm="batch").double().pooled
+    torch.nn.init.ones_(pooled[0].weight)
+    for difference in (10.0, 0.1, 0.00632, 0.0001):
+        pair = torch.tensor([difference, 0.0], dtype=torch.float64).reshape(2, 1, 1, 1)
+        found = pooled[1](pooled[0](pair)).flatten()
+        wanted = difference / math.sqrt(difference**2 + 4e-5)
+        assert_close(found, torch.tensor([wanted, -wanted], dtype=torch.float64))
+    assert abs(found[0]) < 0.02
 
 
 def test_batch_norm_cannot_train_on_one_picture_and_says_why():

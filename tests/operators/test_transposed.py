@@ -375,6 +375,25 @@ def test_phase_sums_are_what_a_flat_map_comes_out_as_inside():
         assert_close(out[inside], expected[inside], **EXACT)
 
 
+def test_random_kernels_of_all_sizes_have_the_same_share_of_checkerboard():
+    """1 − 1/s² on average, also where the phases are not equally strong: kernel 3 at stride 2, say."""
+    for stride, kernel in product((2, 3), (3, 4, 5, 6)):
+        sums = phase_sums(torch.randn(1, 20_000, kernel, kernel), stride)
+        share = sums.var(dim=(-2, -1), correction=0).mean() / sums.square().mean()
+        assert abs(share - (1 - 1 / stride**2)) < 0.01, (stride, kernel)
+
+
+@pytest.mark.parametrize(("kernel", "taps"), [(3, [4, 2, 2, 1]), (4, [4] * 4), (5, [9, 6, 6, 4]), (6, [9] * 4)])
+def test_phases_of_random_kernels_are_as_strong_as_their_taps_are_many(kernel, taps):
+    """At stride 2: their mean squares, and so, after a ReLU, their means over many channels, as √taps."""
+    sums = phase_sums(torch.randn(1, 20_000, kernel, kernel), 2).flatten(1)
+
+    assert phase_sums(torch.ones(1, 1, kernel, kernel), 2).flatten().tolist() == taps
+    assert_close(sums.square().mean(0), torch.tensor(taps) * 1.0, rtol=0.06, atol=0)
+    bright = sums.relu().mean(0)
+    assert abs(bright.max() / bright.min() - math.sqrt(max(taps) / min(taps))) < 0.06
+
+
 def test_phase_sums_by_hand():
     """Stride 2 over 1 2 3 and 4 5 6: the corners 1 + 3, the middle 2, and so below."""
     weight = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
