@@ -54,24 +54,23 @@ class RSU(nn.Module):
     """
 
     def __init__(
-        self, height: int, in_channels: int, mid_channels: int, out_channels: int, dilated: bool = False
+        self,
+        height: int,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        dilated: bool = False,
     ) -> None:
         super().__init__()
-        check_integer("height", height, 2)
-        check_integer("mid_channels", mid_channels, 1)  # the channels outside are checked by the first convolution
         self.dilated = dilated
-        # Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
-        rates = [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]
+        rates = _rates(height, dilated)
+        mid = check_integer("mid_channels", mid_channels, 1)
+        # Of each row, from the top: the channels in on the way down, out on the way up.
+        rows = list(zip([out_channels] + [mid] * (height - 1), rates, strict=True))
         self.first = conv_norm_relu(in_channels, out_channels)
-        self.down = nn.ModuleList(
-            conv_norm_relu(mid_channels if depth else out_channels, mid_channels, rate)
-            for depth, rate in enumerate(rates)
-        )
-        # Beside the blocks of the way down, the bottom has none.  The topmost one gives the channels that come out.
-        self.up = nn.ModuleList(
-            conv_norm_relu(2 * mid_channels, mid_channels if depth else out_channels, rate)
-            for depth, rate in enumerate(rates[:-1])
-        )
+        self.down = nn.ModuleList(conv_norm_relu(c, mid, rate) for c, rate in rows)
+        # The way up reads two maps in a row; the bottom has none beside it.
+        self.up = nn.ModuleList(conv_norm_relu(2 * mid, c, rate) for c, rate in rows[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)
@@ -139,22 +138,21 @@ class U2Net(nn.Module):
     """
 
     def __init__(
-        self, encoder: Sequence[Stage], decoder: Sequence[Stage], in_channels: int = 3, num_classes: int = 1
+        self,
+        encoder: Sequence[Stage],
+        decoder: Sequence[Stage],
+        in_channels: int = 3,
+        num_classes: int = 1,
     ) -> None:
         super().__init__()
-        if len(decoder) != len(encoder) - 1 or not decoder:
-            raise ValueError(
-                "the deepest block has none beside it, so the decoder needs one block fewer than the encoder, and at"
-                f" least one; got {len(encoder)} on the way down and {len(decoder)} on the way up"
-            )
-        check_integer("num_classes", num_classes, 1)
+        _check_stages(encoder, decoder, num_classes)
         channels = [stage.out_channels for stage in encoder]
         self.encoder = nn.ModuleList(map(_rsu, encoder, [in_channels, *channels]))
         below = [*(stage.out_channels for stage in decoder[1:]), channels[-1]]
         joined = [deeper + beside for deeper, beside in zip(below, channels, strict=False)]
         self.decoder = nn.ModuleList(map(_rsu, decoder, joined))
         heads = [*(stage.out_channels for stage in decoder), channels[-1]]
-        self.sides = nn.ModuleList(nn.Conv2d(width, num_classes, 3, padding=1) for width in heads)
+        self.sides = nn.ModuleList(nn.Conv2d(c, num_classes, 3, padding=1) for c in heads)
         self.merge = nn.Conv2d(len(heads) * num_classes, num_classes, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -168,7 +166,8 @@ class U2Net(nn.Module):
             beside = kept.pop()
             x = block(torch.cat([_resized(x, beside), beside], dim=1))
             maps.append(x)
-        sides = [_resized(head(one), picture) for head, one in zip(self.sides, reversed(maps), strict=True)]
+        heads = zip(self.sides, reversed(maps), strict=True)
+        sides = [_resized(head(one), picture) for head, one in heads]
         return self.merge(torch.cat(sides, dim=1)), *sides
 
     def fuse(self) -> "U2Net":
@@ -238,6 +237,25 @@ def _official(name: str) -> str:
     name = re.sub(r"\.down\.(\d+)\.", lambda found: f".rebnconv{int(found[1]) + 1}.", name)
     name = re.sub(r"\.up\.(\d+)\.", lambda found: f".rebnconv{int(found[1]) + 1}d.", name)
     return name.replace(".0.", ".conv_s1.").replace(".1.", ".bn_s1.")
+
+
+def _rates(height: int, dilated: bool) -> list[int]:
+    """Say by how much each convolution on the way down is dilated, the bottom last.
+
+    Where the size is halved, only the bottom looks wider: below it there is no room for one more halving.
+    """
+    check_integer("height", height, 2)
+    return [2**depth for depth in range(height)] if dilated else [1] * (height - 1) + [2]
+
+
+def _check_stages(encoder: Sequence[Stage], decoder: Sequence[Stage], num_classes: int) -> None:
+    """Say what is wrong, if these stages do not make a U."""
+    if len(decoder) != len(encoder) - 1 or not decoder:
+        raise ValueError(
+            "the deepest block has none beside it, so the decoder needs one block fewer than the encoder, and at"
+            f" least one; got {len(encoder)} on the way down and {len(decoder)} on the way up"
+        )
+    check_integer("num_classes", num_classes, 1)
 
 
 def _rsu(stage: Stage, in_channels: int) -> RSU:
