@@ -20,6 +20,7 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -108,48 +109,61 @@ def address(site, server) -> Callable[[str, str], str]:
 
 
 @pytest.fixture
-def open_page(browser, address):
+def open_page(lend_page, address):
     """Open a page of the site; what goes wrong there is collected in `page.trouble`."""
-    contexts = []
+    with ExitStack() as watches:
 
-    def open_it(scheme: str, name: str, query: str = "", **options):
-        options = {"viewport": {"width": WIDTHS[0], "height": 900}, "reduced_motion": "reduce"} | options
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.trouble = watch(page, address("http", ""))
-        page.goto(address(scheme, name) + query)
-        return page
+        def open_it(scheme: str, name: str, query: str = "", **options):
+            options = {"viewport": {"width": WIDTHS[0], "height": 900}, "reduced_motion": "reduce"} | options
+            page = lend_page(**options)
+            page.trouble = watches.enter_context(watched(page, address("http", ""))).trouble
+            page.goto(address(scheme, name) + query)
+            return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
+        yield open_it
 
 
-def watch(page, home: str) -> list[str]:
-    """Stop requests to other hosts; return a list which fills with all that goes wrong on the page."""
-    trouble = []
+@dataclass
+class Traffic:
+    """What a page asked for, and what went wrong on it."""
+
+    trouble: list[str] = field(default_factory=list)
+    sent: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def watched(page, home: str) -> Iterator[Traffic]:
+    """Stop requests to other hosts, and note what a page asks for and all that goes wrong on it."""
+    traffic = Traffic()
+    note = traffic.trouble.append
     home = home.removesuffix("/.html")
 
     def is_foreign(url: str) -> bool:
         return not url.startswith((home, "file:", "data:", "blob:"))
 
     def stop(route):
-        trouble.append(f"asked another host: {route.request.url}")
+        note(f"asked another host: {route.request.url}")
         route.abort()
-
-    page.context.route(is_foreign, stop)
-    note = trouble.append
 
     def failed(request):
         # ERR_ABORTED: the reader went on to the next page before this one was all there.
         if request.failure != "net::ERR_ABORTED":
             note(f"request failed: {request.url} {request.failure}")
 
-    page.on("requestfailed", failed)
-    page.on("response", lambda answer: answer.status >= 400 and note(f"{answer.status}: {answer.url}"))
-    page.on("console", lambda message: message.type == "error" and note(f"console: {message.text}"))
-    page.on("pageerror", lambda error: note(f"page error: {error}"))
-    return trouble
+    listeners = {
+        "requestfinished": lambda request: traffic.sent.add(request.url.partition("?")[0]),
+        "requestfailed": failed,
+        "response": lambda answer: answer.status >= 400 and note(f"{answer.status}: {answer.url}"),
+        "console": lambda message: message.type == "error" and note(f"console: {message.text}"),
+        "pageerror": lambda error: note(f"page error: {error}"),
+    }
+    page.route(is_foreign, stop)
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    yield traffic
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    page.unroute_all()
 
 
 @dataclass
@@ -157,8 +171,7 @@ class Visit:
     """What a browser found on one page."""
 
     facts: dict
-    trouble: list[str]
-    sent: set[str]
+    traffic: Traffic
     screens: dict[int, dict] = field(default_factory=dict)
     violations: dict[str, list[str]] = field(default_factory=dict)
 
@@ -212,26 +225,32 @@ def visits(browser, site, address) -> dict[tuple[str, str], Visit]:
     pages = [page for page in pages if page not in sources[2:]]
     found = {}
     for scheme in SCHEMES:
-        context = browser.new_context(reduced_motion="reduce")
+        # One page goes from address to address: a new one for each takes Chromium five times as long.
+        page = browser.new_page(reduced_motion="reduce")
         for name in pages:
-            found[scheme, name] = visit(context, address(scheme, name), address("http", ""), scheme == "http")
-        context.close()
+            found[scheme, name] = visit(page, address(scheme, name), address("http", ""), scheme == "http")
+        page.context.close()
     return found
 
 
-def visit(context, url: str, home: str, desk: bool) -> Visit:
+def visit(page, url: str, home: str, desk: bool) -> Visit:
     """Open one page, note its facts, and ask axe-core.
 
     At a desk everything is looked at, on every width; in the hand, what only small screens have: boxes that
     scroll, and must be reached by keys.
     """
-    page = context.new_page()
     page.set_viewport_size({"width": WIDTHS[0] if desk else WIDTHS[1], "height": 844})
-    trouble, sent = watch(page, home), set()
-    page.on("requestfinished", lambda request: sent.add(request.url))
-    page.goto(url)
-    facts = page.evaluate(FACTS)
-    found = Visit(facts, trouble, {url.partition("?")[0] for url in sent})
+    with watched(page, home) as traffic:
+        page.goto(url)
+        # Before anything is touched: this is what a telephone is sent.
+        found = Visit(page.evaluate(FACTS), Traffic(traffic.trouble, set(traffic.sent)))
+        look_at(page, found, desk)
+    return found
+
+
+def look_at(page, found: Visit, desk: bool) -> None:
+    """Open what is folded, and measure the page that is open."""
+    url = page.url
     page.evaluate(UNFOLD)
     if desk and "/_modules/" in url and not url.endswith("/_modules/index.html"):
         # These pages differ in their code alone, at which axe-core would not look; the first one stands for all.
@@ -247,8 +266,6 @@ def visit(context, url: str, home: str, desk: bool) -> Visit:
     else:
         found.violations["small"] = violations(page, runOnly=["scrollable-region-focusable"])
         found.facts["alive"] = start_figures(page)
-    page.close()
-    return found
 
 
 def start_figures(page) -> tuple[int, int]:
@@ -542,22 +559,21 @@ def test_a_deeper_section_is_folded_and_a_press_on_its_heading_opens_it(browser,
 
 @pytest.mark.browser
 @pytest.mark.parametrize("anchor", ["deeper-far-below", "in-the-middle"])
-def test_a_link_opens_what_is_folded(browser, chapter_with_folds, anchor):
+def test_a_link_opens_what_is_folded(lend_page, chapter_with_folds, anchor):
     """From another page, from this one, and once more when the reader has closed it."""
-    page = browser.new_page(viewport={"width": 800, "height": 300})
-    trouble = watch(page, chapter_with_folds)
+    page = lend_page(viewport={"width": 800, "height": 300})
     fold = page.locator("details.deeper")
 
-    page.goto(f"{chapter_with_folds}#{anchor}")
-    assert fold.get_attribute("open") is not None
-    for _ in range(2):
-        fold.evaluate("fold => { fold.open = false; }")
-        page.locator(f".body p a[href='#{anchor}']").click()
-        page.wait_for_function("document.querySelector('details.deeper').open")
-        place = page.locator(f"#{anchor} :is(h2, h3)").first.bounding_box()
-        assert -1 <= place["y"] <= 200
-    assert not trouble
-    page.close()
+    with watched(page, chapter_with_folds) as traffic:
+        page.goto(f"{chapter_with_folds}#{anchor}")
+        assert fold.get_attribute("open") is not None
+        for _ in range(2):
+            fold.evaluate("fold => { fold.open = false; }")
+            page.locator(f".body p a[href='#{anchor}']").click()
+            page.wait_for_function("document.querySelector('details.deeper').open")
+            place = page.locator(f"#{anchor} :is(h2, h3)").first.bounding_box()
+            assert -1 <= place["y"] <= 200
+    assert not traffic.trouble
 
 
 @pytest.mark.browser
@@ -681,13 +697,13 @@ def test_after_a_failed_build_all_is_built_from_nothing(tmp_path, monkeypatch):
 @pytest.mark.browser
 def test_pages_ask_no_other_host_and_report_no_error(visits):
     """Nothing asked elsewhere, nothing missing, nothing on the console; from a server and from the disk."""
-    assert not faults(visits, lambda visit: visit.trouble)
+    assert not faults(visits, lambda visit: visit.traffic.trouble)
 
 
 def weight(site: Path, visit: Visit) -> int:
     """Return the KB that a telephone is sent for a page before its reader touches anything."""
     total = 0
-    for url in visit.sent:
+    for url in visit.traffic.sent:
         if url.startswith("file:"):
             path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
             total += len(gzip.compress(path.read_bytes(), 6)) if path.suffix in COMPRESSED else path.stat().st_size
