@@ -25,7 +25,9 @@ const STYLE = `
   .button { min-height: 38px; border: 1px solid var(--line); border-radius: 8px; background: var(--tint); }
   .button:hover { border-color: currentColor; }
   button { padding: 0; cursor: pointer; }
-  button:disabled { opacity: 0.5; cursor: default; }
+  button:disabled, [aria-disabled="true"] { opacity: 0.5; cursor: default; }
+  .reset { padding: 0 14px; }
+  .top { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: end; }
   .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(var(--narrowest, 7.5rem), 1fr));
     gap: 4px 20px; margin: 12px 0; }
   svg, canvas { display: block; width: 100%; }
@@ -38,18 +40,32 @@ const STYLE = `
 `;
 
 /** Between a figure and its model: `get` the state, `change` some of it, `follow` it by drawing now and whenever it
-    changes; that gives back how to stop. */
-function stateOf(model, names) {
+    changes; that gives back how to stop.  `reset` is a button that brings the first state back; a figure that keeps
+    more than its state says how to `undo` that, and whether there `isMore` to undo. */
+function stateOf(model, names, { undo = () => {}, isMore = () => false } = {}) {
+  const get = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  const change = (changes) => {
+    for (const [name, value] of Object.entries(changes)) model.set(name, value);
+    model.save_changes();
+  };
+  const start = get();
+  const changed = () => names.filter((name) => JSON.stringify(model.get(name)) !== JSON.stringify(start[name]));
+  const reset = button("Reset", () => {
+    undo();
+    change(Object.fromEntries(changed().map((name) => [name, start[name]])));
+  }, "button reset");
   return {
-    get: () => Object.fromEntries(names.map((name) => [name, model.get(name)])),
-    change(changes) {
-      for (const [name, value] of Object.entries(changes)) model.set(name, value);
-      model.save_changes();
-    },
+    get,
+    change,
+    reset,
     follow(draw) {
-      names.forEach((name) => model.on(`change:${name}`, draw));
-      draw();
-      return () => names.forEach((name) => model.off(`change:${name}`, draw));
+      const drawAll = () => {
+        draw();
+        disable(reset, !isMore() && !changed().length);
+      };
+      names.forEach((name) => model.on(`change:${name}`, drawAll));
+      drawAll();
+      return () => names.forEach((name) => model.off(`change:${name}`, drawAll));
     },
   };
 }
@@ -143,7 +159,13 @@ function telling(lines) {
 }
 
 function button(label, onclick, className = "button") {
-  return make("button", { type: "button", className, textContent: label, onclick });
+  const act = ({ currentTarget: node }) => { if (node.ariaDisabled !== "true") onclick(); };
+  return make("button", { type: "button", className, textContent: label, onclick: act });
+}
+
+/** Say that a button would do nothing now.  It keeps the focus, which a button that is `disabled` loses. */
+function disable(node, off) {
+  node.ariaDisabled = off ? "true" : "false";
 }
 
 /** A map that Python has packed, its bytes in base64: {height, width, values}, row by row. */

@@ -1,10 +1,18 @@
-/* Window: max and average pooling, one window at a time.  common.js stands before this file.
+/* Window: pooling and convolution, one window at a time.  common.js stands before this file.
 
    First the sums, plain functions that the tests hold against PyTorch; then the picture.  `state` has the names of
-   the Python figure: values (rows of numbers), dimensions, kernel_size, stride, padding, operation, step. */
+   the Python figure: values (rows of numbers), dimensions, kernel_size, stride, padding, operation, kernel, step. */
 
-const STATE = ["values", "dimensions", "kernel_size", "stride", "padding", "operation", "step", "pavement", "crack"];
-const LARGEST = 10; // rows and columns, as in window.py
+const STATE = ["values", "dimensions", "kernel_size", "stride", "padding", "operation", "kernel", "step", "pavement",
+  "crack"];
+const LARGEST = 10, HEAVIEST = 999; // rows and columns, and a weight, as in window.py
+// Kernels to begin with, by what they do.
+export const KERNELS = {
+  "keep the middle": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+  blur: [[1 / 16, 2 / 16, 1 / 16], [2 / 16, 4 / 16, 2 / 16], [1 / 16, 2 / 16, 1 / 16]],
+  "darker than around": [[1 / 8, 1 / 8, 1 / 8], [1 / 8, -1, 1 / 8], [1 / 8, 1 / 8, 1 / 8]],
+  "left minus right": [[0, 0, 0], [1, 0, -1], [0, 0, 0]],
+};
 
 /** The two sides that the window moves along.  In 1-D the first row alone is used: nothing to move down. */
 function sides({ values, dimensions, kernel_size: kernel, stride, padding }) {
@@ -20,7 +28,7 @@ export function outputSize({ size, kernel, stride, padding }) {
 /** Why no window fits and what to do about it; null if all is well. */
 export function problem(state) {
   const half = Math.floor(state.kernel_size / 2);
-  if (state.padding > half) {
+  if (state.padding > half && state.operation !== "convolution") {
     return `Padding ${state.padding} is more than half of kernel size ${state.kernel_size}, which PyTorch refuses.`
       + ` Choose padding ${half}, or a larger kernel size.`;
   }
@@ -46,35 +54,54 @@ export function windowNumbers(state, step) {
     state.values[top + Math.floor(i / across.kernel)]?.[left + (i % across.kernel)] ?? outside);
 }
 
-/** The one number that is kept of a window. */
-function keep(numbers, operation) {
-  if (operation === "max") return Math.max(...numbers);
-  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+/** The weights of the convolution, in reading order; those that the kernel does not name are 0. */
+export function weightsOf({ kernel, kernel_size: side, dimensions }) {
+  return range(dimensions === 2 ? side * side : side).map((i) => kernel[Math.floor(i / side)]?.[i % side] ?? 0);
 }
 
-/** The whole output, rows of numbers: those of torch.nn.functional.max_pool2d and avg_pool2d, and of the 1-D forms. */
+/** A kernel as a row sees it, on a picture with equal rows: the sums of its columns. */
+export function flatten(kernel) {
+  return [kernel[0].map((_, column) => kernel.reduce((sum, row) => sum + row[column], 0))];
+}
+
+/** The one number that a window gives. */
+function keep(numbers, state) {
+  if (state.operation === "max") return Math.max(...numbers);
+  if (state.operation === "average") return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  const weights = weightsOf(state);
+  return numbers.reduce((sum, number, i) => sum + number * weights[i], 0);
+}
+
+/** The whole output, rows of numbers: those of torch.nn.functional's max_pool2d, avg_pool2d and conv2d, and of the
+    1-D forms. */
 export function pool(state) {
   const { down, across } = sides(state);
   const columns = outputSize(across);
   return range(outputSize(down)).map((row) => range(columns).map((column) =>
-    keep(windowNumbers(state, row * columns + column), state.operation)));
+    keep(windowNumbers(state, row * columns + column), state)));
 }
 
-/** As many decimals as the picture has, and at least two for a mean. */
+/** As many decimals as these numbers have, and at least two for a mean. */
 function decimalsOf(values) {
   return Math.max(2, ...values.flat().map((number) => (String(number).split(".")[1] ?? "").length));
 }
 
-/** The sum being done, as one would write it: "max(7, 7, 1, 7) = 7", "(7 + 7 + 1 + 7) / 4 = 5.5". */
+/** The sum being done, as one would write it: "max(7, 7, 1, 7) = 7", "(7 + 7 + 1 + 7) / 4 = 5.5", "7·0.5 + 1·(−1) = 2.5";
+    what has the weight 0 is left out. */
 export function sumText(state, step) {
-  const decimals = decimalsOf(state.values);
+  const weights = state.operation === "convolution" ? weightsOf(state) : [];
+  const decimals = decimalsOf([...state.values, weights]);
   const numbers = windowNumbers(state, step);
   const terms = numbers.map((number) => numberText(number, decimals));
-  const kept = keep(numbers, state.operation);
+  const kept = keep(numbers, state);
+  const inBrackets = (term) => term.replace(/^−.*/, "($&)");
   const equals = Math.abs(kept.toFixed(decimals) - kept) < 1e-9 ? "=" : "≈";
   const result = ` ${equals}\u00a0${numberText(kept, decimals)}`;
   if (state.operation === "max") return `max(${terms.join(", ")})${result}`;
-  return `(${terms.map((term) => term.replace(/^−.*/, "($&)")).join(" + ")}) / ${terms.length}${result}`;
+  if (state.operation === "average") return `(${terms.map(inBrackets).join(" + ")}) / ${terms.length}${result}`;
+  const products = weights.flatMap((weight, i) =>
+    (weight ? [`${inBrackets(terms[i])}·${inBrackets(numberText(weight, decimals))}`] : []));
+  return `${products.join(" + ") || 0}${result}`;
 }
 
 /** How many windows fit along one side, with the numbers put in. */
@@ -90,7 +117,16 @@ function reached(side, at) {
 }
 
 const LOOK = `
-  .choices { display: flex; flex-wrap: wrap; gap: 12px; }
+  .top { gap: 12px; }
+  .editor { margin-bottom: 14px; }
+  .weights { display: grid; gap: 4px; grid: auto-flow minmax(38px, auto) / repeat(var(--columns), minmax(0, 4.5rem)); }
+  .weights input { width: 100%; padding: 0; border: 1px solid var(--line); border-radius: 4px; background: none;
+    text-align: center; appearance: textfield; }
+  .weights input::-webkit-inner-spin-button { appearance: none; }
+  .weights [aria-invalid="true"] { border: 2px dashed var(--vermillion); }
+  .kernels { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 8px; font-size: 14px; }
+  .kernels .button { padding: 0 10px; }
+  .kernels [aria-pressed="true"] { border-color: currentColor; border-width: 2px; font-weight: 600; }
   .boards { display: flex; flex-wrap: wrap; gap: 16px 40px; --cell: min(42px, 100cqw / var(--widest)); }
   @container (min-width: 34rem) { .beside { flex-wrap: nowrap; --cell: min(42px, (100cqw - 44px) / var(--together)); } }
   .grid { position: relative; display: grid; width: max-content; line-height: 1;
@@ -150,7 +186,13 @@ function render({ model, el }) {
   let cursor = 0; // the pixel that the Tab key leads to
   let timer = null;
 
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE, {
+    undo() {
+      canvas = original.map((row) => [...row]);
+      if (timer) pause();
+    },
+    isMore: () => Boolean(timer) || JSON.stringify(canvas) !== JSON.stringify(original),
+  });
   const goTo = (step) => change({ step: clamp(step, 0, now.count - 1) });
   const play = () => {
     timer = setInterval(() => (now.step < now.count - 1 ? goTo(now.step + 1) : pause()), 900);
@@ -162,10 +204,10 @@ function render({ model, el }) {
   };
 
   // All that was ever drawn: a picture that is cut and grows again gets its crack back; beyond it the road goes on.
-  const start = get().values;
+  const { values: start, operation: first } = get();
   const original = range(LARGEST).map((row) => range(LARGEST).map((column) =>
     start[Math.min(row, start.length - 1)][Math.min(column, start[0].length - 1)]));
-  const canvas = original.map((row) => [...row]);
+  let canvas = original.map((row) => [...row]);
   const cut = (rows, columns) => canvas.slice(0, rows).map((row) => row.slice(0, columns));
   const tap = (index) => {
     const { size } = now.across, row = Math.floor(index / size), column = index % size;
@@ -176,9 +218,10 @@ function render({ model, el }) {
     change({ values: cut(now.height, now.width) });
   };
 
+  const operations = ["max", "average", ...(first === "convolution" ? [first] : [])];
   const controls = {
     dimensions: choice("dimensions", [[2, "2-D"], [1, "1-D"]], (dimensions) => change({ dimensions })),
-    operation: choice("operation", [["max", "max"], ["average", "average"]], (operation) => change({ operation })),
+    operation: choice("operation", operations.map((one) => [one, one]), (operation) => change({ operation })),
     height: slider("height", 1, LARGEST, (height) => change({ values: cut(height, now.width) })),
     width: slider("width", 1, LARGEST, (width) => change({ values: cut(now.height, width) })),
     kernel_size: slider("kernel size", 1, 5, (kernel_size) => change({ kernel_size })),
@@ -194,9 +237,30 @@ function render({ model, el }) {
   const steps = make("div", { className: "steps" }, ...buttons);
   const where = make("span"), sum = make("strong"), sizes = make("p", { className: "sizes" });
   const told = make("div", {}, where, sum);
-  openFigure(el, "Pooling, one window at a time", LOOK).append(
-    make("div", { className: "choices" }, dimensions, operation), make("div", { className: "sliders" }, ...sliders),
-    boards, steps, told, sizes);
+
+  const kernelTitle = caption();
+  const weights = make("div", { className: "weights", role: "group", ariaLabel: "Kernel" });
+  /** Take what stands in the field of a weight; a field with no number waits for one. */
+  const weigh = (i, field) => {
+    const weight = Math.round(1e4 * field.valueAsNumber) / 1e4, wrong = !(Math.abs(weight) <= HEAVIEST);
+    field.ariaInvalid = wrong;
+    if (wrong) return;
+    const { kernel, kernel_size: side } = now, rows = Math.max(side, kernel.length, kernel[0].length);
+    change({ kernel: range(rows).map((row) => range(rows).map((column) =>
+      (i === row * side + column && column < side ? weight : kernel[row]?.[column] ?? 0))) });
+  };
+  const weightField = (i) => make("input", { type: "number", step: "any", min: -HEAVIEST, max: HEAVIEST,
+    oninput: ({ currentTarget }) => weigh(i, currentTarget), onblur: () => draw() });
+  const kernelOf = (name) => (now.dimensions === 2 ? KERNELS[name] : flatten(KERNELS[name]));
+  const kernels = Object.keys(KERNELS).map((name) => button(name, () =>
+    change({ kernel: kernelOf(name), kernel_size: 3 })));
+  const editor = make("div", { className: "editor" }, kernelTitle, weights,
+    make("div", { className: "kernels" }, ...kernels));
+
+  const title = `${first === "convolution" ? "Convolution" : "Pooling"}, one window at a time`;
+  openFigure(el, title, LOOK).append(
+    make("div", { className: "top" }, dimensions, operation, reset), make("div", { className: "sliders" }, ...sliders),
+    editor, boards, steps, told, sizes);
 
   /** Let arrow keys go from cell to cell; `go` moves and gives back what to focus. */
   function onArrows(node, at, go) {
@@ -227,11 +291,18 @@ function render({ model, el }) {
 
     for (const [name, control] of Object.entries(controls)) control.show(now[name]);
     controls.height.node.hidden = dimensions === 1;
+    const convolution = state.operation === "convolution";
+    editor.hidden = !convolution;
+    if (convolution) drawKernel();
 
     // With the first picture's numbers, so that greys do not shift when one number goes.
     const all = [...values.flat(), ...start.flat(), pavement, crack], low = Math.min(...all), high = Math.max(...all);
     const share = (value) => (high > low ? (value - low) / (high - low) : 1);
     const decimals = decimalsOf(values), text = (value) => numberText(value, decimals);
+    // A convolution has numbers of its own: its greys reach from its smallest to its largest.
+    const least = Math.min(...results), most = Math.max(...results);
+    const shareOut = convolution ? (value) => (most > least ? (value - least) / (most - least) : 1) : share;
+    const textOut = convolution ? (value) => numberText(value, 2) : text;
     const tall = down.size + 2 * down.padding, wide = across.size + 2 * across.padding;
     const shape = (height, width) => (dimensions === 2 ? `${height} × ${width}` : `${width}`);
     boards.className = dimensions === 2 ? "boards beside" : "boards";
@@ -259,13 +330,15 @@ function render({ model, el }) {
     }), wide, cursor);
     output.show(results.map((value, i) => {
       const row = Math.floor(i / columns), column = i % columns, done = i <= step; // what comes later is still empty
-      const name = `output row ${row}, column ${column}: ${done ? text(value) : "not done yet"}`;
-      return { row, column, text: done ? text(value) : "", share: share(value), kind: done ? "" : "empty", name };
+      const name = `output row ${row}, column ${column}: ${done ? textOut(value) : "not done yet"}`;
+      return { row, column, text: done ? textOut(value) : "", share: shareOut(value), kind: done ? "" : "empty", name };
     }), columns, step);
 
     const padded = state.padding ? `, padded to ${shape(tall, wide)}` : "";
     input.title.textContent = `Input, ${shape(down.size, across.size)} pixels${padded}. Tap one: crack or pavement.`;
-    output.title.textContent = wrong ? "No output" : `Output, ${shape(count / columns, columns)} pixels. Tap one to go there.`;
+    const greys = convolution ? " White is its largest number, dark its smallest." : "";
+    output.title.textContent = wrong ? "No output"
+      : `Output, ${shape(count / columns, columns)} pixels. Tap one to go there.${greys}`;
     input.grid.ariaLabel = "Input. Arrow keys move, Enter draws.";
     output.grid.ariaLabel = "Output. Arrow keys step through it.";
     const row = Math.floor(step / columns), column = step % columns;
@@ -282,8 +355,29 @@ function render({ model, el }) {
       ...(dimensions === 2 ? [down, across] : [across]).map((side) => (wrong ? "" : sizeText(side))),
       input.grid.querySelector(".missed") ? "Hatched: no window reaches these." : "",
     ].join("\n");
-    for (const one of buttons) one.disabled = Boolean(wrong);
+    buttons.forEach((one, i) => {
+      one.disabled = Boolean(wrong);
+      disable(one, (i < 2 && step === 0) || ((i === 2 || i === 3) && step === count - 1));
+    });
     playing.textContent = timer ? "Pause" : "Play";
+  }
+
+  /** The kernel's fields; what the reader is typing stays as it is. */
+  function drawKernel() {
+    const { kernel_size: side, dimensions } = now, all = weightsOf(now);
+    kernelTitle.textContent = `The kernel, ${dimensions === 2 ? square(side) : side}. Each weight lies on one pixel of the`
+      + " window. Type another, or take one of these.";
+    weights.style.setProperty("--columns", side);
+    fit(weights, all.length, weightField).forEach((field, i) => {
+      field.ariaLabel = `weight row ${Math.floor(i / side)}, column ${i % side}`;
+      if (field.matches(":focus") && (field.ariaInvalid === "true" || field.valueAsNumber === all[i])) return;
+      field.value = all[i];
+      field.ariaInvalid = "false";
+    });
+    kernels.forEach((one) => {
+      const same = weightsOf({ ...now, kernel: kernelOf(one.textContent) });
+      one.ariaPressed = side === 3 && same.every((weight, i) => weight === all[i]);
+    });
   }
 
   const stop = follow(draw);

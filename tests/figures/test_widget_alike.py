@@ -18,7 +18,8 @@ from chapters_code.widgets.moving import Choice, Flag, Integer, Number, Several,
 
 # Of each figure: its module, how some are made, and where it writes.
 FIGURES = {
-    "Window": ("window", ["kernel_size=3, padding=1, step=4", "operation='average'"],
+    "Window": ("window", ["kernel_size=3, padding=1, step=4", "operation='average'",
+                          "operation='convolution', kernel=[[0, 1], [-1, 0.5]], stride=1"],
                [".caption", ".slider", ".sum strong", ".button", "span.empty"]),
     "Survive": ("survive", ["place=1", "slope='diagonal', ink='bright', width=2"],
                 [".choices p", ".title", ".slider", ".output > strong", ".output > span"]),
