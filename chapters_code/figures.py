@@ -27,7 +27,7 @@ from chapters_code.overlay import Answer
 from chapters_code.records.runs import Record
 from chapters_code.records.studies import interval
 
-__all__ = ["answers", "curves", "explore", "intervals", "learning_curves", "pictures"]
+__all__ = ["answers", "curves", "differences", "explore", "intervals", "learning_curves", "pictures"]
 
 # Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
 _WHOLE = (torch.uint8, torch.bool, torch.int64)
@@ -268,6 +268,56 @@ def intervals(panels: dict[str, dict[str, dict[str, list[float]]]], alt: str, *,
             axes.grid(alpha=0.25, axis="x")
         if len(groups) > 1:  # one legend for all, below the last
             places[-1].legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(groups))
+    show(figure, alt)
+
+
+def differences(
+    panels: dict[str, dict[str, list[float]]],
+    alt: str,
+    *,
+    x_label: str,
+    same: str | None = None,
+    columns: int = 2,
+) -> None:
+    """Show a forest plot: what some arms have more or less than a control, with 95 % intervals and a line at 0.
+
+    Each seed is a small mark.  The mean of an arm whose interval does not reach 0 is filled, the others are hollow.
+
+    Args:
+        panels: Title, such as a data set -> arm -> its differences, one for each seed, as `studies.paired` gives them.
+            All panels have the same arms.
+        alt: What the panels show, in a sentence.
+        x_label: What the numbers are: which score, minus that of which control.
+        same: The arm whose true difference is 0; its interval is drawn as a band through all rows of its panel.
+        columns: Panels in a row.
+
+    Raises:
+        ValueError: There is nothing to show, the panels have not the same arms, or none of them is `same`.
+    """
+    arms = {tuple(of_arm) for of_arm in panels.values()}
+    names = arms.pop() if len(arms) == 1 else ()
+    if not names or (same is not None and same not in names):
+        raise ValueError(f"all panels need the same arms, one or more, with {same!r} among them; got {panels}")
+    rows = math.ceil(len(panels) / columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, rows * (0.9 + 0.36 * len(names))))
+        places = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+        for axes, (title, of_arm) in zip(places, panels.items(), strict=False):
+            axes.axvline(0, color=INK, linewidth=1)
+            for row, name in enumerate(names):
+                mean, half = interval(of_arm[name])
+                colour = COLOURS["orange"] if name == same else COLOURS["blue"]
+                if name == same:
+                    axes.axvspan(mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+                inside = colour if abs(mean) > half else PAPER
+                axes.errorbar([mean], [row], xerr=[half], fmt="o", color=colour, markerfacecolor=inside, capsize=3)
+                axes.plot(of_arm[name], [row + 0.24] * len(of_arm[name]), "|", color=colour, markersize=7)
+            axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+            axes.grid(alpha=0.25, axis="x")
+        for axes in places[len(panels) - columns : len(panels)]:
+            axes.set_xlabel(x_label)
+        for empty in places[len(panels) :]:
+            empty.axis("off")
     show(figure, alt)
 
 

@@ -43,11 +43,17 @@ class HWDownsampling(nn.Module):
         torch.Size([1, 64, 32, 32])
     """
 
-    def __init__(self, in_channels: int, out_channels: int, one_convolution: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        one_convolution: bool = True,
+    ) -> None:
         super().__init__()
-        bands = 4 * check_integer("in_channels", in_channels, 1)
+        check_integer("in_channels", in_channels, 1)
+        check_integer("out_channels", out_channels, 1)
         self.even = EvenSides()
-        self.mix = nn.Conv2d(bands, check_integer("out_channels", out_channels, 1), 1, bias=False)
+        self.mix = nn.Conv2d(4 * in_channels, out_channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.one_convolution = one_convolution
@@ -62,22 +68,29 @@ class HWDownsampling(nn.Module):
 
     @torch.no_grad()
     def fuse(self) -> nn.Sequential:
-        """Return the one convolution that computes the same in evaluation mode, normalisation included; for inference.
+        """Return the one convolution that computes the same in evaluation mode.
 
-        It is a copy: later changes of this layer do not reach it.
+        The normalisation is included, so this is for inference.  It is a copy: later changes of this layer do not reach
+        it.
         """
-        # In evaluation mode the normalisation is y = (x − mean) / √(var + eps) · weight + bias: a scale and a shift.
+        # In evaluation mode the normalisation is a scale and a shift:
+        # y = (x − mean) / √(var + eps) · weight + bias
         scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
         kernel = as_kernel(self.mix.weight) * scale[:, None, None, None]
-        # Without drawing weights that are overwritten: the random numbers of a training run stay what they are.
-        convolution = nn.utils.skip_init(nn.Conv2d, kernel.shape[1], kernel.shape[0], 2, stride=2).to(kernel)
-        convolution.weight.copy_(kernel)
-        convolution.bias.copy_(self.norm.bias - self.norm.running_mean * scale)
-        return nn.Sequential(EvenSides(), convolution, nn.ReLU(inplace=True)).train(self.training)
+        bias = self.norm.bias - self.norm.running_mean * scale
+        # No weights are drawn to be overwritten: the random numbers of a run stay as they are.
+        out_channels, in_channels = kernel.shape[:2]
+        convolution = nn.utils.skip_init(nn.Conv2d, in_channels, out_channels, 2, stride=2)
+        convolution.to(kernel).weight.copy_(kernel)
+        convolution.bias.copy_(bias)
+        fused = nn.Sequential(EvenSides(), convolution, nn.ReLU(inplace=True))
+        return fused.train(self.training)
 
 
 def as_kernel(mix: Tensor) -> Tensor:
-    """Return the kernel of the 2 × 2 convolution with stride 2 that is Haar followed by a 1 × 1 convolution.
+    """Return the kernel of the 2 × 2 convolution that is Haar and then a 1 × 1 convolution.
+
+    Its stride is 2.
 
     Args:
         mix: Weight of the 1 × 1 convolution, (C', 4C, 1, 1); its channels are all a, then all h, v and d.
@@ -88,10 +101,11 @@ def as_kernel(mix: Tensor) -> Tensor:
     Raises:
         ValueError: `mix` has another shape.
     """
-    if mix.dim() != 4 or mix.shape[1] % 4 or mix.shape[2:] != (1, 1):
-        raise ValueError(f"mix must be the weight of a 1 × 1 convolution, (C', 4C, 1, 1), got {tuple(mix.shape)}")
-    # A 1 × 1 map of bands is put together to a 2 × 2 block: the inverse of an orthonormal matrix is its transpose.
-    return haar_idwt2(mix.unflatten(1, (4, -1)).unbind(1))
+    _check_mix(mix)
+    # The inverse of an orthonormal matrix is its transpose: each output's weights,
+    # taken for a 1 × 1 map of bands, are put together to a 2 × 2 block.
+    bands = mix.unflatten(1, (4, -1)).unbind(1)
+    return haar_idwt2(bands)
 
 
 def as_mix(kernel: Tensor) -> Tensor:
@@ -109,6 +123,12 @@ def as_mix(kernel: Tensor) -> Tensor:
     if kernel.dim() != 4 or kernel.shape[2:] != (2, 2):
         raise ValueError(f"kernel must be that of a 2 × 2 convolution, (C', C, 2, 2), got {tuple(kernel.shape)}")
     return torch.cat(haar_dwt2(kernel), dim=1)
+
+
+def _check_mix(mix: Tensor) -> None:
+    """Say that `mix` is not the weight of an HWD's 1 × 1 convolution, if it is none."""
+    if mix.dim() != 4 or mix.shape[1] % 4 or mix.shape[2:] != (1, 1):
+        raise ValueError(f"mix must be the weight of a 1 × 1 convolution, (C', 4C, 1, 1), got {tuple(mix.shape)}")
 
 
 class EvenSides(nn.Module):

@@ -106,19 +106,22 @@ class WTConv2d(nn.Module):
     def _by_bands(self, x: Tensor) -> Tensor:
         """Convolve the bands of all levels, and put them together again."""
         averages, levels = x, []
-        for convolution, scale in zip(self.wavelet_convs, self.wavelet_scale, strict=True):
-            size = averages.shape[-2:]
+        for kernels, scale in zip(self.wavelet_convs, self.wavelet_scale, strict=True):
             bands = self.split(averages)
-            levels.append((scale(convolution(bands)), size))
+            levels.append((scale(kernels(bands)), averages.shape[-2:]))
             averages = bands[:, ::4]  # what is split again is not what was convolved
         below = 0
-        for bands, size in reversed(levels):
+        for bands, (height, width) in reversed(levels):
             a, *details = bands.unflatten(1, (-1, 4)).unbind(2)
-            below = self.join(torch.stack([a + below, *details], dim=2).flatten(1, 2))[..., : size[0], : size[1]]
+            bands = torch.stack([a + below, *details], dim=2).flatten(1, 2)
+            below = self.join(bands)[..., :height, :width]
         return below
 
     def split(self, x: Tensor) -> Tensor:
-        """Go one step of the transform: (N, C, H, W) to (N, 4C, H', W'), in the order a, h, v, d of each channel."""
+        """Go one step of the transform: (N, C, H, W) to (N, 4C, H', W').
+
+        The order is a, h, v, d of the first channel, then of the second, and so on.
+        """
         reach = self.wt_filter.shape[-1]
         below, beside = (reach - 2 + side % 2 for side in x.shape[-2:])
         x = functional.pad(x, (reach - 2, beside, reach - 2, below))
@@ -127,13 +130,22 @@ class WTConv2d(nn.Module):
     def join(self, bands: Tensor) -> Tensor:
         """Turn `split` round: (N, 4C, H', W') to (N, C, H, W), H and W even."""
         reach = self.iwt_filter.shape[-1]
+        filters = self.iwt_filter.to(bands)
         return functional.conv_transpose2d(
-            bands, self.iwt_filter.to(bands), stride=2, padding=reach - 2, groups=self.channels
+            bands,
+            filters,
+            stride=2,
+            padding=reach - 2,
+            groups=self.channels,
         )
 
 
-def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | None = None) -> nn.Module:
-    """Return a copy of a network in which a `WTConv2d` stands for every depthwise convolution.
+def swap_depthwise(
+    network: nn.Module,
+    wt_levels: int = 1,
+    kernel_size: int | None = None,
+) -> nn.Module:
+    """Return a copy of a network with a `WTConv2d` for every depthwise convolution.
 
     Args:
         network: Such as torchvision's `mobilenet_v2()` or `convnext_tiny()`.  It stays as it is.
@@ -149,10 +161,23 @@ def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | No
             changes the size by more than its stride.
     """
     swapped = copy.deepcopy(network)
-    inside = {part for layer in swapped.modules() if isinstance(layer, WTConv2d) for part in layer.modules()}
+    layers: dict[nn.Conv2d, WTConv2d] = {}  # a layer in two places stays one layer
+    for name, old in _depthwise_in(swapped):
+        if old not in layers:
+            layers[old] = _in_place_of(old, name, wt_levels, kernel_size)
+        if not name:  # the network is this one convolution
+            return layers[old]
+        parent, _, last = name.rpartition(".")
+        setattr(swapped.get_submodule(parent), last, layers[old])
+    return swapped
+
+
+def _depthwise_in(network: nn.Module) -> list[tuple[str, nn.Conv2d]]:
+    """List the depthwise convolutions outside of a `WTConv2d`, with their names, or say that there is none."""
+    inside = {part for layer in network.modules() if isinstance(layer, WTConv2d) for part in layer.modules()}
     found = [
         (name, module)
-        for name, module in swapped.named_modules(remove_duplicate=False)
+        for name, module in network.named_modules(remove_duplicate=False)
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels > 1
         if module not in inside
     ]
@@ -161,15 +186,7 @@ def swap_depthwise(network: nn.Module, wt_levels: int = 1, kernel_size: int | No
             f"{type(network).__name__} has no depthwise convolution to swap:"
             " no nn.Conv2d in it has groups = in_channels = out_channels > 1"
         )
-    layers: dict[nn.Conv2d, WTConv2d] = {}  # one that stands in two places does so afterwards, too
-    for name, old in found:
-        if old not in layers:
-            layers[old] = _in_place_of(old, name, wt_levels, kernel_size)
-        if not name:  # the network is this one convolution
-            return layers[old]
-        parent, _, last = name.rpartition(".")
-        setattr(swapped.get_submodule(parent), last, layers[old])
-    return swapped
+    return found
 
 
 def _in_place_of(old: nn.Conv2d, name: str, wt_levels: int, kernel_size: int | None) -> WTConv2d:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from chapters_code.records.shelf import Shelf
 
-__all__ = ["Interval", "conditions", "difference", "interval", "load", "names", "save", "scores", "table"]
+__all__ = ["Interval", "conditions", "difference", "interval", "load", "names", "paired", "save", "scores", "table"]
 
 Study = dict[str, Any]
 
@@ -90,6 +90,15 @@ def difference(of_arm: Mapping[str, Sequence[float]], arm: str, control: str) ->
     Raises:
         ValueError: There is no such arm, or the two have not as many seeds, 2 to 10.
     """
+    return interval(paired(of_arm, arm, control))
+
+
+def paired(of_arm: Mapping[str, Sequence[float]], arm: str, control: str) -> list[float]:
+    """Return arm − control, one number for each seed.
+
+    Raises:
+        ValueError: There is no such arm, or the two have not as many seeds.
+    """
     for name in (arm, control):
         if name not in of_arm:
             raise ValueError(f"there is no arm {name!r}; there are: {', '.join(of_arm)}")
@@ -98,7 +107,7 @@ def difference(of_arm: Mapping[str, Sequence[float]], arm: str, control: str) ->
         raise ValueError(
             f"{arm} has {len(ours)} seeds, {control} has {len(theirs)}: only the same seeds can be compared"
         )
-    return interval([one - other for one, other in zip(ours, theirs, strict=True)])
+    return [one - other for one, other in zip(ours, theirs, strict=True)]
 
 
 def table(columns: Mapping[str, Mapping[str, Sequence[float] | str]], first: str = "arm") -> str:

@@ -1,10 +1,15 @@
 """The photographs of cracks: real ones where there are any, drawn ones elsewhere, and what pooling does to them."""
 
+import io
+
 import pytest
 import torch
 from PIL import Image
 
-from chapters_code.data.photographs.cracks import CrackSegmentation, cracked_photograph
+from chapters_code.data.pairs import Pair, Segmentation
+from chapters_code.data.photographs.cracks import CrackSegmentation, cracked_photograph, shared_photographs
+from chapters_code.data.pictures import decode_picture
+from chapters_code.data.synthetic import cracked_road
 from chapters_code.pooling import avg_pool2d, max_pool2d
 
 
@@ -173,3 +178,74 @@ def test_one_pixel_in_63_of_cfd_is_crack(book_data):
     shares = torch.stack([mask.float().mean() for part in (train, test) for _, mask in part])
     assert abs(shares.mean() - 0.016) < 0.0005
     assert list(test.ids) == sorted(train.ids + test.ids)[3::4]
+
+
+# ---- photographs that stand in two sets -----------------------------------------------------------
+
+
+class Drawn(Segmentation):
+    """Roads by their names; `change` is done to each."""
+
+    def __init__(self, roads, change=lambda image: image):
+        self.roads, self.change, self.ids = roads, change, tuple(roads)
+
+    def __len__(self):
+        return len(self.roads)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        road = cracked_road((192, 256), seed=self.roads[self.ids[index]])
+        return Pair(self.change(road.image), road.mask)
+
+
+def test_a_photograph_in_two_sets_is_found_by_what_it_shows_and_not_by_its_name():
+    train, test = Drawn({"a": 1, "b": 2, "c": 3}), Drawn({"c": 4, "x": 3, "y": 5, "z": 1})
+    assert shared_photographs(train, test) == [("a", "z"), ("c", "x")]
+    assert shared_photographs(test, train) == [("x", "c"), ("z", "a")]
+    assert shared_photographs(train, Drawn({"a": 4, "b": 5})) == []
+
+
+def saved_anew(image):
+    """A poor JPEG of a picture."""
+    file = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=40)
+    return decode_picture(file.getvalue())
+
+
+def brighter(image):
+    """Ten grey levels brighter in one corner, a thirty-second of the picture."""
+    image = image.clone()
+    image[:, :48, :32] = (image[:, :48, :32].int() + 10).clamp(max=255).byte()
+    return image
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (saved_anew, True),
+        (lambda image: avg_pool2d(image.float(), 2).byte(), True),
+        (lambda image: image.flip(-1), False),
+        (brighter, False),
+    ],
+)
+def test_a_photograph_saved_anew_or_made_smaller_is_the_same_and_one_mirrored_or_changed_is_not(change, found):
+    roads = {"a": 1, "b": 2}
+    pairs = shared_photographs(Drawn(roads), Drawn(roads, change))
+    assert pairs == ([("a", "a"), ("b", "b")] if found else [])
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_no_photograph_of_the_records_is_in_both_sets(book_data):
+    """Neither among the 300 + 60 of DeepCrack, nor among the 89 + 29 of CFD: by decoded pixels, and as thumbnails.
+
+    Of the whole of DeepCrack, whose test set has 237, a reader reports ten (yhlleo/DeepCrack, issue 6).
+    """
+    for name in ("DeepCrack", "CFD"):
+        train, test = (CrackSegmentation(name, split, book_data / "crack" / name) for split in ("train", "test"))
+        pixels = [{(image.shape, image.numpy().tobytes()) for image, _ in part} for part in (train, test)]
+        assert [len(some) for some in pixels] == [len(train), len(test)] and not pixels[0] & pixels[1]
+        if len(test) < 237:  # who has the whole set sees those of the report
+            assert shared_photographs(train, test) == []
+        assert shared_photographs(test, test) == [(one, one) for one in test.ids]  # each is found, once

@@ -207,6 +207,14 @@ def test_a_difference_is_paired():
     assert studies.difference(of_arm, "max", "hwd").mean == pytest.approx(-0.01)
 
 
+def test_differences_are_given_seed_by_seed_too():
+    of_arm = {"hwd": [0.5, 0.75], "max": [0.25, 1.0]}
+    assert studies.paired(of_arm, "hwd", "max") == [0.25, -0.25]
+    assert studies.paired(of_arm, "max", "hwd") == [-0.25, 0.25]
+    with pytest.raises(ValueError, match="no arm 'avg'; there are: hwd, max"):
+        studies.paired(of_arm, "hwd", "avg")
+
+
 def test_a_difference_needs_two_arms_of_the_same_seeds():
     with pytest.raises(ValueError, match="no arm 'avg'; there are: max, hwd"):
         studies.difference({"max": [1, 2], "hwd": [1, 2]}, "avg", "max")
@@ -282,4 +290,51 @@ def test_every_seed_and_every_mean_is_drawn(drawn):
 def test_panels_that_do_not_match_are_refused(drawn, panels):
     with pytest.raises(ValueError, match="the same"):
         figures.intervals(panels, "alt", x_label="F1")
+    assert not drawn
+
+
+DIFFERENCES = {"max": [0.5, 0.75, 0.625], "twin": [-0.25, 0.25, 0.125]}
+
+
+def test_a_forest_plot_shows_means_seeds_the_line_at_0_and_the_band_of_the_twin(drawn):
+    other = {name: [one - 1 for one in seeds] for name, seeds in DIFFERENCES.items()}
+    figures.differences(
+        {"roads": DIFFERENCES, "walls": other}, "Three seeds.", x_label="F1 minus the control", same="twin"
+    )
+
+    ((figure, alt),) = drawn
+    assert alt == "Three seeds."
+    for axes, title, panel in zip(figure.axes, ("roads", "walls"), (DIFFERENCES, other), strict=True):
+        assert axes.get_title() == title and axes.get_xlabel() == "F1 minus the control"
+        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["max", "twin"]
+        assert list(axes.lines[0].get_xdata()) == [0, 0]
+        for row, (name, container) in enumerate(zip(panel, axes.containers, strict=True)):
+            (mean, _, (bar,)), found = container, studies.interval(panel[name])
+            assert mean.get_xdata().tolist() == pytest.approx([found.mean]) and mean.get_ydata().tolist() == [row]
+            low, high = found.mean - found.half, found.mean + found.half
+            assert bar.get_segments()[0][:, 0].tolist() == pytest.approx([low, high])
+            # Filled where the interval does not reach 0.
+            assert (mean.get_markerfacecolor() == mean.get_color()) == (low > 0 or high < 0)
+        assert [list(line.get_xdata()) for line in axes.lines if line.get_markersize() == 7] == list(panel.values())
+        (band,) = axes.patches
+        assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((low, high))
+    filled = [[c[0].get_markerfacecolor() == c[0].get_color() for c in axes.containers] for axes in figure.axes]
+    assert filled == [[True, False], [True, True]]
+
+
+def test_a_forest_plot_of_one_panel_needs_no_twin(drawn):
+    figures.differences({"roads": DIFFERENCES}, "Three seeds.", x_label="F1")
+    ((figure, _),) = drawn
+    axes, empty = figure.axes
+    assert axes.get_xlabel() == "F1" and not axes.patches and not empty.axison
+
+
+@pytest.mark.parametrize(
+    ("panels", "same"),
+    [({}, None), ({"roads": {}}, None), ({"roads": {"max": [1, 2]}, "walls": {"avg": [1, 2]}}, None)]
+    + [({"roads": {"max": [1, 2]}}, "twin")],
+)
+def test_panels_of_differences_that_do_not_match_are_refused(drawn, panels, same):
+    with pytest.raises(ValueError, match="the same arms"):
+        figures.differences(panels, "alt", x_label="F1", same=same)
     assert not drawn

@@ -3,7 +3,8 @@
     CrackSegmentation("DeepCrack")[0]  -->  image uint8 (3, H, W), mask int64 (H, W), 1 = crack, 0 = pavement
 
 A mask without a crack is a mask like any other.  For Chapter 01, which wants a single picture and no download, there
-is `cracked_photograph`.
+is `cracked_photograph`.  DeepCrack's training and test sets share ten photographs, as a reader of it reported;
+`shared_photographs` finds such pairs.
 
 Sources: DeepCrack, Liu et al., Neurocomputing 338 (2019) 139-153; CFD (CrackForest), Shi et al., IEEE T-ITS 17(12)
 (2016) 3434-3445.  Both for non-commercial research and teaching only.
@@ -14,19 +15,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from chapters_code.data.folders import is_twin
+from chapters_code.data.pairs import Segmentation
 from chapters_code.data.photographs.photographs import Photographs
 from chapters_code.data.synthetic import cracked_road
 
-__all__ = ["CrackSegmentation", "Photograph", "cracked_photograph"]
+__all__ = ["CrackSegmentation", "Photograph", "cracked_photograph", "shared_photographs"]
+
+# Grey levels by which two thumbnails of one photograph may differ.  Saved anew as a JPEG, even a poor one, photographs
+# of DeepCrack move by 2 at most; two different ones of its training and test sets are 21 or more apart somewhere.
+_ALIKE = 4
 
 
 class CrackSegmentation(Photographs):
     """DeepCrack (300 photographs to train with, 237 to test) or CFD (89 and 29).
 
-    The split of DeepCrack is the official one.  CFD has none: of its ids in order, every fourth is a test picture.
+    The split of DeepCrack is the official one, in which ten photographs are said to stand on both sides
+    (`shared_photographs`).  CFD has none: of its ids in order, every fourth is a test picture.
 
     Args:
         name: "DeepCrack" or "CFD".
@@ -83,3 +92,31 @@ def cracked_photograph(number: int = 0) -> Photograph:
     number %= len(photographs)
     source = photographs.origin if is_twin(root) else "a photograph from DeepCrack"
     return Photograph(*photographs[number], origin=f"{source}, {photographs.ids[number]}.jpg")
+
+
+def shared_photographs(one: Segmentation, other: Segmentation) -> list[tuple[str, str]]:
+    """Find photographs that stand in two sets, such as one to train with and one to test on.
+
+    They are compared by what they show, and not by their names: each is shrunk to 16 × 16 means of its grey, and two
+    are the same if none of these differs by more than 4 grey levels of 255.  So a photograph that was saved anew, or
+    made smaller, is found, too; one that was turned, mirrored or cropped is not.
+
+    Args:
+        one: A set of photographs; all are read.
+        other: Another one.
+
+    Returns:
+        The ids of each such pair, that in `one` first; in the order of `one`.
+    """
+    thumbnails = _thumbnails(other)
+    found = []
+    for name, thumbnail in zip(one.ids, _thumbnails(one), strict=True):
+        apart = (thumbnails - thumbnail).abs().amax(dim=1)
+        found += [(name, other.ids[place]) for place in (apart <= _ALIKE).nonzero().flatten().tolist()]
+    return found
+
+
+def _thumbnails(photographs: Segmentation) -> Tensor:
+    """Shrink each to 16 × 16 means of its grey: (N, 256), 0 to 255."""
+    greys = (image.float().mean(dim=0, keepdim=True) for image, _ in photographs)
+    return torch.stack([functional.adaptive_avg_pool2d(grey, 16).flatten() for grey in greys])
