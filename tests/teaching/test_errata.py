@@ -373,6 +373,21 @@ def test_align_corners_makes_another_network_of_the_same_weights(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("dtype", "said", "lost"),
+    [(torch.bfloat16, 6.25, 2**-9), (torch.float16, 8.32, 2**-12), (torch.float32, 16.64, 2**-24)],
+)
+def test_from_where_on_a_sigmoid_is_1(dtype, said, lost):
+    """From there on what is missing to 1, about exp(−z), is less than half the last digit, which is `lost`."""
+    logits = torch.arange(0, 20, 1 / 1024, dtype=torch.float64).to(dtype).unique()
+    ones = logits.sigmoid() == 1
+    first = logits[ones].min()
+
+    assert round(first.item(), 2) == said
+    assert ones[logits >= first].all()
+    assert torch.exp(-first.double()) < lost < 1.05 * torch.exp(-logits[~ones].max().double())
+
+
+@pytest.mark.parametrize(
     ("dtype", "logit", "gradient"),
     [(torch.float32, 20.0, 0.0), (torch.bfloat16, 8.0, 0.0), (torch.float16, 10.0, math.nan)],
 )

@@ -4,6 +4,8 @@ import copy
 import json
 import math
 import random
+from itertools import combinations
+from statistics import fmean, variance
 
 import pytest
 from matplotlib.figure import Figure
@@ -136,6 +138,61 @@ def test_the_book_s_own_studies_are_whole_and_fair(name):
         for optimizer in {run["optimizer"] for run in study["runs"]}:
             of_arm = studies.scores(study, lambda run: run["seed"], pictures=pictures, optimizer=optimizer)
             assert all(len(seeds) >= 5 for seeds in of_arm.values())
+
+
+# ---- what Chapter 10 says of the bake-off ------------------------------------------------------------
+
+SETTINGS = [(pictures, optimizer) for pictures in ("DeepCrack", "CFD") for optimizer in ("sgd", "adamw")]
+
+
+def of(score, setting):
+    """Arm: one number per seed, of one setting of the bake-off."""
+    return studies.scores(studies.load("bake-off"), score, pictures=setting[0], optimizer=setting[1])
+
+
+def test_the_best_of_six_looks_too_good_by_what_their_seeds_do_not_share():
+    """Half the variance of a difference of two arms holds nothing that a seed does to both; the mean over all pairs."""
+    best_of_six = stats.norm.expect(lambda x: 6 * x * stats.norm.cdf(x) ** 5)
+    assert best_of_six == pytest.approx(1.27, abs=0.005)
+
+    def too_good(of_arm):
+        pairs = combinations(of_arm.values(), 2)
+        return best_of_six * fmean(variance([a - b for a, b in zip(*pair, strict=True)]) / 2 for pair in pairs) ** 0.5
+
+    f1 = [of("ods_f1@2px", setting) for setting in SETTINGS]
+    assert [round(too_good(one), 3) for one in f1] == [0.008, 0.007, 0.017, 0.015]
+    as_if_independent = [best_of_six * fmean(map(variance, one.values())) ** 0.5 for one in f1]
+    assert [round(one, 3) for one in as_if_independent] == [0.010, 0.012, 0.018, 0.021]
+
+
+def test_the_lead_that_stays_comes_from_a_training_that_was_not_finished_and_a_rate_that_suits_it():
+    """On CFD the loss of AdamW ended far above that of SGD; and of four rates, max got its best one, strided2 not."""
+    losses = [fmean(map(fmean, of(lambda run: run["last_loss"], ("CFD", one)).values())) for one in ("sgd", "adamw")]
+    assert [round(loss, 2) for loss in losses] == [0.44, 1.22]
+
+    study = studies.load("bake-off")
+    (rate,) = {run["learning_rate"] for run in study["runs"] if run["optimizer"] == "adamw"}
+    tried = [one for one in study["tuning"] if one["optimizer"] == "adamw"]
+    best = {
+        arm: max((one for one in tried if one["arm"] == arm), key=lambda one: one["scores"]["ods_f1@2px"])
+        for arm in ("max", "strided2")
+    }
+    assert (best["max"]["learning_rate"], best["strided2"]["learning_rate"]) == (rate, 3e-4)
+    assert {one["seed"] for one in tried} == {0} and rate == 1e-3
+
+
+def test_of_thin_cracks_max_finds_more_than_avg_in_every_setting_and_in_none_clearly():
+    for setting in SETTINGS:
+        thin = of(lambda run: run["by_width"]["found"][0] / run["by_width"]["true"][0], setting)
+        found = studies.difference(thin, "max", "avg")
+        assert 0 < found.mean < found.half
+
+
+@pytest.mark.parametrize(("pictures", "share"), [("DeepCrack", 0.019), ("CFD", 0.238)])
+def test_few_crack_pixels_are_thin(pictures, share):
+    run = next(run for run in studies.load("bake-off")["runs"] if run["pictures"] == pictures)
+    assert run["by_width"]["up_to_pixels"][0] == 2
+    assert run["by_width"]["true"][0] / sum(run["by_width"]["true"]) == pytest.approx(share, abs=0.0005)
 
 
 # ---- the sums -------------------------------------------------------------------------------------
