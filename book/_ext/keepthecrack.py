@@ -1,6 +1,6 @@
 """What Keep the Crack adds to Jupyter Book while the site is built; no file of the book is changed by it.
 
-    exercise cell   ->  its solution, folded, in a new cell right below it
+    exercise cell   ->  its hints and its solution, each folded, in a new cell right below it
     figure          ->  the alt text that Python stored beside it, on the page's <img>
     `hide-cell`     ->  folded, and called what it is: the imports
     `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
@@ -46,6 +46,15 @@ SOLUTION = """\
 ::::::
 """
 
+# Plain HTML: there are some hundreds of them.  Blank lines, so that Markdown is read inside.
+HINT = """\
+<details class="hint"><summary>Hint {place} of {count}</summary>
+
+{text}
+
+</details>
+"""
+
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put solutions below exercises, and alt texts where `describe_figures` finds them.
@@ -89,7 +98,8 @@ def find_solutions(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> N
     env.solutions = {"digest": digest}
     for number in exercises.numbers():
         try:
-            env.solutions[number] = exercises.solution_source(number), exercises.solution_note(number)
+            solution = exercises.solution_source(number), exercises.solution_note(number)
+            env.solutions[number] = *solution, exercises.hints(number)
         except ValueError as error:
             logger.warning("exercise %s has no solution: %s", number, error)
 
@@ -114,14 +124,14 @@ def _told_of_figures(cell: nbformat.NotebookNode) -> list[dict]:
 
 
 def solution_cells(
-    cell: nbformat.NotebookNode, docname: str, solutions: dict[str, tuple[str, str]]
+    cell: nbformat.NotebookNode, docname: str, solutions: dict[str, tuple[str, str, tuple[str, ...]]]
 ) -> list[nbformat.NotebookNode]:
-    """Return one Markdown cell with a folded solution for each `check("1.1", ...)` in an exercise cell.
+    """Return one Markdown cell with folded hints and solution for each `check("1.1", ...)` in an exercise cell.
 
     Args:
         cell: The exercise.
         docname: The page that it is on, for warnings.
-        solutions: Number -> code and explanation, as `find_solutions` leaves them.
+        solutions: Number -> code, explanation and hints, as `find_solutions` leaves them.
     """
     numbers = CHECK_CALL.findall(cell.source)
     if not numbers:
@@ -131,10 +141,21 @@ def solution_cells(
         if number not in solutions:
             logger.warning("exercise %s has no solution in %s", number, EXERCISES / "solutions", location=docname)
             continue
-        source, note = solutions[number]
+        source, note, hints = solutions[number]
+        texts = [
+            HINT.format(place=place, count=len(hints), text=as_markdown(hint))
+            for place, hint in enumerate(hints, start=1)
+        ]
         text = SOLUTION.format(number=number, anchor=number.replace(".", "-"), note=note.strip(), source=source.strip())
-        cells.append(nbformat.v4.new_markdown_cell(text))
+        cells.append(nbformat.v4.new_markdown_cell("\n".join([*texts, text])))
     return cells
+
+
+def as_markdown(text: str) -> str:
+    """Return Markdown that shows a text as it would be printed, but for `code`, which is shown as such."""
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([^\w\s])", r"\\\1", part) for part in re.split("(`[^`]*`)", text)
+    )
 
 
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:

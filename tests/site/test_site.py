@@ -6,6 +6,7 @@ Every request to another host is stopped and written down.  The site must not no
 import ast
 import functools
 import gzip
+import html as html_of
 import html.parser
 import http.server
 import importlib.util
@@ -32,6 +33,7 @@ from axe_playwright_python.sync_playwright import Axe
 from docutils import nodes
 from docutils.utils import new_document
 from filelock import FileLock
+from markdown_it import MarkdownIt
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
@@ -418,6 +420,14 @@ def test_an_exercise_without_solution_is_a_warning(extension, caplog, source, wo
 
     assert extension.solution_cells(cell, "notebooks/99_none", {}) == []
     assert words in caplog.text
+
+
+def test_a_hint_is_shown_as_it_would_be_printed(extension):
+    """What is Markdown elsewhere is not in a hint, but for `code`."""
+    said = "a * b_c * d, x[..., i::2](y) <p> $1$ 1. 2 ** 3\n# {0} ~ \\ | &amp;"
+    shown = MarkdownIt().render(extension.as_markdown(f"{said} `x[*]`"))
+
+    assert html_of.unescape(shown) == f"<p>{said} <code>x[*]</code></p>\n"
 
 
 def test_a_picture_without_alt_text_is_a_warning(extension, caplog):
@@ -877,18 +887,42 @@ def exercise_numbers(name: str) -> list[str]:
     return [number for source in cells for number in re.findall(r'check\(\s*"([\d.]+)"', source)]
 
 
+# What stands between an exercise and whatever comes next: titles of folds.
+BELOW = """cell => {
+  const titles = [];
+  for (let next = cell.nextElementSibling; next?.matches("details"); next = next.nextElementSibling) {
+    titles.push(next.querySelector("summary").innerText.trim());
+  }
+  return titles;
+}"""
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_solution_is_folded_right_under_its_exercise(open_page, name, script):
-    """Closed at first; a press opens it; what is inside is the one home's code.  Without JavaScript too."""
+def test_hints_and_solution_are_folded_right_under_their_exercise(open_page, name, script):
+    """Closed at first; a press opens one; what is inside is the one home's text and code.  Without JavaScript too."""
     page = open_page("file", f"notebooks/{name}", java_script_enabled=script)
     numbers = exercise_numbers(name)
-    below = page.locator("div.cell.tag_exercise + details.solution")
-    titles = below.locator("summary").all_inner_texts()
-    assert numbers and titles == [f"Solution {number}" for number in numbers]
+    cells = page.locator("div.cell.tag_exercise")
+    hints = {number: exercises.hints(number) for number in numbers}
+    titles = {
+        number: [*(f"Hint {i} of {len(hints[number])}" for i in range(1, 1 + len(hints[number]))), f"Solution {number}"]
+        for number in numbers
+    }
+    assert numbers and all(hints.values())
+    found = cells.evaluate_all(f"cells => cells.map({BELOW})")
+    assert dict(zip(numbers, found, strict=True)) == titles
+    assert not page.locator("details[open]:is(.hint, .solution)").count()
+    inside = page.locator("details.hint > p").evaluate_all("all => all.map((one) => one.textContent)")
+    wanted = [" ".join(hint.replace("`", "").split()) for number in numbers for hint in hints[number]]
+    assert [" ".join(text.split()) for text in inside] == wanted
 
-    for number, solution in zip(numbers, below.all(), strict=True):
+    hint = page.locator("details.hint").last
+    assert not hint.locator("p").is_visible()
+    hint.locator("summary").click()
+    assert hint.locator("p").is_visible()
+    for number, solution in zip(numbers, page.locator("details.solution").all(), strict=True):
         code = solution.locator("pre")
         assert not code.is_visible()
         solution.locator("summary").click()
