@@ -298,6 +298,7 @@ def differences(
     names = arms.pop() if len(arms) == 1 else ()
     if not names or (same is not None and same not in names):
         raise ValueError(f"all panels need the same arms, one or more, with {same!r} among them; got {panels}")
+    columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.6, rows * (0.9 + 0.36 * len(names))))

@@ -78,7 +78,7 @@ class HWDownsampling(nn.Module):
         scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
         kernel = as_kernel(self.mix.weight) * scale[:, None, None, None]
         bias = self.norm.bias - self.norm.running_mean * scale
-        # No weights are drawn to be overwritten: the random numbers of a run stay as they are.
+        # skip_init draws no weights: the random numbers of a run stay as they are.
         out_channels, in_channels = kernel.shape[:2]
         convolution = nn.utils.skip_init(nn.Conv2d, in_channels, out_channels, 2, stride=2)
         convolution.to(kernel).weight.copy_(kernel)
@@ -88,9 +88,7 @@ class HWDownsampling(nn.Module):
 
 
 def as_kernel(mix: Tensor) -> Tensor:
-    """Return the kernel of the 2 × 2 convolution that is Haar and then a 1 × 1 convolution.
-
-    Its stride is 2.
+    """Return the 2 × 2 kernel that does, with stride 2, what Haar and a 1 × 1 mix do.
 
     Args:
         mix: Weight of the 1 × 1 convolution, (C', 4C, 1, 1); its channels are all a, then all h, v and d.

@@ -382,8 +382,15 @@ def test_a_forest_plot_shows_means_seeds_the_line_at_0_and_the_band_of_the_twin(
 def test_a_forest_plot_of_one_panel_needs_no_twin(drawn):
     figures.differences({"roads": DIFFERENCES}, "Three seeds.", x_label="F1")
     ((figure, _),) = drawn
-    axes, empty = figure.axes
-    assert axes.get_xlabel() == "F1" and not axes.patches and not empty.axison
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "F1" and not axes.patches
+
+
+def test_of_three_panels_in_two_columns_the_lowest_have_the_label_and_the_fourth_place_is_empty(drawn):
+    figures.differences(dict.fromkeys("abc", DIFFERENCES), "Three seeds.", x_label="F1")
+    ((figure, _),) = drawn
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "F1", "F1", ""]
+    assert [axes.axison for axes in figure.axes] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
