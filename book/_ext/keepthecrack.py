@@ -27,6 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 logger = logging.getLogger(__name__)
 
 EXERCISES = Path(__file__).parents[2] / "chapters_code" / "exercises"
+DRAWN = re.compile(r'(<span class="drawn" style=[^>]*>\s*(?:<a [^>]*>\s*)?)(<img [^>]*>)')
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
 
 # What is written on the fold of a cell with the tag `hide-cell`.
@@ -172,7 +173,7 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
                     prepare_for_the_dark(image, panels)
 
     for image in doctree.findall(nodes.image):
-        if not image.get("alt") and "panels" not in image["classes"]:
+        if not image.get("alt"):
             # Left alone, Sphinx would read the file's name to a blind reader.
             logger.warning(
                 "a picture has no alt text: give a notebook's figure one in the output's metadata, "
@@ -182,7 +183,7 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def prepare_for_the_dark(image: nodes.image, panels: list[list[float]]) -> None:
-    """Put a second copy above a drawn figure: book.css shows it on a dark page, and of it these boxes alone.
+    """Put a drawn figure into an element that says which of its boxes keep their colours on a dark page.
 
     Args:
         image: The figure, on its page.
@@ -195,12 +196,19 @@ def prepare_for_the_dark(image: nodes.image, panels: list[list[float]]) -> None:
         corners += [(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (0, 0)]
     line = ", ".join(f"{x}% {y}%" for x, y in corners)
     style = f' style="--panels: polygon({line})"' if panels else ""
-    pair = [nodes.raw("", f'<span class="drawn"{style}>', format="html"), image.deepcopy()]
-    if panels:
-        above = image.deepcopy()
-        above["alt"], above["classes"] = "", ["panels"]
-        pair.append(above)
-    image.replace_self([*pair, nodes.raw("", "</span>", format="html")])
+    begin, end = (nodes.raw("", text, format="html") for text in (f'<span class="drawn"{style}>', "</span>"))
+    image.replace_self([begin, image.deepcopy(), end])
+
+
+def repeat_drawn(app: Sphinx, name: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Put a second copy above each drawn figure with photographs in it: book.css shows these alone, on a dark page."""
+    context["body"] = DRAWN.sub(with_panels, context.get("body", ""))
+
+
+def with_panels(drawn: re.Match) -> str:
+    """Return the beginning of a drawn figure, its picture once more behind the first, silent for screen readers."""
+    above = re.sub('alt="[^"]*"', 'alt="" class="panels"', drawn[2])
+    return drawn[1] + drawn[2] + above
 
 
 class RunsDirective(SphinxDirective):
@@ -236,5 +244,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-before-read-docs", find_solutions)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_figures)
+    app.connect("html-page-context", repeat_drawn)
     app.add_directive("runs", RunsDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

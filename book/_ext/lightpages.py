@@ -113,6 +113,9 @@ def lighten(page: str, name: str) -> str:
     body = body.replace(
         '<summary><span class="toctree-toggle"', '<summary aria-label="More"><span class="toctree-toggle"'
     )
+    if name.startswith(("_modules/", "book/api/")):  # their lines are longer than those of chapters
+        kind = "sources" if name.startswith("_modules/") else "reference"
+        body = body.replace('<article class="bd-article"', f'<article class="bd-article {kind}"')
     # What is written on a fold says more than this.
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return head + end + light_pictures(body)
