@@ -71,9 +71,9 @@ export function sentences(state) {
 }
 
 const LOOK = `
-  .choices { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; }
-  .choices .choice { flex-wrap: wrap; width: fit-content; }
-  .choices .choice span { padding: 6px 11px; }
+  .top { font-size: 14px; }
+  .choice { flex-wrap: wrap; width: fit-content; }
+  .choice span { padding: 6px 11px; }
   .slider { margin: 12px 0 4px; }
   .boards { display: grid; grid: auto-flow / repeat(2, minmax(0, 1fr)); gap: 8px 12px; }
   .boards p { display: flex; min-height: 42px; align-items: end; font-size: 14px; line-height: 1.5; }
@@ -141,7 +141,7 @@ function table() {
 }
 
 function render({ model, el }) {
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
   const controls = {
     shown: choice("class to look at", CLASSES.map((one) => [one, one]), (shown) => change({ shown })),
     void: choice("void border", [["left out", "left out"], ["background", "counted as background"]],
@@ -155,8 +155,8 @@ function render({ model, el }) {
     ...["both", "missed", "invented"].map((kind) => [KINDS[kind], kind === "both" ? "found" : kind]),
   ];
   openFigure(el, "Threshold and class", LOOK).append(
-    make("div", { className: "choices" }, named("class to look at", controls.shown),
-      named("void border", controls.void)),
+    make("div", { className: "top" }, named("class to look at", controls.shown),
+      named("void border", controls.void), reset),
     controls.threshold.node,
     make("div", { className: "boards" }, ...Object.values(boards).map(({ node }) => node)),
     make("p", { className: "legend" }, ...legend.map(([colour, name]) => make("span", {}, swatch(colour), name))),

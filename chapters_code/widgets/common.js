@@ -26,7 +26,8 @@ const STYLE = `
   .button:hover { border-color: currentColor; }
   button { padding: 0; cursor: pointer; }
   button:disabled, [aria-disabled="true"] { opacity: 0.5; cursor: default; }
-  .reset { padding: 0 14px; }
+  .reset { justify-self: start; padding: 0 14px; }
+  .dragged { cursor: ew-resize; touch-action: pan-y; } /* a page can still be scrolled */
   .top { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: end; }
   .sliders { display: grid; grid: auto-flow / repeat(auto-fit, minmax(var(--narrowest, 7.5rem), 1fr));
     gap: 4px 20px; margin: 12px 0; }
@@ -41,7 +42,7 @@ const STYLE = `
 
 /** Between a figure and its model: `get` the state, `change` some of it, `follow` it by drawing now and whenever it
     changes; that gives back how to stop.  `reset` is a button that brings the first state back; a figure that keeps
-    more than its state says how to `undo` that, and whether there `isMore` to undo. */
+    more than its state says how to `undo` that, and whether there `isMore` to undo, and has to `redraw` by itself. */
 function stateOf(model, names, { undo = () => {}, isMore = () => false } = {}) {
   const get = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const change = (changes) => {
@@ -54,12 +55,14 @@ function stateOf(model, names, { undo = () => {}, isMore = () => false } = {}) {
     undo();
     change(Object.fromEntries(changed().map((name) => [name, start[name]])));
   }, "button reset");
+  let drawAll;
   return {
     get,
     change,
     reset,
+    redraw: () => drawAll(),
     follow(draw) {
-      const drawAll = () => {
+      drawAll = () => {
         draw();
         disable(reset, !isMore() && !changed().length);
       };
@@ -94,12 +97,27 @@ function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Where on a drawing an event is, in units of its viewBox. */
+function pointOf(node, { clientX, clientY }) {
+  return new DOMPoint(clientX, clientY).matrixTransform(node.getScreenCTM().inverse());
+}
+
 /** Tell where on a drawing the reader points, in units of its viewBox: go(row, column). */
 function onPoint(node, go) {
   node.addEventListener("click", (event) => {
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(node.getScreenCTM().inverse());
+    const { x, y } = pointOf(node, event);
     go(y, x);
   });
+}
+
+/** Follow mouse, pen or finger from where it is put down on a node until it is lifted: go(event). */
+function onDrag(node, go) {
+  node.classList.add("dragged");
+  node.addEventListener("pointerdown", (event) => {
+    node.setPointerCapture(event.pointerId);
+    go(event);
+  });
+  node.addEventListener("pointermove", (event) => { if (node.hasPointerCapture(event.pointerId)) go(event); });
 }
 
 /** Give a figure a place of its own: the page's style does not reach in, the figure's does not leak out. */

@@ -36,7 +36,7 @@ export function crackText(state) {
 }
 
 const LOOK = `
-  .top { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; }
+  .top { gap: 12px; align-items: center; }
   .top .button { padding: 0 12px; }
   svg { max-width: 26rem; aspect-ratio: 1; border: 1px solid var(--line); border-radius: 8px; }
   .field { fill: var(--tint); stroke: var(--line); }
@@ -57,9 +57,13 @@ function squares(columns, rows) {
 }
 
 function render({ model, el }) {
-  const { get, change, follow } = stateOf(model, STATE);
-  // A layer that is taken away and comes back has its rate again.
-  const last = range(LAYERS).map((i) => get().rates[i] ?? 1);
+  const first = () => range(LAYERS).map((i) => model.get("rates")[i] ?? 1);
+  let last = first(); // a layer that is taken away and comes back has its rate again
+  const start = [...last];
+  const { get, change, follow, reset } = stateOf(model, STATE, {
+    undo() { last = [...start]; },
+    isMore: () => String(last) !== String(start),
+  });
   const kernel = choice("kernel", [[3, "3 × 3"], [5, "5 × 5"]], (kernel_size) => change({ kernel_size }));
   const layers = slider("layers", 1, LAYERS, (number) => change({ rates: last.slice(0, number) }));
   const rates = last.map((_, i) => slider(`rate of layer ${i + 1}`, 1, LARGEST, (rate) =>
@@ -71,13 +75,18 @@ function render({ model, el }) {
   const [touched, seen] = ["touched", "seen"].map((name) => svg("path", { class: name }));
   const picture = svg("svg", { class: "picture", role: "img" }, field, touched, line, seen,
     svg("circle", { class: "own", r: 0.3 }));
+  onDrag(picture, (event) => {
+    const to = clamp(Math.round(pointOf(picture, event).x), -FARTHEST, FARTHEST);
+    if (to !== get().crack) change({ crack: to });
+  });
   const key = [["var(--blue)", "touched"], ["var(--tint)", "missed"], ["var(--orange)", "crack"],
     ["var(--vermillion)", "crack, seen"], ["#fff", "the output pixel"]];
   const where = make("span"), numbers = make("strong"), verdict = make("span");
   openFigure(el, "What a stack of dilated layers sees", LOOK).append(
-    make("div", { className: "top" }, kernel.node, ...presets),
+    make("div", { className: "top" }, kernel.node, ...presets, reset),
     make("div", { className: "sliders" }, layers.node, ...rates.map(({ node }) => node), crack.node),
-    picture, make("p", { className: "key", "aria-hidden": "true" },
+    make("p", { className: "caption" }, "Drag the crack, or move its slider."), picture,
+    make("p", { className: "key", "aria-hidden": "true" },
       ...key.map(([colour, words]) => make("span", {}, swatch(colour), words))),
     make("div", { className: "told", "aria-live": "polite" }, where, numbers, verdict));
 
@@ -90,7 +99,7 @@ function render({ model, el }) {
     rates.forEach((one, i) => { one.show(last[i]); one.node.hidden = i >= state.rates.length; });
     crack.show(state.crack);
 
-    const half = Math.max(reach, Math.abs(state.crack), 5) + 1, span = 2 * half + 1;
+    const half = Math.max(reach, FARTHEST) + 1, span = 2 * half + 1; // room for the crack wherever it is dragged
     put(picture, { viewBox: `${-half - 0.5} ${-half - 0.5} ${span} ${span}` });
     put(field, { x: -reach - 0.5, y: -reach - 0.5, width: side, height: side, "stroke-width": span / 150 });
     put(touched, { d: squares(offsets, offsets) });

@@ -14,6 +14,8 @@ from chapters_code.widgets.moving import Choice, Integer, MovingFigure, Several,
 
 __all__ = ["Footprint"]
 
+_FARTHEST = 8  # as in footprint.js
+
 
 class Footprint(MovingFigure):
     """The receptive field of a stack of dilated layers, pixel by pixel.
@@ -36,7 +38,7 @@ class Footprint(MovingFigure):
     # The same limits as the controls of footprint.js.
     rates = Several(Integer(1, 8), "a list of one to five numbers, one for the rate of each layer", least=1, most=5)
     kernel_size = Choice(3, 5)
-    crack = Integer(-8, 8)
+    crack = Integer(-_FARTHEST, _FARTHEST)
 
     def __init__(self, rates=(2, 2, 2), kernel_size=3, crack=1, **kwargs):
         super().__init__(rates=rates, kernel_size=kernel_size, crack=crack, **kwargs)
@@ -60,7 +62,7 @@ class Footprint(MovingFigure):
     def still(self) -> str:
         """Draw the field, its holes and the crack, as SVG text."""
         offsets, reach = self.offsets, self.offsets[-1]
-        half = max(reach, abs(self.crack), 5) + 1  # as in footprint.js
+        half = max(reach, _FARTHEST) + 1  # as in footprint.js
         side, corner = 2 * half + 1, -half - 0.5
         crack = f'<rect x="{self.crack - 0.2:g}" y="{corner}" width="0.4" height="{side}" fill="{COLOURS["orange"]}"/>'
         return (

@@ -81,21 +81,34 @@ export function transform(state, x = unpack(state.picture)) {
   return { picture: x, bands, kept, rebuilt: rebuild(kept, state.level) };
 }
 
-const energyOf = (values) => values.reduce((sum, one) => sum + one * one, 0);
-const apart = (these, those) => energyOf(these.map((one, i) => one - those[i]));
+const sumOf = (values) => values.reduce((sum, one) => sum + one, 0);
+const squaresOf = (values) => values.reduce((sum, one) => sum + one * one, 0);
+/** The energy of numbers, their mean left out.  All sums are exact; one division and one subtraction round. */
+const energyOf = (values) => squaresOf(values) - sumOf(values) ** 2 / values.length;
+/** The energy of a band; the mean grey of the picture is in the averages alone. */
+const bandEnergy = (name, { values }) => (name[0] === "a" ? energyOf : squaresOf)(values);
+const apart = (these, those) => these.map((one, i) => one - those[i]);
+const sum = (numbers) => Object.values(numbers).reduce((all, one) => all + one, 0);
+
+/** The energy of each band, the mean grey left out. */
+export function energiesOf(bands) {
+  return Object.fromEntries(Object.entries(bands).map(([name, band]) => [name, bandEnergy(name, band)]));
+}
 
 /** How much is left, what energy it has, and how far the rebuilt picture is from the picture. */
 export function numbersOf({ picture, bands, kept, rebuilt }) {
-  const all = (planes) => Object.values(planes).flatMap(({ values }) => values);
-  const before = all(bands), after = all(kept), error = apart(picture.values, rebuilt.values);
+  const off = apart(picture.values, rebuilt.values), total = off.length;
+  const lost = Object.fromEntries(Object.keys(bands).map((name) =>
+    [name, { values: apart(bands[name].values, kept[name].values) }]));
   return {
-    nonzero: after.filter((one) => one !== 0).length,
-    total: before.length,
+    nonzero: sum(Object.values(kept).map(({ values }) => values.filter((one) => one !== 0).length)),
+    total,
     energy: energyOf(picture.values),
-    kept: energyOf(after),
-    error,
-    lost: apart(before, after), // the error again, counted in the bands
-    psnr: 10 * Math.log10(255 ** 2 * before.length / error),
+    kept: sum(energiesOf(kept)),
+    error: energyOf(off),
+    lost: sum(energiesOf(lost)), // the error again, counted in the bands
+    rms: Math.sqrt(squaresOf(off) / total),
+    mean: Math.abs(sumOf(off)) / total,
   };
 }
 
@@ -108,19 +121,20 @@ export function percent(share) {
 
 /** What the figure says: of what is left, of the error, and of the picture that came back. */
 export function sentences(numbers, { rule, threshold }) {
-  const { nonzero, total, energy, kept, error, lost, psnr } = numbers;
+  const { nonzero, total, energy, kept, error, lost, rms, mean } = numbers;
   const count = (one) => whole(Math.round(one));
   const left = `${percent(nonzero / total)} of the numbers are not 0: ${count(nonzero)} of ${count(total)}.`
-    + ` They have ${percent(energy ? kept / energy : 1)} of the energy.`;
-  if (!error) return [left, "Nothing was changed, and the picture comes back whole: its error is 0."];
-  const off = numberText(Math.sqrt(error / total), 1);
+    + ` They have ${percent(energy ? kept / energy : 1)} of the energy; the mean grey is left out.`;
+  if (!rms) return [left, "Nothing was changed, and the picture comes back whole: its error is 0."];
   const shrunk = rule === "soft" && threshold > 0;
   return [
     left,
     `Energy of the error: ${count(lost)} in the bands, ${count(error)} in the picture.`
       + ` ${shrunk ? "The soft rule also moves what it keeps, so more energy is gone than the error has."
-        : `It is the energy that is gone, ${percent(error / energy)}.`}`,
-    `The rebuilt picture: PSNR ${psnr.toFixed(1)}\u00a0dB; root mean square error ${off} grey levels of 255.`,
+        : `It is the energy that is gone, ${percent(energy ? error / energy : 0)}.`}`
+      + (mean ? ` The mean grey is gone, too: ${numberText(mean, 1)}.` : ""),
+    `The rebuilt picture: PSNR ${(20 * Math.log10(255 / rms)).toFixed(1)}\u00a0dB; root mean square error`
+      + ` ${numberText(rms, 1)} grey levels of 255.`,
   ];
 }
 
@@ -216,7 +230,13 @@ function placeOf(name) {
 function render({ model, el }) {
   let now, own = null; // a picture of the reader's is no part of the state, for that may go to a kernel elsewhere
   let pixels = { of: null }, chosen = 0;
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset, redraw } = stateOf(model, STATE, {
+    undo() {
+      chosen += 1; // a file that is still being read comes too late
+      take(null, PROMISE);
+    },
+    isMore: () => Boolean(own),
+  });
   /** Drop a band, or take it back. */
   const toggle = (name) => change({
     dropped: now.dropped.includes(name) ? now.dropped.filter((one) => one !== name) : [...now.dropped, name].sort() });
@@ -238,7 +258,7 @@ function render({ model, el }) {
   const take = (picture, words) => {
     own = picture;
     note.textContent = words;
-    draw();
+    redraw();
   };
   input.addEventListener("change", async () => {
     const [file] = input.files, mine = (chosen += 1);
@@ -254,12 +274,12 @@ function render({ model, el }) {
 
   openFigure(el, "Bands of the Haar transform", LOOK).append(
     make("div", { className: "controls" }, controls.level.node, controls.threshold.node,
-      make("div", {}, make("p", { className: "caption", "aria-hidden": "true" }, "rule"), controls.rule.node)),
+      make("div", {}, make("p", { className: "caption", "aria-hidden": "true" }, "rule"), controls.rule.node), reset),
     make("div", { className: "boards" },
       make("div", {}, caption(`The bands; details ${GAIN} times as strong, 0 is grey.`),
         make("div", { className: "board" }, boards.bands.canvas, frames)),
       make("div", {}, caption("Put together again."), make("div", { className: "board" }, boards.joined.canvas))),
-    caption("Choose a band to drop it. In percent: its share of the picture's energy."), buttons, told,
+    caption("Choose a band to drop it. In percent: its share of the picture's energy, the mean grey left out."), buttons, told,
     make("div", { className: "own" },
       make("label", { className: "button file" }, input, make("span", {}, "your own picture")), back, note));
 
@@ -279,13 +299,13 @@ function render({ model, el }) {
   }
 
   function drawButtons(found, energy) {
-    const names = namesOf(now.level);
+    const names = namesOf(now.level), energies = energiesOf(found);
     fit(buttons, names.length, (i) => {
       const one = button("", () => toggle(namesOf(now.level)[i]), "");
       one.append(make("b"), make("span"));
       return one;
     }).forEach((one, i) => {
-      const name = names[i], share = percent(energyOf(found[name].values) / (energy || 1));
+      const name = names[i], share = percent(energies[name] / (energy || 1));
       one.firstChild.textContent = name;
       one.lastChild.textContent = share.replace("under", "<").replace("over", ">");
       one.ariaLabel = `${name}, ${EDGES[name[0]]}: ${share} of the energy`;

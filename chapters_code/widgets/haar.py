@@ -4,8 +4,9 @@ The reader chooses how many steps are taken, which bands are set to zero, and be
 
     picture (H, W)  --haar_dwt2, level times-->  bands  --drop, threshold-->  kept  --haar_idwt2-->  rebuilt (H, W)
 
-The transform is orthonormal, so what the bands lose the picture loses: the energy of the error is the same in both.
-Sums and halves of integers are exact in float64, so this holds to the last bit here.
+The energy of a picture is the sum of its squares after its mean grey is taken away: the mean is most of it, says
+nothing about the picture, and is in the averages alone.  The transform is orthonormal, so what the bands lose the
+picture loses: the energy of the error is the same in both.
 
 In the page, readers may also take a picture of their own.  It is scaled and cut there, stays in the browser, and
 Python never sees it.  Left out: sides that do not halve four times, colour, other wavelets.
@@ -40,10 +41,10 @@ class Numbers(NamedTuple):
 
     nonzero: int  # numbers in the kept bands that are not 0
     total: int  # numbers in all bands, as many as pixels
-    energy: float  # sum of the squares of all pixels, which is that of all bands
-    kept: float  # sum of the squares of the kept bands
-    error: float  # sum of the squares of rebuilt − picture
-    psnr: float  # in dB, against 255; infinite where nothing is changed
+    energy: float  # of the picture, its mean grey left out, as in all energies here; it is that of all bands
+    kept: float  # of the kept bands
+    error: float  # of rebuilt − picture
+    rms: float  # root mean square of rebuilt − picture, the mean included, in grey levels of 255
 
 
 class Haar(MovingFigure):
@@ -112,16 +113,26 @@ class Haar(MovingFigure):
     @property
     def numbers(self) -> Numbers:
         """How much is kept, its energy, and the error; by orthonormality energy = kept + error, if the rule is hard."""
-        pixels, kept = self.pixels, torch.cat([band.flatten() for band in self.kept.values()])
-        error = (self.rebuilt - pixels).square().sum().item()
+        pixels, kept, off = self.pixels, self.kept, self.rebuilt - self.pixels
         return Numbers(
-            nonzero=int(kept.count_nonzero()),
+            nonzero=sum(int(band.count_nonzero()) for band in kept.values()),
             total=pixels.numel(),
-            energy=pixels.square().sum().item(),
-            kept=kept.square().sum().item(),
-            error=error,
-            psnr=10 * math.log10(255**2 * pixels.numel() / error) if error else math.inf,
+            energy=_energy(pixels),
+            kept=sum(self._energies(kept).values()),
+            error=_energy(off),
+            rms=math.sqrt(off.square().sum().item() / off.numel()),
         )
+
+    @property
+    def energies(self) -> dict[str, float]:
+        """The energy of each band before any is dropped; they add up to the picture's."""
+        return self._energies(self.bands)
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio of the rebuilt picture in dB, against 255; infinite where nothing is changed."""
+        rms = self.numbers.rms
+        return 20 * math.log10(255 / rms) if rms else math.inf
 
     @property
     def description(self) -> str:
@@ -130,7 +141,7 @@ class Haar(MovingFigure):
         gone = [name for name in bands if name in self.dropped]
         changes = [f"without {', '.join(gone)}"] * bool(gone)
         changes += [f"with a {self.rule} threshold of {self.threshold}"] * bool(self.threshold)
-        back = f"with a PSNR of {found.psnr:.1f} dB" if found.error else "whole"
+        back = f"with a PSNR of {self.psnr:.1f} dB" if found.rms else "whole"
         return (
             f"A picture of {self.picture['height']} × {self.picture['width']} pixels as {len(bands)} Haar bands of"
             f" {self.level} step{'s' * (self.level > 1)}{''.join(f', {one}' for one in changes)}:"
@@ -160,6 +171,11 @@ class Haar(MovingFigure):
             f' transform="translate(0 14)">{"".join(texts)}</g></svg>'
         )
 
+    @staticmethod
+    def _energies(bands: dict[str, Tensor]) -> dict[str, float]:
+        # The mean grey is in the averages alone: what the details' numbers have in common is part of the picture.
+        return {name: _energy(band) if name[0] == "a" else band.square().sum().item() for name, band in bands.items()}
+
     def _thinned(self, name: str, band: Tensor) -> Tensor:
         if name in self.dropped:
             return torch.zeros_like(band)
@@ -168,6 +184,11 @@ class Haar(MovingFigure):
         if self.rule == "hard":
             return torch.where(band.abs() < self.threshold, 0, band)
         return band.sign() * (band.abs() - self.threshold).clamp(min=0)
+
+
+def _energy(x: Tensor) -> float:
+    """Sum the squares, the mean left out.  Sums of halves of integers are exact; what is left rounds as in haar.js."""
+    return x.square().sum().item() - x.sum().item() ** 2 / x.numel()
 
 
 @lru_cache

@@ -125,7 +125,7 @@ const topOf = (state) => levelsOf(state) + 0.5;
 
 function render({ model, el }) {
   let now;
-  const { get, change: set, follow } = stateOf(model, STATE);
+  const { get, change: set, follow, reset } = stateOf(model, STATE);
   /** Set what the reader chose; the tile that is looked at stays one of the stride's. */
   const change = (changes) => {
     const { stride, tile } = { ...now, ...changes };
@@ -160,8 +160,8 @@ function render({ model, el }) {
     tiles.children[to].focus();
   });
   const told = telling(2);
-  openFigure(el, "Overlapping stamps of a transposed convolution", LOOK).append(kernel,
-    make("div", { className: "sliders" }, ...sliders), told.node,
+  openFigure(el, "Overlapping stamps of a transposed convolution", LOOK).append(
+    make("div", { className: "top" }, kernel, reset), make("div", { className: "sliders" }, ...sliders), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("Above: where each pixel of one row stamps the kernel. Below: what a flat map of"
         + ` ${MAP[0]} × ${MAP[1]} ones comes out as; in the frame, the rim is not felt.`), map),

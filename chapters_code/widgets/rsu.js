@@ -231,7 +231,7 @@ function draw(state) {
 }
 
 function render({ model, el }) {
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
   const controls = {
     height: slider("height", LOWEST, HIGHEST, (height) => change({ height })),
     dilated: choice("way down", [[false, "halved"], [true, "dilated"]], (dilated) => change({ dilated })),
@@ -253,7 +253,7 @@ function render({ model, el }) {
   openFigure(el, "RSU builder", LOOK).append(
     controls.height.node, named("way down", controls.dilated),
     named("channels in–inside–out, in U²-Net's encoders, its last decoder, and the small U²-Net†", controls.channels),
-    named("map", controls.map), told.node,
+    make("div", { className: "top" }, named("map", controls.map), reset), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("A box is a convolution: the map's size, and channels in → out. ", key("halved"),
         "halved on the way down, enlarged on the way up. ", key("share"), "multiply-adds. ", key("alone"),

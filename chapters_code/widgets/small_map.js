@@ -82,7 +82,7 @@ const LOOK = `
 
 function render({ model, el }) {
   let now;
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
   /** Move the edges, or the kernel; it stays on the map. */
   const go = (changes) => {
     const { height, width, row, column } = { ...now, ...changes };
@@ -110,8 +110,8 @@ function render({ model, el }) {
   const rates = RATES.map((rate) => button("", () => go({ rate })));
   const table = make("div", { className: "rates" }, make("p", { textContent: "On this map, taps inside on average:" }),
     ...rates);
-  openFigure(el, "A dilated kernel on a small map", LOOK).append(maps,
-    make("div", { className: "sliders" }, ...sliders), make("div", { className: "board" }, map), key, told.node, table);
+  openFigure(el, "A dilated kernel on a small map", LOOK).append(
+    make("div", { className: "top" }, maps, reset), make("div", { className: "sliders" }, ...sliders), make("div", { className: "board" }, map), key, told.node, table);
 
   function draw() {
     now = get();

@@ -64,30 +64,44 @@ export function shrink(state) {
   };
 }
 
-/** How strongly each output shows the crack: the strongest number of each row, averaged over the rows. */
-export function contrasts(state) {
+/** A number for each output: that of each row, averaged over the rows. */
+function byRow(state, ofRow) {
   return Object.fromEntries(Object.entries(shrink(state)).map(([name, rows]) =>
-    [name, rows.reduce((sum, row) => sum + Math.max(...row.map(Math.abs)), 0) / rows.length]));
+    [name, rows.reduce((sum, row) => sum + ofRow(row), 0) / rows.length]));
 }
 
+/** How strongly each output shows the crack: the strongest number of a row. */
+export const contrasts = (state) => byRow(state, (row) => Math.max(...row.map(Math.abs)));
+
+/** How much of the crack is in each output: all numbers of a row added up, a dark crack counted as bright. */
+export const totals = (state) => byRow(state, (row) =>
+  row.reduce((sum, number) => sum + number, 0) * (state.ink === "dark" ? -1 : 1));
+
 const percent = (share) => `${Math.round(100 * share)} %`;
+const hundredths = (number) => number.toFixed(2).replace(/^-(?=0\.00$)/, "").replace("-", "−");
+
+/** Between which limits a number lies over all places; in the words of the page, whether it is a matter of luck. */
+export function limits(numbers, text) {
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)].map(text);
+  return least === most ? "the same in all places" : `luck: ${least} to ${most}`;
+}
 
 const LOOK = `
-  .choices { display: flex; flex-wrap: wrap; gap: 4px 20px; }
-  .choices p, .title { font-size: 14px; }
-  .choices .choice { flex-wrap: wrap; width: fit-content; }
+  .named p, .title { font-size: 14px; }
+  .choice { flex-wrap: wrap; width: fit-content; }
   .board { display: grid; grid: auto-flow var(--cell) / repeat(var(--columns), var(--cell)); gap: 1px; width: max-content;
-    --cell: min(24px, (100cqw - 17px) / 18); }
-  .road { cursor: ew-resize; touch-action: pan-y; border-radius: 4px; }
+    --cell: min(24px, (100cqw - 19px) / 18); }
+  /* Of the grey between pixels and around them, which a dark crack and a dark page both stand out from. */
+  .board { padding: 1px; border-radius: 2px; background: hsl(40 6% 46%); }
   .outputs { display: flex; flex-wrap: wrap; gap: 16px; margin-top: 16px; }
-  .outputs .board { --cell: min(24px, (100cqw - 34px) / 18); } /* two stand side by side on a phone */
+  .outputs .board { --cell: min(24px, (100cqw - 38px) / 18); } /* two stand side by side on a phone */
   .output { width: min-content; }
-  .output strong { font-weight: 600; }
-  .output span { display: block; font-size: 13px; }
+  .output strong { display: block; font-weight: 600; }
+  .output span { display: block; font-size: 13px; line-height: 1.35; }
   .bar { height: 6px; margin: 4px 0; border: 1px solid var(--line); border-radius: 3px; overflow: hidden; }
   .bar i { display: block; height: 100%; background: var(--blue); }
   .gone .bar { border-color: var(--vermillion); }
-  .aloud { position: absolute; clip-path: inset(50%); }
+  .aloud { position: absolute; height: 1px; overflow: hidden; clip-path: inset(50%); }
 `;
 
 /** A picture in greys: pavement in the middle, dark and bright as they are. */
@@ -109,25 +123,27 @@ function board(className) {
 /** One way to shrink: its picture, and what is left of the crack. */
 function output(name) {
   const { node, show } = board("");
-  const here = make("strong"), bar = make("i"), anywhere = make("span");
+  const bar = make("i"), strongest = make("strong"), contrasts = make("span"), sum = make("strong"), sums = make("span");
   const all = make("div", { className: "output" }, make("p", { className: "title" }, name), node,
-    make("div", { className: "bar", "aria-hidden": "true" }, bar), here, anywhere);
+    make("div", { className: "bar", "aria-hidden": "true" }, bar), strongest, contrasts, sum, sums);
   return {
     node: all,
-    show(rows, contrast, least, most) {
+    /** Its picture; contrast and total here, and in all places. */
+    show(rows, { contrast, total }, everywhere) {
       show(rows, `${name}: ${percent(contrast)} of the contrast is left`);
       all.className = contrast < 0.005 ? "output gone" : "output";
       bar.style.width = `${100 * Math.min(contrast, 1)}%`;
-      here.textContent = contrast < 0.005 ? "gone" : `${percent(contrast)} left`;
-      const same = percent(least) === percent(most);
-      anywhere.textContent = same ? "the same in all places" : `${percent(least)} to ${percent(most)}, by place`;
+      strongest.textContent = contrast < 0.005 ? "contrast gone" : `contrast ${percent(contrast)}`;
+      contrasts.textContent = limits(everywhere.map((one) => one.contrast), percent);
+      sum.textContent = `total ${hundredths(total)}`;
+      sums.textContent = limits(everywhere.map((one) => one.total), hundredths);
     },
   };
 }
 
 function render({ model, el }) {
   let state;
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
   const choices = (name, values) => choice(name, values.map((one) => [one, one]), (value) => change({ [name]: value }));
   const controls = {
     slope: choices("slope", Object.keys(DRIFTS)),
@@ -140,10 +156,13 @@ function render({ model, el }) {
   const asphalt = board("road"), outputs = {};
   const shelf = make("div", { className: "outputs" }), aloud = make("p", { className: "aloud", ariaLive: "polite" });
   openFigure(el, "Does the crack survive?", LOOK).append(
-    make("div", { className: "choices" }, named("crack", controls.slope), named("ink", controls.ink),
-      named("kernel of the 3 × 3", controls.kernel), named("what the 2 × 2 keeps", controls.tap)),
+    make("div", { className: "top" }, named("crack", controls.slope), named("ink", controls.ink),
+      named("kernel of the 3 × 3", controls.kernel), named("what the 2 × 2 keeps", controls.tap), reset),
     make("div", { className: "sliders" }, controls.place.node, controls.width.node),
-    make("p", { className: "title" }, "The road. Drag the crack, or move the slider."), asphalt.node, shelf, aloud);
+    make("p", { className: "title" }, "The road. Drag the crack, or move the slider."), asphalt.node,
+    make("p", { className: "title" }, "Contrast: the strongest number of a row. Total: all numbers of a row added up,"
+      + " where the crack counts 1 a pixel. Luck: it depends on the place."),
+    shelf, aloud);
 
   /** Bring the crack under the finger. */
   function drag(event) {
@@ -154,24 +173,24 @@ function render({ model, el }) {
     const place = clamp(column - start, 0, PLACES - 1);
     if (place !== state.place) change({ place });
   }
-  asphalt.node.addEventListener("pointerdown", (event) => {
-    asphalt.node.setPointerCapture(event.pointerId);
-    drag(event);
-  });
-  asphalt.node.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
+  onDrag(asphalt.node, drag);
 
   function draw() {
     state = get();
     for (const [name, control] of Object.entries(controls)) control.show(state[name]);
     asphalt.show(road(state), `The road, ${HEIGHT} × ${WIDTH} pixels, with the crack at place ${state.place}`);
-    const here = contrasts(state);
-    const everywhere = range(PLACES).map((place) => contrasts({ ...state, place }));
+    const everywhere = range(PLACES).map((place) => {
+      const there = { ...state, place };
+      return { contrasts: contrasts(there), totals: totals(there) };
+    });
+    const of = (name, { contrasts: strongest, totals: sums }) => ({ contrast: strongest[name], total: sums[name] });
+    const here = everywhere[state.place];
     for (const [name, rows] of Object.entries(shrink(state))) {
       if (!outputs[name]) shelf.append((outputs[name] = output(name)).node);
-      const found = everywhere.map((one) => one[name]);
-      outputs[name].show(rows, here[name], Math.min(...found), Math.max(...found));
+      outputs[name].show(rows, of(name, here), everywhere.map((one) => of(name, one)));
     }
-    const left = Object.entries(here).map(([name, contrast]) => `${name} ${percent(contrast)}`);
+    const left = Object.entries(here.contrasts).map(([name, contrast]) =>
+      `${name} ${percent(contrast)}, total ${hundredths(here.totals[name])}`);
     aloud.textContent = `Place ${state.place}. Left of the contrast: ${left.join("; ")}.`;
   }
 

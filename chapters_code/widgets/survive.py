@@ -97,8 +97,14 @@ class Survive(MovingFigure):
 
     @property
     def contrasts(self) -> dict[str, float]:
-        """How strongly each output shows the crack, by the strongest number of each row, averaged over the rows."""
+        """How strongly each output shows the crack: the strongest number of a row, averaged over the rows."""
         return {name: out.abs().amax(dim=1).mean().item() for name, out in self.outputs.items()}
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """How much of the crack is in each output: a row added up, averaged over the rows; a crack's pixel is 1."""
+        sign = -1 if self.ink == "dark" else 1
+        return {name: sign * out.sum(dim=1).mean().item() for name, out in self.outputs.items()}
 
     @property
     def description(self) -> str:
@@ -125,7 +131,12 @@ class Survive(MovingFigure):
 
 def _board(x: float, y: float, title: str, values: Tensor) -> str:
     """Draw a picture's pixels under its title, as dark and light as in survive.js."""
-    cells = [f'<text x="{x:g}" y="{y - 0.5:g}" fill="{INK}">{title}</text>']
+    height, width = values.shape
+    cells = [
+        f'<text x="{x:g}" y="{y - 0.5:g}" fill="{INK}">{title}</text>',
+        f'<rect x="{x - 0.06:g}" y="{y - 0.06:g}" width="{width + 0.12:g}" height="{height + 0.12:g}"'
+        f' fill="hsl(40, 6%, 46%)"/>',
+    ]
     for i, row in enumerate(values.tolist()):
         for j, value in enumerate(row):
             lightness = round(62 + (44 if value < 0 else 35) * min(max(value, -1), 1))  # in percent; pavement is 62

@@ -5,7 +5,7 @@
 
 const STATE = ["nothing", "prediction", "target", "threshold", "tolerance"];
 const TOLERANCES = [0, 1, 2], TOP = 255, NEVER = TOP + 1, VOID = 255; // as in threshold.py, and so are the colours
-const KINDS = { ground: "#f3f1ea", found: "#0072b2", right: "#56b4e9", missed: "#000000", "false alarm": "#d55e00",
+const KINDS = { ground: "#aeb4ba", found: "#0072b2", right: "#d4ecff", missed: "#000000", "false alarm": "#d55e00",
   void: "#b0b0b0" };
 const HUNDREDTHS = range(101).map((i) => i / 100);
 
@@ -119,10 +119,10 @@ export function sentences(work, curve, state) {
 // ---- the picture ------------------------------------------------------------------------------------
 
 const LOOK = `
-  .choices { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: end; font-size: 14px; }
+  .top { font-size: 14px; }
   .choice { width: fit-content; }
   .choice span { padding: 6px 11px; }
-  .choices .button { padding: 0 12px; }
+  .top .button { padding: 0 12px; }
   [aria-pressed="true"] { border-color: var(--blue); box-shadow: inset 0 -4px var(--blue); font-weight: 600; }
   .slider { margin: 12px 0 4px; }
   .boards, .lower { display: grid; gap: 12px 20px; margin: 8px 0; }
@@ -236,7 +236,7 @@ function plot() {
 
 function render({ model, el }) {
   let now, work, curve, from = [];
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
 
   const threshold = slider("threshold", 0, 1, (one) => change({ nothing: false, threshold: one }));
   const [input, number] = ["input", "b"].map((name) => threshold.node.querySelector(name));
@@ -253,7 +253,7 @@ function render({ model, el }) {
   const key = ["", "IoU", "pixel accuracy"].map((words, i) => make("span", {},
     svg("svg", { "aria-hidden": "true", viewBox: "0 0 26 8" }, svg("path", { class: CURVES[i], d: "M0 4H26" })), words));
   openFigure(el, "Threshold, tolerance and scores", LOOK).append(
-    make("div", { className: "choices" }, named("tolerance", tolerance), best, nothing),
+    make("div", { className: "top" }, named("tolerance", tolerance), best, nothing, reset),
     threshold.node,
     make("div", { className: "boards" }, ...boards.map(({ node }) => node)),
     make("p", { className: "legend" }, ...legend),

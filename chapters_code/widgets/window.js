@@ -186,7 +186,7 @@ function render({ model, el }) {
   let cursor = 0; // the pixel that the Tab key leads to
   let timer = null;
 
-  const { get, change, follow, reset } = stateOf(model, STATE, {
+  const { get, change, follow, reset, redraw } = stateOf(model, STATE, {
     undo() {
       canvas = original.map((row) => [...row]);
       if (timer) pause();
@@ -200,7 +200,7 @@ function render({ model, el }) {
   };
   const pause = () => {
     timer = clearInterval(timer);
-    draw();
+    redraw();
   };
 
   // All that was ever drawn: a picture that is cut and grows again gets its crack back; beyond it the road goes on.

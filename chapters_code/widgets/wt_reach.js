@@ -76,7 +76,7 @@ export function sentences(state) {
 // ---- the picture ------------------------------------------------------------------------------------
 
 const LOOK = `
-  .named { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; margin-bottom: 8px; }
+  .named { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 12px; }
   .named p { min-width: 3.2rem; font-size: 14px; }
   .choice { width: fit-content; max-width: 100%; flex-wrap: wrap; }
   .sliders { --narrowest: 7rem; }
@@ -129,7 +129,7 @@ const rect = (name, x, y, width, height) => svg("rect", { class: name, x, y, wid
 
 function render({ model, el }) {
   let now;
-  const { get, change, follow } = stateOf(model, STATE);
+  const { get, change, follow, reset } = stateOf(model, STATE);
   /** Move the pixel; it stays on the map. */
   const go = (row, column) =>
     change({ row: clamp(row, 0, now.height - 1), column: clamp(column, 0, now.width - 1) });
@@ -156,7 +156,7 @@ function render({ model, el }) {
   const key = (name) => make("i", { className: name });
   const told = telling(2);
   openFigure(el, "Reach and cost of a WTConv", LOOK).append(
-    named("kernel", controls.kernel_size), named("map", controls.map),
+    make("div", { className: "top" }, named("kernel", controls.kernel_size), named("map", controls.map), reset),
     make("div", { className: "sliders" }, ...["levels", "row", "column"].map((name) => controls[name].node)), told.node,
     make("div", { className: "boards" },
       make("div", {}, caption("Tap or click the map to move the pixel. ", key("field"), "what it sees, from the"

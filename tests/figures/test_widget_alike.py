@@ -1,6 +1,7 @@
 """What all figures that move do alike: settings, what a page stores, and a page that is there for everyone."""
 
 import importlib
+import io
 import json
 import re
 import subprocess
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from test_widgets import module_of
 
-from browsing import addresses_in, still_of, text_colours
+from browsing import addresses_in, at_widths, still_of, text_colours
 from chapters_code.widgets.moving import Choice, Flag, Integer, Number, Several, pack, unpack
 
 # Of each figure: its module, how some are made, and where it writes.
@@ -22,7 +24,7 @@ FIGURES = {
                           "operation='convolution', kernel=[[0, 1], [-1, 0.5]], stride=1"],
                [".caption", ".slider", ".sum strong", ".button", "span.empty"]),
     "Survive": ("survive", ["place=1", "slope='diagonal', ink='bright', width=2"],
-                [".choices p", ".title", ".slider", ".output > strong", ".output > span"]),
+                [".named p", ".title", ".slider", ".output > strong", ".output > span"]),
     "Footprint": ("footprint", ["(1, 4), crack=-3", "(1, 2, 5), kernel_size=5"],
                   [".slider", ".told strong", ".button", ".key span"]),
     "SmallMap": ("small_map", ["rate=12", "65, 65, 24"],
@@ -30,7 +32,7 @@ FIGURES = {
     "Overlap": ("overlap", ["5, 3, 'bilinear'", "5, 2, 'random', seed=7", "4, 3, tile=(2, 1)"],
                 [".caption", ".slider", ".told strong", ".told span"]),
     "ThresholdAndClass": ("classes", ["30, 'bird'", "0, 'background'"],
-                          [".choices", ".slider", ".boards p", ".legend", ".told strong", "caption", "th", "td.kind",
+                          [".named p", ".slider", ".boards p", ".legend", ".told strong", "caption", "th", "td.kind",
                            "td.kind.now"]),
     "Haar": ("haar", ["level=2, dropped=('h1',), threshold=7", "level=4, dropped=['h1', 'a4'], threshold=9"],
              [".caption", ".slider", ".told p", ".bands button", ".own p", ".file"]),
@@ -39,7 +41,7 @@ FIGURES = {
     "RSUBuilder": ("rsu", ["3, 2, 3, 4, True, 13, 21", "7, map_height=20, map_width=31"],
                    [".named p", ".caption", ".slider", ".told strong", "td", "tbody th"]),
     "Threshold": ("threshold", ["threshold=0.6, tolerance=1", "[[0.9, 0.1]], [[1, 255]], nothing=True, tolerance=0"],
-                  [".choices p", ".slider", ".boards p", ".legend", ".told p", "caption", "th", "td", "td.now", ".key",
+                  [".named p", ".slider", ".boards p", ".legend", ".told p", "caption", "th", "td", "td.now", ".key",
                    ".figure > p:last-child"]),
 }  # fmt: skip
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
@@ -176,6 +178,78 @@ def test_text_takes_the_colour_of_the_page_and_axe_finds_nothing(open_page, figu
         assert set(text_colours(page, FIGURES[type(figures[0]).__name__][2])) == {colour}
         drawn = page.locator("svg text:not(.tap)").evaluate_all("all => all.map((one) => getComputedStyle(one).fill)")
         assert set(drawn) <= {colour}
+
+
+# What a figure is to the reader: its text, its pictures, what stands in its fields, what is read aloud.
+LOOK = """async ([deaf]) => {
+    const root = document.querySelector("[data-lm-suppress-shortcuts]").shadowRoot.querySelector(".figure");
+    const fields = [...root.querySelectorAll("input")].map((one) => [one.value, one.checked, one.max]);
+    const canvases = [...root.querySelectorAll("canvas")].map((one) => one.toDataURL());
+    const aloud = [...root.querySelectorAll("[aria-live]")].map((one) => one.textContent).join(" ");
+    const html = root.innerHTML.replace(/ aria-(disabled|pressed|checked|live)="[^"]*"/g, "");
+    return [root.innerText + JSON.stringify([fields, canvases]) + html, aloud];
+}"""
+
+
+@pytest.mark.browser
+def test_every_control_does_something_says_so_and_reset_undoes_it(open_page, figures):
+    """By keys alone.  One control at a time, then Reset: all is as it was, and Reset has nothing more to do."""
+    page = open_page(figures[0])
+    reset = page.get_by_role("button", name="Reset")
+    started = page.evaluate(LOOK, [0])
+    deaf = []
+
+    def press(control, key):
+        before = page.evaluate(LOOK, [0])
+        control.press(key)
+        after = page.evaluate(LOOK, [0])
+        name = control.evaluate("node => node.ariaLabel || node.closest('label')?.innerText || node.innerText")
+        assert before[0] != after[0], f"{name} does nothing"
+        if before[1] == after[1]:
+            deaf.append(name)
+
+    assert reset.get_attribute("aria-disabled") == "true"
+    for slider in page.get_by_role("slider").all():
+        low, value = slider.get_attribute("min"), slider.input_value()
+        press(slider, "End" if value == low else "Home")
+        reset.press("Enter")
+        assert page.evaluate(LOOK, [0]) == started
+    for radio in page.get_by_role("radio").all():
+        if not radio.is_checked():
+            press(radio, "Space")
+            reset.press("Enter")
+            assert page.evaluate(LOOK, [0]) == started
+    for one in page.get_by_role("button").all():
+        if one.get_attribute("aria-disabled") == "true" or one.get_attribute("aria-pressed") == "true":
+            continue
+        if one.get_attribute("class") in ("button", "", "tile") and one.inner_text() not in ("Play", "Reset"):
+            press(one, "Enter")
+            reset.press("Enter")
+            assert page.evaluate(LOOK, [0]) == started
+    assert reset.evaluate("node => node === node.getRootNode().activeElement")  # it kept the focus
+    assert reset.get_attribute("aria-disabled") == "true"
+    assert deaf == []
+
+
+@pytest.mark.browser
+def test_every_target_has_24_pixels_on_a_phone(open_page, figures):
+    page = open_page(figures[0])
+    for _ in at_widths(page, (390, 1280)):
+        boxes = page.locator("button, input, label.button").evaluate_all(
+            "all => all.map((one) => [one.ariaLabel || one.innerText, one.getBoundingClientRect()])"
+            ".filter(([, {width}]) => width).map(([name, {width, height}]) => [name, width, height])"
+        )
+        assert boxes and [one for one in boxes if min(one[1:]) < 24] == []
+
+
+@pytest.mark.browser
+def test_no_white_slab_on_a_dark_page(open_page, figures):
+    """Less than a third of a figure is lighter than 90 %; a photograph may be."""
+    page = open_page(figures[0], style="html { color: #ced6dd; background: #14181e; color-scheme: dark }")
+    image = Image.open(io.BytesIO(page.locator(".figure").screenshot()))
+    white = (np.asarray(image.convert("L")) > 229).mean()
+
+    assert white < 0.04
 
 
 @pytest.mark.browser

@@ -169,6 +169,10 @@ def test_the_picture_follows_the_keyboard(open_page):
     agree(rates=[2, 2, 2])
     page.get_by_role("button", name="rates 1, 2, 5").click()
     agree(rates=[1, 2, 5])
+    page.get_by_role("button", name="Reset").press("Enter")
+    agree(rates=[2, 2, 2], kernel_size=3, crack=1)
+    press("layers", "End")
+    agree(rates=[2, 2, 2, 1, 1])
 
 
 @pytest.mark.browser
@@ -188,6 +192,33 @@ def test_the_crack_stands_in_its_column(open_page):
 
 
 @pytest.mark.browser
+def test_the_crack_is_dragged_and_goes_where_a_finger_taps(open_page):
+    """It follows pixel by pixel, stops where its slider stops, and the picture keeps its scale meanwhile."""
+    page = open_page(Footprint((1,), crack=0), has_touch=True)
+    box = page.locator(".picture").bounding_box()
+    slider = page.get_by_role("slider", name="crack's column")
+
+    def point(column):
+        return box["x"] + box["width"] * (column + 9.5) / 19, box["y"] + 0.3 * box["height"]
+
+    page.mouse.move(*point(-3))
+    assert slider.input_value() == "0"  # not yet held
+    page.mouse.down()
+    seen = []
+    for column in (-3, -4, 1, 9.4, 2):
+        page.mouse.move(*point(column))
+        seen.append((slider.input_value(), page.locator("svg .crack").get_attribute("x")))
+    assert seen == [(str(one), str(one - 0.2)) for one in (-3, -4, 1, 8, 2)]
+    assert "2 pixels to the right, lies outside the field" in shown(page)[2]
+    page.mouse.up()
+    page.mouse.move(*point(-7))
+    assert slider.input_value() == "2"
+    page.touchscreen.tap(*point(-5))
+    assert slider.input_value() == "-5"
+    assert page.locator(".picture").evaluate("node => getComputedStyle(node).touchAction") == "pan-y"
+
+
+@pytest.mark.browser
 def test_nothing_overflows_and_every_control_has_a_name_and_room_for_a_finger(open_page):
     page = open_page(Footprint((8,) * 5, kernel_size=5, crack=-8), Footprint((1,)))
 
@@ -195,7 +226,7 @@ def test_nothing_overflows_and_every_control_has_a_name_and_room_for_a_finger(op
     names = ["layers", *(f"rate of layer {i}" for i in range(1, 6)), "crack's column"]
     for _ in at_widths(page):
         assert all(page.get_by_role("slider", name=name, exact=True).first.is_visible() for name in names)
-        for role, count in (("slider", 10), ("radio", 4), ("button", 4)):
+        for role, count in (("slider", 10), ("radio", 4), ("button", 6)):
             assert smallest(page, role, count)["height"] >= 32
 
 

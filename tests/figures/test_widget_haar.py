@@ -34,6 +34,11 @@ def from_bmp(text):
     return torch.from_numpy(np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))).astype(np.int64))
 
 
+def energy(name, band):
+    """As the text of Chapter 07: squares added up, after the mean is taken away, which only averages have."""
+    return (band - band.mean() * (name[0] == "a")).square().sum().item()
+
+
 # Bands of the level and of others, of each letter; thresholds that some details are equal to.
 SETTINGS = [
     {"picture": picture(*size), "level": level, "dropped": dropped, "threshold": threshold, "rule": rule}
@@ -87,15 +92,20 @@ def test_a_threshold_by_hand():
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_energy_of_the_error_is_that_of_what_the_bands_lost(setting):
-    """To the last bit; and with the hard rule it is the energy that is gone."""
+    """The mean left out of all energies; and with the hard rule it is the energy that is gone."""
     figure = Haar(**setting)
-    lost = sum((figure.bands[name] - band).square().sum() for name, band in figure.kept.items()).item()
+    lost = {name: figure.bands[name] - band for name, band in figure.kept.items()}
+    off = figure.rebuilt - figure.pixels
     found = figure.numbers
 
-    assert found.error == lost
-    assert found.energy == sum(band.square().sum() for band in figure.bands.values()).item()
+    assert found.error == pytest.approx(sum(energy(name, band) for name, band in lost.items()), rel=1e-9, abs=1e-6)
+    assert found.error == pytest.approx((off - off.mean()).square().sum().item(), rel=1e-9, abs=1e-6)
+    assert found.energy == pytest.approx(figure.pixels.numel() * figure.pixels.var(correction=0).item())
+    assert figure.energies == pytest.approx({name: energy(name, band) for name, band in figure.bands.items()})
+    assert sum(figure.energies.values()) == pytest.approx(found.energy)
+    assert found.rms == pytest.approx(off.square().mean().sqrt().item())
     if figure.rule == "hard":
-        assert found.energy == found.kept + found.error
+        assert found.energy == pytest.approx(found.kept + found.error)
     assert found.total == figure.pixels.numel() == sum(band.numel() for band in figure.bands.values())
 
 
@@ -104,7 +114,7 @@ def test_without_changes_the_picture_comes_back_bit_by_bit():
         figure = Haar(picture(48, 32), level)
 
         assert torch.equal(figure.rebuilt, picture(48, 32).double())
-        assert figure.numbers.error == 0 and figure.numbers.psnr == math.inf
+        assert figure.numbers.error == figure.numbers.rms == 0 and figure.psnr == math.inf
         assert figure.description.endswith("the picture comes back whole.")
 
 
@@ -117,7 +127,8 @@ def test_a_dropped_band_is_the_error():
     assert figure.rebuilt.unique().tolist() == [60]
     assert figure.numbers.error == 30**2 * 16 * 32
     assert figure.numbers.nonzero == 8 * 16  # a alone; v and d are 0 anyhow
-    assert figure.numbers.psnr == pytest.approx(20 * math.log10(255 / 30))
+    assert figure.numbers.rms == 30 and figure.psnr == pytest.approx(20 * math.log10(255 / 30))
+    assert figure.energies == {"h1": 30**2 * 16 * 32, "v1": 0, "d1": 0, "a1": 0}  # all but the mean grey
     assert figure.description == (
         "A picture of 16 × 32 pixels as 4 Haar bands of 1 step, without h1: 25.0 % of the numbers are not 0, and the"
         " picture comes back with a PSNR of 18.6 dB."
@@ -130,7 +141,7 @@ def test_bands_of_other_levels_wait():
     figure.level = 3
     assert figure.numbers.error == figure.bands["h3"].square().sum().item() > 0
     figure.level = 1
-    assert figure.numbers.error == figure.bands["a1"].square().sum().item()
+    assert figure.numbers.error == pytest.approx(energy("a1", figure.bands["a1"]))
 
 
 @pytest.mark.parametrize("kind", [torch.as_tensor, lambda x: x.numpy(), lambda x: x[None], lambda x: x.numpy().copy()])
@@ -234,7 +245,7 @@ def planes(found):
 
 @pytest.mark.browser
 def test_numbers_are_pythons(blank):
-    """Bands, what is kept, the rebuilt picture, and the sums: to the last bit, on every setting of the grid."""
+    """Bands, what is kept and the rebuilt picture to the last bit, and the sums, on every setting of the grid."""
     figures = [Haar(**setting) for setting in SETTINGS]
     works = call(blank, "haar.js", "transform", [[one.state()] for one in figures])
     numbers = call(blank, "haar.js", "numbersOf", [[work] for work in works])
@@ -243,12 +254,10 @@ def test_numbers_are_pythons(blank):
         for ours, theirs in ((figure.bands, work["bands"]), (figure.kept, work["kept"])):
             assert_close(planes(theirs.items()), ours, **EXACT)
         assert_close(planes([("x", work["rebuilt"])])["x"], figure.rebuilt, **EXACT)
-        assert found["lost"] == found["error"]
-        expected = figure.numbers._asdict()
-        assert {name: found[name] for name in expected if name != "psnr"} == {
-            name: value for name, value in expected.items() if name != "psnr"
-        }
-        assert found["psnr"] == pytest.approx(expected["psnr"], rel=1e-12)
+        assert found["lost"] == pytest.approx(found["error"], rel=1e-9, abs=1e-6)
+        for name, value in figure.numbers._asdict().items():
+            assert found[name] == pytest.approx(value, rel=1e-12)
+        assert found["mean"] == pytest.approx((figure.rebuilt - figure.pixels).mean().abs().item())
 
 
 @pytest.mark.browser
@@ -264,30 +273,44 @@ def test_the_names_are_pythons(blank):
         (
             Haar(torch.full((16, 16), 9, dtype=torch.uint8), 2),
             [
-                "6.25 % of the numbers are not 0: 16 of 256. They have 100.00 % of the energy.",
+                "6.25 % of the numbers are not 0: 16 of 256. They have 100.00 % of the energy;"
+                " the mean grey is left out.",
                 "Nothing was changed, and the picture comes back whole: its error is 0.",
             ],
         ),
         (
             Haar(torch.zeros(16, 16, dtype=torch.uint8), dropped=["a1"]),
             [
-                "0.00 % of the numbers are not 0: 0 of 256. They have 100.00 % of the energy.",
+                "0.00 % of the numbers are not 0: 0 of 256. They have 100.00 % of the energy;"
+                " the mean grey is left out.",
                 "Nothing was changed, and the picture comes back whole: its error is 0.",
             ],
         ),
-        (  # rows 90, 30: a is 120, h is 60; energy (90² + 30²) · 128, and 30² · 256 of it are h
+        (  # flat: all that is lost is the mean grey, and no energy
+            Haar(torch.full((16, 16), 9, dtype=torch.uint8), dropped=["a1"]),
+            [
+                "0.00 % of the numbers are not 0: 0 of 256. They have 100.00 % of the energy;"
+                " the mean grey is left out.",
+                "Energy of the error: 0 in the bands, 0 in the picture. It is the energy that is gone, 0.00 %."
+                " The mean grey is gone, too: 9.",
+                "The rebuilt picture: PSNR 29.0 dB; root mean square error 9 grey levels of 255.",
+            ],
+        ),
+        (  # rows 90, 30: a is 120, which is the mean grey alone, and h is 60: all energy is h's, 30² · 256
             Haar(torch.tensor([[90], [30]], dtype=torch.uint8).expand(2, 16).repeat(8, 1), dropped=["h1"]),
             [
-                "25.00 % of the numbers are not 0: 64 of 256. They have 80.00 % of the energy.",
+                "25.00 % of the numbers are not 0: 64 of 256. They have 0.00 % of the energy;"
+                " the mean grey is left out.",
                 "Energy of the error: 230,400 in the bands, 230,400 in the picture. It is the energy that is gone,"
-                " 20.00 %.",
+                " 100.00 %.",
                 "The rebuilt picture: PSNR 18.6 dB; root mean square error 30 grey levels of 255.",
             ],
         ),
         (  # h is 59 instead of 60: off by half a grey level everywhere
             Haar(torch.tensor([[90], [30]], dtype=torch.uint8).expand(2, 16).repeat(8, 1), threshold=1, rule="soft"),
             [
-                "50.00 % of the numbers are not 0: 128 of 256. They have 99.34 % of the energy.",
+                "50.00 % of the numbers are not 0: 128 of 256. They have 96.69 % of the energy;"
+                " the mean grey is left out.",
                 "Energy of the error: 64 in the bands, 64 in the picture. The soft rule also moves what it keeps, so"
                 " more energy is gone than the error has.",
                 "The rebuilt picture: PSNR 54.2 dB; root mean square error 0.5 grey levels of 255.",
@@ -333,9 +356,9 @@ def test_the_page_follows_the_keyboard(open_page):
         figure = Haar(**setting)
         found, said = figure.numbers, told(page)
         assert f": {found.nonzero:,} of {found.total:,}." in said[0]
-        assert (len(said) == 2) == (found.error == 0)
-        if found.error:
-            assert said[2].startswith(f"The rebuilt picture: PSNR {found.psnr:.1f} dB;")
+        assert (len(said) == 2) == (found.rms == 0)
+        if found.rms:
+            assert said[2].startswith(f"The rebuilt picture: PSNR {figure.psnr:.1f} dB;")
         buttons = page.locator(".bands button")
         assert buttons.locator("b").all_inner_texts() == list(figure.bands)
         pressed = [one.get_attribute("aria-pressed") == "true" for one in buttons.all()]
@@ -390,10 +413,10 @@ def test_a_band_that_the_reader_points_at_is_dropped_and_comes_back(open_page, w
 @pytest.mark.browser
 def test_the_shares_of_the_bands_are_pythons_and_add_up(open_page):
     figure = Haar(level=3, dropped=["v1"])  # what is dropped keeps its share
-    page, energy = open_page(figure), figure.numbers.energy
+    page, whole = open_page(figure), figure.numbers.energy
     shown = [float(text.split()[0]) for text in page.locator(".bands span").all_inner_texts()]
 
-    expected = [100 * band.square().sum().item() / energy for band in figure.bands.values()]
+    expected = [100 * energy(name, band) / whole for name, band in figure.bands.items()]
     assert shown == pytest.approx(expected, abs=0.00501)
     assert sum(expected) == pytest.approx(100)
 
@@ -523,7 +546,7 @@ def test_nothing_overflows_and_every_control_has_a_name_and_room_for_a_finger(op
         assert page.get_by_role("slider", name=name).count() == 2
     for _ in at_widths(page):
         assert smallest(page, "slider", 4)["height"] >= 32
-        for role, count in (("button", 4 + 13 + 2), ("radio", 4)):
+        for role, count in (("button", 4 + 13 + 4), ("radio", 4)):
             assert min(smallest(page, role, count).values()) >= 32
         # The shares stand within their buttons.
         wide = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 import torch
@@ -61,6 +62,31 @@ def test_what_is_left_by_hand():
     assert Survive(ink="bright", place=5).contrasts["max pooling"] == 1
 
 
+def test_contrast_and_total_by_hand():
+    """A kernel of means: its strongest number is the same in all places, and its total is not; the blur the other way.
+
+    The first row of the output has a row of zeros in its windows: (2/9 + 3 · 3/9) / 4 = 11/36.
+    """
+    places = [Survive(place=place, kernel="mean") for place in range(9)]
+
+    means = [(one.contrasts["3 × 3, stride 2"], one.totals["3 × 3, stride 2"]) for one in places]
+    assert means == [pytest.approx((11 / 36, share * 11 / 36)) for share in (1, 2, 1, 2, 1, 2, 1, 2, 1)]
+    blurred = [(one.contrasts["blur, stride 2"], one.totals["blur, stride 2"]) for one in places]
+    assert blurred == [(share, 0.5) for share in (0.5, 0.25, 0.5, 0.25, 0.5, 0.25, 0.5, 0.25, 0.5)]
+    for ink in ("dark", "bright"):
+        assert Survive(ink=ink, width=3).totals["average pooling"] == 1.5
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_totals_are_the_sums_of_even_and_of_odd_columns(kernel):
+    """The test by eye of the text, for rows without padding in their windows."""
+    weights = torch.tensor(KERNELS[kernel], dtype=torch.float64).sum(dim=0)
+    for place in range(9):
+        figure = Survive(place=place, kernel=kernel)
+        total = -figure.outputs["3 × 3, stride 2"][1:].sum(dim=1)
+        assert_close(total, (weights[1] if place % 2 == 0 else weights[::2].sum()).expand(3))
+
+
 def test_the_outputs_are_those_of_the_books_own_layers():
     figure = Survive(place=3, slope="slanted", width=2, kernel="edge")
     x, kernel = figure.road[None, None], torch.tensor(KERNELS["edge"], dtype=torch.float64)[None, None]
@@ -117,21 +143,39 @@ def test_the_still_picture_shows_the_road_and_five_outputs():
 
 
 def shown(page):
-    """Read what stands under each output: how much is left, and between which limits."""
-    lefts, limits = (page.locator(f".output > {tag}").all_inner_texts() for tag in ("strong", "span"))
-    return list(zip(lefts, limits, strict=True))
+    """Read what stands under each output: contrast and total, and for each whether it is luck."""
+    texts = [page.locator(f".output > {tag}").all_inner_texts() for tag in ("strong", "span")]
+    return list(zip(*(one[which::2] for which in (0, 1) for one in texts), strict=True))
 
 
 def expected(**settings):
     """The same, by Python."""
-    here = Survive(**settings).contrasts
-    everywhere = [Survive(**settings | {"place": place}).contrasts for place in range(9)]
+    here = Survive(**settings)
+    everywhere = [Survive(**settings | {"place": place}) for place in range(9)]
     lines = []
     for way in WAYS:
-        least, most = (percent(choose(one[way] for one in everywhere)) for choose in (min, max))
-        left = "gone" if here[way] < 0.005 else f"{percent(here[way])} left"
-        lines.append((left, "the same in all places" if least == most else f"{least} to {most}, by place"))
-    return lines
+        left = here.contrasts[way]
+        contrast = "contrast gone" if left < 0.005 else f"contrast {percent(left)}"
+        texts = (
+            contrast,
+            [percent(one.contrasts[way]) for one in everywhere],
+            f"total {hundredths(here.totals[way])}",
+            [hundredths(one.totals[way]) for one in everywhere],
+        )
+        lines.append(tuple(text if isinstance(text, str) else luck(text) for text in texts))
+    return lines  # fmt: skip
+
+
+def luck(texts):
+    """What is said of numbers in all places, in the order of their size."""
+    numbers = sorted(set(texts), key=lambda text: float(text.split()[0].replace("−", "-")))
+    return "the same in all places" if len(numbers) == 1 else f"luck: {numbers[0]} to {numbers[-1]}"
+
+
+def hundredths(number):
+    """As JavaScript's toFixed(2), with a true minus and no negative nought."""
+    short = float(Decimal(number).quantize(Decimal("0.01"), ROUND_HALF_UP)) + 0
+    return f"{short:.2f}".replace("-", "−")
 
 
 def percent(share):
@@ -144,19 +188,21 @@ def grey_of(page, board, row, column, columns):
 
 @pytest.mark.browser
 def test_all_settings_give_torchs_numbers(blank):
-    """All roads, all outputs and all contrasts."""
+    """All roads, all outputs, all contrasts and totals."""
     figures = [Survive(**state) for state in EVERYTHING]
 
-    roads, outputs, contrasts = (
-        call(blank, "survive.js", name, [[one] for one in EVERYTHING]) for name in ("road", "shrink", "contrasts")
+    roads, outputs, contrasts, totals = (
+        call(blank, "survive.js", name, [[one] for one in EVERYTHING])
+        for name in ("road", "shrink", "contrasts", "totals")
     )
 
-    for figure, road, output, contrast in zip(figures, roads, outputs, contrasts, strict=True):
+    for figure, road, output, contrast, total in zip(figures, roads, outputs, contrasts, totals, strict=True):
         assert road == figure.road.tolist()
         assert list(output) == WAYS
         for way, wanted in figure.outputs.items():
             assert_close(torch.tensor(output[way], dtype=torch.float64), wanted, rtol=0, atol=1e-12)
         assert contrast == pytest.approx(figure.contrasts, abs=1e-12)
+        assert total == pytest.approx(figure.totals, abs=1e-12)
 
 
 @pytest.mark.browser
@@ -225,13 +271,28 @@ def test_the_crack_goes_where_a_finger_taps(open_page):
 
 @pytest.mark.browser
 def test_dark_is_dark_and_pavement_is_grey(open_page):
-    page = open_page(Survive())
+    page = open_page(Survive(), style="html { background: #121212 }")
 
     greys = [grey_of(page, ".road", 3, column, 18) for column in (7, 8, 9)]
     assert greys[0] == greys[2] != greys[1]
     red = [int(re.search(r"\d+", grey)[0]) for grey in greys]
     assert red[1] < 60 < 120 < red[0]
     assert page.locator(".output.gone p").all_inner_texts() == ["max pooling"]
+
+    # A dark crack stands out from the grey around it, and that from a dark page and from a light one.
+    def luminance(colour):
+        shares = [int(one) / 255 for one in re.findall(r"\d+", colour)[:3]]
+        linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one, other):
+        high, low = sorted((luminance(one), luminance(other)), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    around = page.locator(".road").evaluate("node => getComputedStyle(node).backgroundColor")
+    crack = page.locator(".road span").nth(3 * 18 + 8).evaluate("node => getComputedStyle(node).backgroundColor")
+    assert min(contrast(around, one) for one in (crack, "rgb(18, 18, 18)", "rgb(255, 255, 255)")) >= 2.9
+    assert page.locator(".road").evaluate("node => getComputedStyle(node).paddingTop") == "1px"
 
 
 @pytest.mark.browser
@@ -241,8 +302,8 @@ def test_what_changes_is_said_and_every_part_has_a_name(open_page):
 
     page.get_by_role("slider", name="place").press("ArrowRight")
     assert told.text_content() == (
-        "Place 5. Left of the contrast: max pooling 0 %; average pooling 50 %; 2 × 2, stride 2 0 %;"
-        " 3 × 3, stride 2 0 %; blur, stride 2 25 %."
+        "Place 5. Left of the contrast: max pooling 0 %, total 0.00; average pooling 50 %, total 0.50;"
+        " 2 × 2, stride 2 0 %, total 0.00; 3 × 3, stride 2 0 %, total 0.00; blur, stride 2 25 %, total 0.50."
     )
     names = page.get_by_role("img").evaluate_all("all => all.map((one) => one.ariaLabel)")
     assert names == [

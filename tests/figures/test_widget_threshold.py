@@ -412,7 +412,7 @@ def written_by(figure):
 def test_the_boards_are_painted_with_what_they_name(open_page):
     figure = Threshold(*MAPS["noise and void"], 0.3, 1)
     page = open_page(figure)
-    colours = {"ground": "#f3f1ea", "found": "#0072b2", "right": "#56b4e9", "missed": "#000000",
+    colours = {"ground": "#aeb4ba", "found": "#0072b2", "right": "#d4ecff", "missed": "#000000",
                "false alarm": "#d55e00", "void": "#b0b0b0"}  # fmt: skip
     levels = (figure.probabilities * 255).long().tolist()
 
@@ -577,5 +577,5 @@ def test_nothing_overflows_and_every_control_has_room_for_a_finger(open_page):
             box = one.bounding_box()
             assert box["x"] + box["width"] <= width - 15 and box["height"] <= 450
         assert smallest(page, "slider", 2)["height"] >= 32
-        for role, count in (("button", 4), ("radio", 6)):
+        for role, count in (("button", 6), ("radio", 6)):
             assert min(smallest(page, role, count).values()) >= 32

@@ -31,19 +31,27 @@ def words_of(svg):
     return [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
 
 
-@pytest.mark.parametrize("operation", ["max", "average"])
+@pytest.mark.parametrize("operation", ["max", "average", "convolution"])
 @pytest.mark.parametrize("shape", [(3, 5), (6, 4), (10, 7)])
 def test_output_equals_torch(shape, operation):
-    """In 1-D the first row alone is pooled."""
+    """In 1-D the first row alone is pooled, or convolved with the kernel's first row."""
     x = torch.randint(-50, 50, shape).double() / 10
-    pools = {"max": (functional.max_pool1d, functional.max_pool2d),
-             "average": (functional.avg_pool1d, functional.avg_pool2d)}  # fmt: skip
-    pool1d, pool2d = pools[operation]
-
     for settings in ({"kernel_size": 2, "stride": 1}, {"kernel_size": 3, "stride": 2, "padding": 1}):
+        kernel = torch.randint(-50, 50, (settings["kernel_size"],) * 2).double() / 10
+        both = {
+            "max": (functional.max_pool1d, functional.max_pool2d),
+            "average": (functional.avg_pool1d, functional.avg_pool2d),
+            "convolution": (
+                lambda x, kernel_size, k=kernel, **more: functional.conv1d(x, k[None, None, 0], **more),
+                lambda x, kernel_size, k=kernel, **more: functional.conv2d(x, k[None, None], **more),
+            ),
+        }
+        pool1d, pool2d = both[operation]  # fmt: skip
+        settings |= {"kernel": kernel} if operation == "convolution" else {}
         figure = Window(x, operation=operation, **settings)
         row = Window(x, operation=operation, dimensions=1, **settings)
 
+        settings.pop("kernel", None)
         assert_close(figure.output, pool2d(x[None, None], **settings)[0, 0])
         assert_close(row.output, pool1d(x[None, :1], **settings)[0, 0])
 
@@ -54,6 +62,26 @@ def test_the_road_by_hand():
 
     assert Window(rows).output.tolist() == [[7, 7, 9, 7]]
     assert Window(rows, operation="average").output.tolist() == [[7, 4, 7.5, 7]]
+
+
+def test_a_convolution_by_hand():
+    """How much darker than around: on the crack (6 · 7 + 2 · 1) / 8 − 1 = 4.5."""
+    figure = Window(operation="convolution", stride=1)
+
+    assert figure.kernel_size == 3
+    assert figure.output[0].tolist() == [-1.5, 4.5, -2.25, -0.5, 0.25, 0.25]
+    assert figure.output[1, 2] == (6 * 7 + 2) / 8 - 1
+
+
+def test_a_kernel_is_cut_or_filled_with_zeros_when_its_size_changes():
+    figure = Window(operation="convolution", kernel=[[1, 2], [3, 4]])
+    figure.kernel_size = 3
+    assert figure.weights.tolist() == [[1, 2, 0], [3, 4, 0], [0, 0, 0]]
+    figure.kernel_size = 1
+    assert figure.weights.tolist() == [[1]]
+    figure.dimensions, figure.kernel_size = 1, 2
+    assert figure.weights.tolist() == [1, 2]
+    assert Window(dimensions=1, operation="convolution", kernel=[1, 0, -1]).output.tolist() == [6, -6, 0]
 
 
 @pytest.mark.parametrize("kind", [list, tuple, torch.tensor, lambda rows: torch.tensor(rows).numpy()])
@@ -85,7 +113,14 @@ def test_paint_is_taken_from_the_picture():
         ({"stride": 5}, "stride must be an integer from 1 to 4, got 5"),
         ({"padding": -1}, "padding must be an integer from 0 to 2, got -1"),
         ({"dimensions": 3}, "dimensions must be an integer from 1 to 2"),
-        ({"operation": "mean"}, "operation must be one of max, average; got 'mean'"),
+        ({"operation": "mean"}, "operation must be one of max, average, convolution; got 'mean'"),
+        ({"kernel": [[1, 2, 3], [4, 5, 6]]}, "kernel must be square, got 2 x 3: fill it with zeros"),
+        ({"kernel": [1, 2, 3]}, r"got 1 x 3: fill it with zeros \(one row alone is a kernel with dimensions=1\)"),
+        ({"kernel": torch.zeros(6, 6)}, r"kernel must have 1 to 5 rows and columns, got 6 x 6: cut a piece"),
+        ({"kernel": "sobel"}, "kernel must hold plain numbers, got 's'"),
+        ({"kernel": [[1, 2], [3]]}, "all rows of kernel must be equally long"),
+        ({"kernel": [[1000]]}, "kernel must lie between -1000 and 1000, got 1000"),
+        ({"kernel": [[1, 2], [3, 4]], "kernel_size": 3}, "kernel has 2 columns, got kernel_size=3: leave it out"),
         ({"step": -1}, "step must be an integer of 0 or more, got -1"),
         ({"step": 12}, "step must be below the 12 cells of the output, got step=12"),
         ({"kernel_size": 3, "padding": 2}, "padding must be at most half"),
@@ -129,6 +164,10 @@ def test_the_bundle_carries_the_page_and_a_sentence():
     )
     assert "application/vnd.jupyter.widget-view+json" in data
     assert repr(figure) == f"<Window: {figure.description}>"
+    assert Window(operation="convolution", kernel=[[0, 1], [-1, 0.5]]).description == (
+        "Convolution of 6 × 8 numbers, one window at a time:"
+        " window 2 × 2 with the weights 0, 1; −1, 0.5, stride 2, padding 0."
+    )
 
 
 def test_the_page_starts_from_the_same_state_as_jupyter():
@@ -154,6 +193,9 @@ def test_the_still_picture_shows_input_and_output():
 
     assert words_of(picture_of(figure)) == [
         "input", "1", "−2", "3", "4", "5.25", "6", "average pooling", "2.06", "3.06"]  # fmt: skip
+    figure.operation, figure.kernel = "convolution", [[1, 0], [0, -0.125]]
+    assert words_of(picture_of(figure))[7:] == [
+        "kernel", "1", "0", "0", "−0.125", "output", "0.34", "−2.75"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("sum_of_16", "text"), [(2, "0.13"), (-2, "−0.13"), (-0.01, "0")])

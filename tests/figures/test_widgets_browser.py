@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from browsing import at_widths, call, page_of, plain, smallest
-from chapters_code.shapes import pool_size
+from browsing import at_widths, call, in_module, page_of, plain, smallest
+from chapters_code.shapes import conv_size, pool_size
 from chapters_code.widgets import Window
 
 pytestmark = pytest.mark.browser
 
 SHAPES = [(1, 4), (3, 3), (3, 8), (5, 4), (6, 8), (10, 7)]
-SETTINGS = list(itertools.product((1, 2), ("max", "average"), range(1, 6), range(1, 5), range(3)))
+OPERATIONS = ("max", "average", "convolution")
+SETTINGS = list(itertools.product((1, 2), OPERATIONS, range(1, 6), range(1, 5), range(3)))
 
 
 def picture(shape):
@@ -25,9 +26,10 @@ def picture(shape):
     return [[numbers.randint(-99, 99) / 10 for _ in range(shape[1])] for _ in range(shape[0])]
 
 
-def fits(shape, dimensions, kernel_size, stride, padding):
+def fits(shape, dimensions, operation, kernel_size, stride, padding):
+    size_of = conv_size if operation == "convolution" else pool_size
     try:
-        pool_size(shape if dimensions == 2 else shape[1], kernel_size, stride, padding)
+        size_of(shape if dimensions == 2 else shape[1], kernel_size, stride, padding)
     except ValueError:
         return False
     return True
@@ -45,17 +47,23 @@ def output_of(page):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_settings_give_torchs_numbers(blank, shape):
-    """And those that no window fits are refused, exactly those."""
-    values = picture(shape)
+    """And those that no window fits are refused, exactly those.  Kernels of 1 to 5, cut or filled up by others."""
+    values, kernels = picture(shape), [picture((side, side)) for side in range(1, 6)]
     names = ("dimensions", "operation", "kernel_size", "stride", "padding")
-    states = [dict(zip(names, setting, strict=True)) | {"values": values} for setting in SETTINGS]
+    states = [
+        dict(zip(names, setting, strict=True)) | {"values": values, "kernel": kernels[i % 5]}
+        for i, setting in enumerate(SETTINGS)
+    ]
 
     problems = call(blank, "window.js", "problem", [[state] for state in states])
     legal = [state for state, problem in zip(states, problems, strict=True) if problem is None]
 
-    assert legal == [state for state in states if fits(shape, *(state[name] for name in (names[0], *names[2:])))]
+    assert legal == [state for state in states if fits(shape, *(state[name] for name in names))]
     for state, ours in zip(legal, call(blank, "window.js", "pool", [[state] for state in legal]), strict=True):
-        expected = torch.atleast_2d(Window(**state).output)
+        figure = Window()
+        for name in ("values", "kernel", *names):
+            setattr(figure, name, state[name])
+        expected = torch.atleast_2d(figure.output)
         # A sum of 25 numbers in another order: the last bits may differ.
         assert_close(torch.tensor(ours, dtype=torch.float64), expected, rtol=0, atol=1e-12)
 
@@ -68,6 +76,15 @@ def test_all_settings_give_torchs_numbers(blank, shape):
         ({"kernel_size": 3, "padding": 1}, "max(−∞, −∞, −∞, −∞, 7, 7, −∞, 7, 7) = 7"),
         ({"kernel_size": 3, "padding": 1, "operation": "average", "dimensions": 1}, "(0 + 7 + 7) / 3 ≈ 4.67"),
         ({"values": [[-1, 0.5], [-0.5, 0]], "operation": "average"}, "((−1) + 0.5 + (−0.5) + 0) / 4 = −0.25"),
+        (
+            {"values": [[7, 1, 0.5]], "operation": "convolution", "kernel": [0.5, 0, -2], "dimensions": 1},
+            "7·0.5 + 0.5·(−2) = 2.5",
+        ),
+        (
+            {"values": [[-3, 1]], "operation": "convolution", "kernel": [[0.0625, 0], [0, 2]], "padding": 1},
+            "0·0.0625 + (−3)·2 = −6",
+        ),
+        ({"operation": "convolution", "kernel": [[0]]}, "0 = 0"),
         (
             {"values": [[0.8964, 0.1], [0.25, 0]], "operation": "average"},
             "(0.8964 + 0.1 + 0.25 + 0) / 4 = 0.3116",
@@ -90,6 +107,12 @@ def test_every_sum_comes_out_as_it_says(blank):
             terms = numbers_in(terms.replace("−∞", ""))
             by_hand = max(terms) if operation == "max" else sum(terms[:-1]) / terms[-1]
             assert numbers_in(result)[0] == pytest.approx(by_hand, abs=0.00501)
+    figure = Window(picture((5, 6)), kernel=picture((3, 3)), stride=1, padding=2, operation="convolution")
+    steps = range(figure.output.numel())
+    for text in call(blank, "window.js", "sumText", [[figure.state(), step] for step in steps]):
+        products, result = re.split("[=≈]", text)
+        by_hand = sum(a * b for a, b in (numbers_in(product) for product in products.split(" + ")))
+        assert numbers_in(result)[0] == pytest.approx(by_hand, abs=0.00501)
 
 
 def test_the_output_size_is_put_in_numbers(blank):
@@ -124,6 +147,111 @@ def test_numbers_on_the_page_follow_the_keyboard(open_page):
     page.get_by_role("radio", name="2-D").press("ArrowRight")
     agree(dimensions=1)
     assert page.get_by_role("slider", name="height").count() == 0  # a row has none
+
+
+def test_the_kernel_is_edited_by_keys_and_taken_by_a_button(open_page):
+    """After each change, the page shows what Python computes; what is no number waits for one."""
+    page = open_page(Window(operation="convolution", stride=1), has_touch=True)
+    state = {"operation": "convolution", "stride": 1}
+    field = {place: page.get_by_label(f"weight row {place[0]}, column {place[1]}") for place in [(0, 1), (1, 1)]}
+    kernel = [[1 / 8] * 3, [1 / 8, -1, 1 / 8], [1 / 8] * 3]
+
+    def agree(weights, **changes):
+        state.update(changes)
+        figure = Window(**state, kernel=weights)
+        page.locator(".grid button[tabindex='0']").nth(1).press("End")
+        shown = [numbers_in(text)[0] for text in output_of(page)]
+        assert_close(torch.tensor(shown).double(), figure.output.flatten(), rtol=0, atol=0.00501)
+        fields = [float(one.input_value()) for one in page.get_by_role("spinbutton").all()]
+        assert fields == figure.weights.flatten().tolist()
+
+    agree(kernel)
+    field[1, 1].press("ArrowUp")  # one more
+    kernel[1][1] = 0
+    agree(kernel)
+    field[0, 1].fill("-2.5")
+    kernel[0][1] = -2.5
+    agree(kernel)
+    for wrong in ("", "-", "1000", "1e4"):
+        field[0, 1].fill("")
+        field[0, 1].press_sequentially(wrong)
+        if wrong in ("", "-", "1000"):
+            assert field[0, 1].get_attribute("aria-invalid") == "true"
+        field[0, 1].blur()  # what was there comes back
+        kernel[0][1] = {"1000": 100, "1e4": 1}.get(wrong, kernel[0][1])  # what was typed so far
+        agree(kernel)
+        assert field[0, 1].get_attribute("aria-invalid") == "false"
+    page.get_by_role("slider", name="kernel size").press("ArrowRight")
+    agree([[*row, 0] for row in kernel] + [[0] * 4])
+    page.get_by_role("slider", name="kernel size").press("Home")
+    agree([[kernel[0][0]]])
+    page.get_by_role("button", name="left minus right").tap()
+    agree([[0, 0, 0], [1, 0, -1], [0, 0, 0]])
+    pressed = page.locator(".kernels [aria-pressed='true']")
+    assert pressed.all_inner_texts() == ["left minus right"]
+    page.get_by_role("radio", name="2-D").press("ArrowRight")
+    page.get_by_role("button", name="blur").press("Enter")
+    agree([1 / 4, 1 / 2, 1 / 4], dimensions=1)
+    page.get_by_role("radio", name="convolution").press("ArrowLeft")
+    assert page.get_by_role("radio", name="average").is_checked()
+    assert page.get_by_role("spinbutton").count() == 0 and not page.locator(".editor").is_visible()
+
+
+def test_the_kernels_by_name_do_what_they_say(blank):
+    """On the road: the middle of each window; a mean; how much darker than the eight around; left − right."""
+    x = torch.tensor(Window().values).double()
+    script = "({KERNELS, flatten}) => [KERNELS, Object.values(KERNELS).map(flatten)]"
+    kernels = in_module(blank, "window.js", script, None)
+    outputs = {
+        name: Window(operation="convolution", kernel=kernel, stride=1).output for name, kernel in kernels[0].items()
+    }
+    inside, windows = x[1:-1, 1:-1], x.unfold(0, 3, 1).unfold(1, 3, 1)
+    around = (windows.sum(dim=(2, 3)) - inside) / 8
+
+    assert_close(outputs.pop("keep the middle"), inside)
+    assert_close(outputs.pop("darker than around"), around - inside)
+    assert_close(outputs.pop("left minus right"), x[1:-1, :-2] - x[1:-1, 2:])
+    binomial = torch.tensor([1, 2, 1]).double() / 4
+    assert_close(outputs.pop("blur"), (windows * binomial * binomial[:, None]).sum(dim=(2, 3)))
+    assert not outputs
+    for kernel, (row,) in zip(kernels[0].values(), kernels[1], strict=True):
+        # Where all rows are equal, its form for a row gives the same.
+        flat = [list(Window().values[0])] * 3
+        deep = Window(flat, operation="convolution", kernel=kernel, stride=1).output[0]
+        assert_close(Window(flat, operation="convolution", kernel=row, stride=1, dimensions=1).output, deep)
+
+
+def test_a_field_that_is_typed_into_keeps_what_is_typed(open_page):
+    """Numbers on their way, as 0. and 0.50; a figure that wrote its own 0 there could not be typed into."""
+    page = open_page(Window(operation="convolution"))
+    field = page.get_by_label("weight row 0, column 0")
+
+    field.fill("")
+    for key in "0.50":
+        page.keyboard.press(key)
+    assert field.input_value() == "0.50"
+    assert plain(page.locator(".sum strong").inner_text()).startswith("7·0.5 + ")
+
+
+def test_all_that_was_drawn_and_played_is_undone_by_reset(open_page):
+    """Also a crack in a column that a narrower picture has hidden."""
+    page = open_page(Window())
+    before = page.locator(".grid").first.inner_text()
+    reset = page.get_by_role("button", name="Reset")
+
+    page.get_by_role("button", name=re.compile("^row 0, column 7")).press("Enter")
+    page.get_by_role("slider", name="width").press("Home")
+    page.get_by_role("button", name="Play", exact=True).press("Enter")
+    reset.press("Enter")
+
+    assert page.locator(".grid").first.inner_text() == before
+    assert page.locator(".sum span").inner_text().startswith("Step 1 of 12")
+    assert page.get_by_role("button", name="Play", exact=True).count() == 1
+    assert reset.get_attribute("aria-disabled") == "true"
+    page.get_by_role("slider", name="width").press("End")
+    page.get_by_role("slider", name="width").press("ArrowLeft")
+    page.get_by_role("slider", name="width").press("ArrowLeft")
+    assert page.locator(".grid").first.inner_text() == before
 
 
 def test_a_picture_that_was_cut_gets_its_crack_back(open_page):
@@ -185,7 +313,8 @@ def test_steps_by_button_by_key_and_by_tap(open_page):
     press = {name: page.get_by_role("button", name=name, exact=True) for name in ("First", "Back", "Next", "Last")}
 
     assert where.inner_text() == "Step 1 of 12: row 0, column 0"
-    press["Back"].click()  # there is nothing before the first
+    assert press["Back"].get_attribute("aria-disabled") == press["First"].get_attribute("aria-disabled") == "true"
+    press["Back"].press("Enter")  # there is nothing before the first
     press["Next"].tap()
     press["Next"].press("ArrowDown")
     assert where.inner_text() == "Step 6 of 12: row 1, column 1"
@@ -193,7 +322,8 @@ def test_steps_by_button_by_key_and_by_tap(open_page):
     press["Back"].click()
     assert where.inner_text().startswith("Step 5 of 12")
     page.get_by_role("button", name="output row 2, column 3: not done yet").tap()
-    press["Next"].click()  # nor after the last
+    assert press["Next"].get_attribute("aria-disabled") == press["Last"].get_attribute("aria-disabled") == "true"
+    press["Next"].press("Enter")  # nor after the last
     assert where.inner_text().startswith("Step 12 of 12")
     press["First"].click()
     assert where.inner_text().startswith("Step 1 of 12")
@@ -288,7 +418,7 @@ def test_every_control_has_a_name_and_room_for_a_finger(open_page):
     ):
         assert all(page.get_by_role(role, name=name, exact=True).count() == 1 for name in names)
         assert smallest(page, role, len(names))["height"] >= 32
-    assert min(smallest(page, "button", 48 + 12 + 5).values()) >= 32
+    assert min(smallest(page, "button", 48 + 12 + 6).values()) >= 32
     assert page.locator("[tabindex='0']").count() == 2  # Tab passes each grid in one step
 
 
@@ -297,7 +427,8 @@ def test_nothing_overflows(open_page):
     values = [[-99.9] * 10 for _ in range(10)]
     figures = (
         Window(), Window(values, kernel_size=5, stride=1, padding=2, operation="average"),
-        Window(values, dimensions=1, kernel_size=4, stride=1, padding=2))  # fmt: skip
+        Window(values, dimensions=1, kernel_size=4, stride=1, padding=2),
+        Window(values, kernel=[[-0.125] * 5] * 5, stride=1, padding=2, operation="convolution"))  # fmt: skip
     page = open_page(*figures)
 
     for _ in at_widths(page):
