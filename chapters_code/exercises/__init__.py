@@ -4,13 +4,17 @@
     hint("1.1")                   one hint more
     solution("1.1")               our answer, and why it works
 
+A number without quotes, `hint(1.1)`, will do; but to Python 6.10 is 6.1.
+
 Each chapter's checks and hints are in the module of its name, its solutions in `solutions/`: their only home.  The
 site folds them in under each exercise, and the tests run every one of them through its check.
 """
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -18,9 +22,9 @@ from types import ModuleType
 import torch
 from IPython.display import display
 
-from chapters_code.exercises.checking import Exercise, Wrong, whole
+from chapters_code.exercises.checking import Answer, Exercise, Wrong, whole
 
-__all__ = ["check", "grade", "hint", "numbers", "solution", "solution_note", "solution_source"]
+__all__ = ["check", "grade", "hint", "hints", "numbers", "solution", "solution_note", "solution_source"]
 
 # Each chapter's checks and hints are in NAME.py, its answers in solutions/NAME.py.
 _NAMES = {module.name for module in iter_modules(__path__)} - {"checking", "solutions"}
@@ -44,7 +48,12 @@ def numbers() -> tuple[str, ...]:
     return tuple(_EXERCISES)
 
 
-def grade(number: str, answer: Callable, seed: int | None = None) -> str | None:
+def hints(number: str | float) -> tuple[str, ...]:
+    """Return the hints of an exercise in order, from a nudge to almost the answer."""
+    return _find(number).hints
+
+
+def grade(number: str | float, answer: Callable, seed: int | None = None) -> str | None:
     """Try an answer; return None if it is right, and what is wrong with it if not.
 
     Args:
@@ -58,75 +67,113 @@ def grade(number: str, answer: Callable, seed: int | None = None) -> str | None:
         NotImplementedError: The answer is still the empty stub.
         ValueError: There is no exercise of that number, or the answer is not a function.
     """
-    exercise = _find(number)
-    if not callable(answer):
+    # Without its mistakes: nobody asks for the hint, and to look for it takes time.
+    wrong = _try(replace(_find(number), mistakes=()), answer, seed)[0]
+    return None if wrong is None else str(wrong)
+
+
+def _try(exercise: Exercise, function: Callable, seed: int | None) -> tuple[Wrong | None, str]:
+    """Return what is wrong, if anything is, and what the answer printed on the first input."""
+    number = exercise.number
+    if not callable(function):
         raise ValueError(
-            f"check({number!r}, ...) wants your function itself, got {type(answer).__name__}:"
+            f"check({number!r}, ...) wants your function itself, got {type(function).__name__}:"
             f" write check({number!r}, {exercise.name}), without calling it"
         )
+    answer = Answer(function, exercise.allows, exercise.mistakes)
     # Whatever is drawn here, the reader's own random numbers go on as if nothing had been checked.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _plain_settings():
         for one in (whole(0, 10**6), torch.default_generator.seed() % 10**6) if seed is None else (seed,):
             torch.default_generator.manual_seed(one)
             try:
                 exercise.check(answer)
             except Wrong as wrong:
-                again = f"check({number!r}, {exercise.name}, seed={one})".replace("'", '"')
-                return f"{wrong}\n\nThe inputs were drawn with seed {one}; {again} tries the same ones again."
-    return None
+                again = f'check("{number}", {exercise.name}, seed={one})'
+                note = f"The inputs were drawn with seed {one}; {again} tries the same ones again."
+                return Wrong(f"{wrong}\n\n{note}", wrong.kind, wrong.hint), answer.printed
+    return None, answer.printed
 
 
-def check(number: str, answer: Callable, seed: int | None = None) -> None:
-    """Try your answer on many inputs, and say that it is right, or what is wrong and the next hint.
+@contextmanager
+def _plain_settings() -> Iterator[None]:
+    """Check as in a fresh notebook: on the CPU and in float32, whatever the reader has set as default."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        # A device that is set as default costs time in every call, so none is set where none is needed.
+        with nullcontext() if torch.empty(0).device.type == "cpu" else torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def check(number: str | float, answer: Callable, seed: int | None = None) -> None:
+    """Try your answer on many inputs, and say that it is right, or what is wrong and the hint that fits.
 
     Args:
         number: The exercise, for example "1.1".
         answer: Your function.
         seed: Try the inputs of one seed only, which the message of a wrong answer names.
     """
+    exercise = _find(number)
+    _say_which(number, exercise)
+    number = exercise.number
     try:
-        problem = grade(number, answer, seed)
+        problem, printed = _try(exercise, answer, seed)
     except NotImplementedError:
         print(f"Exercise {number} waits for you: replace the line with raise by your answer, then run the cell again.")
         print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
         return
     if problem is None:
         print(f"Exercise {number}: right. Your answer agrees with the trusted one on every input tried.")
+        if printed:
+            print(f"On the first input your code printed:\n{printed}")
         return
     print(f"Exercise {number}: not yet. {problem}\n")
-    if "the numbers differ" not in problem:  # a wrong dtype, a stop, a closed function: the reason says it all
+    if problem.hint is not None:  # the mistake is known, and so is what helps
+        _print_hint(exercise, problem.hint - 1)
+    elif problem.kind not in (
+        "numbers",
+        "gradient",
+    ):  # a wrong dtype, a stop, a closed function: the reason says it all
         print(f'Stuck? hint("{number}") gives a hint.')
-        return
-    # Running the same answer again shows the same hint again, and uses up none.
-    code = getattr(answer, "__code__", answer)
-    if _failed.get(number) == code and number in _seen:
-        _print_hint(number, _seen[number] - 1)
     else:
-        hint(number)
-    _failed[number] = code
+        # Running the same answer again shows the same hint again, and uses up none.
+        code = getattr(answer, "__code__", answer)
+        if _failed.get(number) == code and number in _seen:
+            _print_hint(exercise, _seen[number] - 1)
+        else:
+            _next_hint(exercise)
+        _failed[number] = code
 
 
-def hint(number: str) -> None:
+def hint(number: str | float) -> None:
     """Print the next hint; after the last one, begin again."""
-    place = _seen.get(number, 0) % len(_find(number).hints)
-    _seen[number] = place + 1
-    _print_hint(number, place)
+    exercise = _find(number)
+    _say_which(number, exercise)
+    _next_hint(exercise)
 
 
-def _print_hint(number: str, place: int) -> None:
-    hints = _find(number).hints
-    print(f"Hint {place + 1} of {len(hints)}: {hints[place]}")
-    if place + 1 == len(hints):
-        print(f'That was the last hint. solution("{number}") shows our answer.')
+def _next_hint(exercise: Exercise) -> None:
+    place = _seen.get(exercise.number, 0) % len(exercise.hints)
+    _seen[exercise.number] = place + 1
+    _print_hint(exercise, place)
 
 
-def solution(number: str) -> None:
+def _print_hint(exercise: Exercise, place: int) -> None:
+    print(f"Hint {place + 1} of {len(exercise.hints)}: {exercise.hints[place]}")
+    if place + 1 == len(exercise.hints):
+        print(f'That was the last hint. solution("{exercise.number}") shows our answer.')
+
+
+def solution(number: str | float) -> None:
     """Show our answer and why it works."""
+    _say_which(number, _find(number))
     source, note = solution_source(number), solution_note(number)
     display({"text/plain": f"{source}\n{note}", "text/markdown": f"```python\n{source}```\n\n{note}"}, raw=True)
 
 
-def solution_source(number: str) -> str:
+def solution_source(number: str | float) -> str:
     """Return the code of our answer, with the imports it needs and without its explanation."""
     function, solutions = _solution(number)
     source = inspect.getsource(function)
@@ -137,7 +184,7 @@ def solution_source(number: str) -> str:
     return _imports_of(code, solutions) + code
 
 
-def solution_note(number: str) -> str:
+def solution_note(number: str | float) -> str:
     """Return the paragraph that says why our answer works, in Markdown."""
     return inspect.getdoc(_solution(number)[0])
 
@@ -153,9 +200,9 @@ def _imports_of(code: str, module: ModuleType) -> str:
     return "\n".join(needed) + "\n\n\n" if needed else ""
 
 
-def _solution(number: str) -> tuple[Callable, ModuleType]:
+def _solution(number: str | float) -> tuple[Callable, ModuleType]:
     exercise = _find(number)
-    solutions = _EXERCISES[number][1]
+    solutions = _EXERCISES[exercise.number][1]
     function = getattr(solutions, exercise.name, None)
     if function is None or not function.__doc__:
         raise ValueError(
@@ -165,7 +212,15 @@ def _solution(number: str) -> tuple[Callable, ModuleType]:
     return function, solutions
 
 
-def _find(number: str) -> Exercise:
-    if number not in _EXERCISES:
+def _find(number: str | float) -> Exercise:
+    """Return an exercise by its number: "1.1"; or 1.1, without quotes; or "1,1"."""
+    known = str(number).strip().replace(",", ".")
+    if isinstance(number, bool) or known not in _EXERCISES:
         raise ValueError(f"there is no exercise {number!r}; there are {', '.join(_EXERCISES)}")
-    return _EXERCISES[number][0]
+    return _EXERCISES[known][0]
+
+
+def _say_which(number: str | float, exercise: Exercise) -> None:
+    """Say which one is meant where a number can be two: without quotes, 6.10 is 6.1."""
+    if not isinstance(number, str) and f"{exercise.number}0" in _EXERCISES:
+        print(f'(This is Exercise {exercise.number}. For the other one, write the number in quotes: "{number}0".)')

@@ -1,6 +1,6 @@
 """Checks and hints of Chapter 04: the branches of ASPP, what they cost, and how much of a kernel a small map uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import torch
@@ -41,16 +41,23 @@ def _check_image_level(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(x) for x in _maps()], gradients=True)
 
 
-def _check_pyramid(answer: Callable) -> None:
-    def trusted(x: Tensor, weight: Tensor, rates: tuple[int, ...]) -> Tensor:
-        return torch.cat([functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates], dim=1)
+def _pyramid(x: Tensor, weight: Tensor, rates: Sequence[int]) -> Tensor:
+    return torch.cat([functional.conv2d(x, weight, padding=rate, dilation=rate) for rate in rates], dim=1)
 
+
+def _check_pyramid(answer: Callable) -> None:
     calls = [
         Call.of(x, digits(out_channels, x.shape[1], 3, 3, dtype=x.dtype), rates)
         for x in _maps()
         for out_channels, rates in ((1, (1,)), (2, (2, 1)), (1, (1, 2, 3)), (3, (6, 12, 18)), (2, (4, 1, 9, 2)))
     ]
-    compare(answer, trusted, calls, gradients=True)
+    compare(answer, _pyramid, calls, gradients=True)
+
+
+def _parameters(given: int, out: int, rates: int, bias: int = 1, ones: int = 2) -> int:
+    """Count as somebody would who forgets the biases, or one of the two 1 × 1 branches."""
+    branches = (ones + 9 * rates) * given * out + (ones + rates) * out * bias
+    return branches + (ones + rates) * out * out + out * bias
 
 
 def _check_count_parameters(answer: Callable) -> None:
@@ -65,7 +72,7 @@ def _check_count_parameters(answer: Callable) -> None:
 def _check_taps_inside(answer: Callable) -> None:
     small = product((1, 2, 5), (1, 3, 4), (1, 2, 4, 6))
     larger = [(*_random_map(), rate) for rate in (1, 6, 18, 36)]
-    compare(answer, _taps, [Call.of(*one) for one in (*small, *larger)], without=("conv",), closed=(aspp.valid_taps,))
+    compare(answer, _taps, [Call.of(*one) for one in (*small, *larger)], without=("conv",))
 
 
 def _check_largest_rate(answer: Callable) -> None:
@@ -80,13 +87,19 @@ def _check_largest_rate(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
+def _composed(weight: Tensor, project_weight: Tensor) -> Tensor:
+    composed = weight.new_zeros(len(project_weight), *weight.shape[1:])
+    for out, middle in product(*map(range, project_weight.shape[:2])):
+        composed[out] += project_weight[out, middle, 0, 0] * weight[middle]
+    return composed
+
+
 def _check_compose(answer: Callable) -> None:
     def trusted(weight: Tensor, bias: Tensor, project_weight: Tensor, project_bias: Tensor) -> tuple[Tensor, Tensor]:
-        composed, composed_bias = weight.new_zeros(len(project_weight), *weight.shape[1:]), project_bias.clone()
+        composed_bias = project_bias.clone()
         for out, middle in product(*map(range, project_weight.shape[:2])):
-            composed[out] += project_weight[out, middle, 0, 0] * weight[middle]
             composed_bias[out] += project_weight[out, middle, 0, 0] * bias[middle]
-        return composed, composed_bias
+        return _composed(weight, project_weight), composed_bias
 
     calls = []
     for (in_channels, middle, out), side, dtype in product(
@@ -97,17 +110,16 @@ def _check_compose(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
-def _check_aspp_by_hand(answer: Callable) -> None:
-    def trusted(
-        x: Tensor, image: Tensor, point: Tensor, kernels: Tensor, rates: tuple[int, ...], join: Tensor
-    ) -> Tensor:
-        # The book's layer puts the mean last.
-        weights = {"pooled": image, "pointwise": point, "project": join.roll(-len(image), dims=1)}
-        weights |= {f"dilated.{i}": kernel for i, kernel in enumerate(kernels)}
-        given = {f"{name}.0.weight": weight for name, weight in weights.items()}
-        given |= {f"{name}.0.bias": weight.new_zeros(len(weight)) for name, weight in weights.items()}
-        return functional_call(aspp.ASPP(x.shape[1], len(image), rates), given, (x,))
+def _aspp(x: Tensor, image: Tensor, point: Tensor, kernels: Tensor, rates: tuple[int, ...], join: Tensor) -> Tensor:
+    # The book's layer puts the mean last.
+    weights = {"pooled": image, "pointwise": point, "project": join.roll(-len(image), dims=1)}
+    weights |= {f"dilated.{i}": kernel for i, kernel in enumerate(kernels)}
+    given = {f"{name}.0.weight": weight for name, weight in weights.items()}
+    given |= {f"{name}.0.bias": weight.new_zeros(len(weight)) for name, weight in weights.items()}
+    return functional_call(aspp.ASPP(x.shape[1], len(image), rates), given, (x,))
 
+
+def _check_aspp_by_hand(answer: Callable) -> None:
     # Single precision only where the mean over 2 or 8 pixels is exact, too: sums near zero leave no room for rounding.
     shapes = {(1, 1, 1, 2): torch.float32, (2, 1, 4, 2): torch.float32, (2, 3, 5, 7): torch.float64}
     calls = []
@@ -117,7 +129,7 @@ def _check_aspp_by_hand(answer: Callable) -> None:
         x, image, point, kernels = (digits(*one, dtype=dtype) for one in (shape, points, points, taps))
         join = digits(out, (len(rates) + 2) * middle, 1, 1, dtype=dtype)
         calls.append(Call.of(x, image, point, kernels, rates, join))
-    compare(answer, trusted, calls, gradients=True)
+    compare(answer, _aspp, calls, gradients=True)
 
 
 EXERCISES = (
@@ -130,6 +142,10 @@ EXERCISES = (
             "keepdim leaves (N, C, 1, 1). What makes a map of H × W from one pixel?",
             "Look up Tensor.expand_as: it repeats an axis of length 1 without copying it.",
         ),
+        mistakes=(
+            (2, "shape"),
+            (1, "numbers"),
+        ),
     ),
     Exercise(
         "4.2",
@@ -139,6 +155,12 @@ EXERCISES = (
             "Do it for one rate first: which padding keeps H and W?",
             "The outermost tap lies `rate` pixels away from the centre. That many pixels are missing at each edge.",
             "Collect the outputs in a list, one for each rate in the order given, and join them along the channels.",
+        ),
+        mistakes=(
+            (3, lambda x, weight, rates: _pyramid(x, weight, sorted(rates))),
+            (2, lambda x, weight, rates: _pyramid(x, weight, [1] * len(rates))),
+            (2, "error"),
+            (3, "shape"),
         ),
     ),
     Exercise(
@@ -150,6 +172,12 @@ EXERCISES = (
             "There are two 1 × 1 branches, one 3 × 3 branch per rate, and the projection. Does a rate cost parameters?",
             "The projection reads all branches, laid side by side: len(rates) + 2 times out_channels.",
         ),
+        mistakes=(
+            (1, lambda given, out, rates: _parameters(given, out, len(rates), bias=0)),
+            (2, lambda given, out, rates: _parameters(given, out, 3)),
+            (2, lambda given, out, rates: _parameters(given, out, len(rates), ones=1)),
+            (3, "numbers"),
+        ),
     ),
     Exercise(
         "4.4",
@@ -159,6 +187,11 @@ EXERCISES = (
             "Take a row of `width` pixels and one tap, `rate` pixels to the right. For how many pixels is it inside?",
             "For width − rate of them, or none if the rate is larger. How many are that for all three taps of a row?",
             "A tap is inside if its row is and its column is. So count rows and columns apart, and multiply.",
+        ),
+        mistakes=(
+            (2, lambda height, width, rate: (3 * height - 2 * rate) * (3 * width - 2 * rate)),
+            (2, lambda height, width, rate: 9 * height * width),
+            (3, "numbers"),
         ),
     ),
     Exercise(
@@ -170,6 +203,12 @@ EXERCISES = (
             "The mean falls as the rate grows, so you may go through the rates in order.",
             "If not even rate 1 has enough, no rate is returned by a search. What does the task want then?",
         ),
+        allows=(aspp.valid_taps,),
+        mistakes=(
+            (3, "error"),
+            (3, "type"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "4.6",
@@ -179,6 +218,13 @@ EXERCISES = (
             "Write one output of the projection as a sum over the middle channels, and put the first convolution in.",
             "The new kernel of (out, in) is a sum over the middle channels: project[out, middle] · weight[middle, in].",
             "Such sums are torch.einsum's work. And what does the projection do to the first bias?",
+        ),
+        mistakes=(
+            (3, lambda weight, bias, project, project_bias: (_composed(weight, project), project_bias)),
+            (3, lambda weight, bias, project, project_bias: (_composed(weight, project), project[:, :, 0, 0] @ bias)),
+            (2, "shape"),
+            (1, "type"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -191,6 +237,14 @@ EXERCISES = (
             " with each, at its own rate.",
             "Make a list of R + 2 maps of (N, O, H, W), with the mean in front, then the 1 × 1, then one for each rate."
             " Joined along the channels they are what `join` reads, and it is a 1 × 1 convolution like the others.",
+        ),
+        mistakes=(
+            (3, lambda *given: _aspp(*given[:5], given[5].roll(len(given[1]), dims=1))),
+            (2, lambda x, image, point, kernels, *more: _aspp(x, image, point, kernels[:1].expand_as(kernels), *more)),
+            (2, lambda *given: _aspp(*given[:4], (1,) * len(given[4]), given[5])),
+            (1, lambda x, image, point, *more: _aspp(x, point, image, *more)),
+            (3, "error"),
+            (3, "numbers"),
         ),
     ),
 )

@@ -8,6 +8,8 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
+from chapters_code.records import studies
+from chapters_code.train import recipes
 from chapters_code.train.recipes import RECIPES, Recipe, recipe
 
 __all__ = ["EXERCISES"]
@@ -22,6 +24,10 @@ def _mask(*shape: int, void: bool = True) -> Tensor:
     return mask
 
 
+def _of_nothing(accuracy: Tensor) -> tuple[Tensor, Tensor]:
+    return accuracy.double(), accuracy.double() / 2
+
+
 def _check_scores_of_nothing(answer: Callable) -> None:
     def trusted(mask: Tensor) -> tuple[Tensor, Tensor]:
         pavement = crack = 0
@@ -33,6 +39,16 @@ def _check_scores_of_nothing(answer: Callable) -> None:
 
     shapes = ((1, 2), (1, 3), (2, 2), (2, 3), (5, 4), (12, 17))
     compare(answer, trusted, [Call.of(_mask(*shape, void=void)) for shape in shapes for void in (False, True)])
+
+
+def _half(differences: Tensor, factor: float, less: int) -> tuple[Tensor, Tensor]:
+    """Return the mean and half its interval, the spread divided by n − `less`."""
+    return differences.mean(), factor * differences.std(correction=less) / math.sqrt(len(differences))
+
+
+def _apart(ours: Tensor, theirs: Tensor, factor: float) -> Tensor:
+    """Return half the interval as if the two arms had no seeds in common."""
+    return factor * torch.sqrt((ours.var() + theirs.var()) / len(ours))
 
 
 def _check_paired(answer: Callable) -> None:
@@ -73,6 +89,12 @@ def _check_winner(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
+def _each_by_itself(p: Tensor, level: float) -> Tensor:
+    """Hold each p against its limit, and go on after one that is larger."""
+    places = p.argsort().argsort()
+    return p <= level / (len(p) - places)
+
+
 def _check_holm(answer: Callable) -> None:
     def trusted(p: Tensor, level: float) -> Tensor:
         clear, left = torch.zeros(len(p), dtype=torch.bool), list(enumerate(p.tolist()))
@@ -108,10 +130,17 @@ def _f1(probabilities: Tensor, truth: Tensor, hundredths: int) -> float:
     return 2 * hits / max(int(found.sum()) + int((truth == 1).sum()), 1)
 
 
+def _chosen(probabilities: Tensor, truth: Tensor) -> int:
+    return max(range(1, 100), key=lambda one: _f1(probabilities, truth, one))
+
+
+def _score(probabilities: Tensor, truth: Tensor, hundredths: int) -> Tensor:
+    return torch.tensor(_f1(probabilities, truth, hundredths), dtype=torch.float64)
+
+
 def _check_fair_f1(answer: Callable) -> None:
     def trusted(probabilities: Tensor, truth: Tensor, new_probabilities: Tensor, new_truth: Tensor) -> Tensor:
-        best = max(range(1, 100), key=lambda one: _f1(probabilities, truth, one))
-        return torch.tensor(_f1(new_probabilities, new_truth, best), dtype=torch.float64)
+        return _score(new_probabilities, new_truth, _chosen(probabilities, truth))
 
     def drawn(*shape: int) -> tuple[Tensor, Tensor]:
         truth = _mask(*shape, void=False)
@@ -237,6 +266,12 @@ EXERCISES = (
             "The IoU of the pavement: of all pixels that are pavement, or are called so, how many are both?",
             "The IoU of the crack is easy: nothing was found. And how is the mean related to the accuracy?",
         ),
+        mistakes=(
+            (1, lambda mask: _of_nothing((mask == 0).sum() / mask.numel())),
+            (1, lambda mask: _of_nothing((mask != 1).sum() / mask.numel())),
+            (3, "numbers"),
+            (3, "type"),
+        ),
     ),
     Exercise(
         "10.2",
@@ -247,6 +282,13 @@ EXERCISES = (
             "The spread of n numbers divides by n − 1, since their mean was taken from the same numbers.",
             "The mean of n numbers moves less than one of them: by the square root of n.",
         ),
+        allows=(studies.interval,),
+        mistakes=(
+            (3, lambda ours, theirs, factor: ((ours - theirs).mean(), factor * (ours - theirs).std())),
+            (2, lambda ours, theirs, factor: _half(ours - theirs, factor, 0)),
+            (1, lambda ours, theirs, factor: (ours.mean() - theirs.mean(), _apart(ours, theirs, factor))),
+            (1, lambda ours, theirs, factor: _half(theirs - ours, factor, 1)),
+        ),
     ),
     Exercise(
         "10.3",
@@ -256,6 +298,10 @@ EXERCISES = (
             "Two halves with two tasks: the first one chooses, the second one judges.",
             "Take the mean over the first half of the columns, and the row where it is largest.",
             "The place must be an integer of Python: .item() makes one.",
+        ),
+        mistakes=(
+            (3, "type"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -268,6 +314,12 @@ EXERCISES = (
             "At the first that is larger than its limit all the rest fall, whatever they are. Then put the answers"
             " back into the order in which the p came.",
         ),
+        mistakes=(
+            (1, lambda p, level: p <= level / len(p)),
+            (1, lambda p, level: p <= level),
+            (2, lambda p, level: _each_by_itself(p, level)),
+            (3, "numbers"),
+        ),
     ),
     Exercise(
         "10.5",
@@ -277,6 +329,12 @@ EXERCISES = (
             "Two steps: a threshold from the first pair, and a score from the second.",
             "F1 is twice the hits, divided by the pixels that were called crack and those that are.",
             "Write F1 as a function of a threshold, and let `max` go over the 99 of them with that function as key.",
+        ),
+        mistakes=(
+            (1, lambda one, truth, new, new_truth: _score(new, new_truth, _chosen(new, new_truth))),
+            (1, lambda one, truth, new, new_truth: _score(one, truth, _chosen(one, truth))),
+            (1, lambda one, truth, new, new_truth: _score(new, new_truth, 50)),
+            (3, "numbers"),
         ),
     ),
     Exercise(
@@ -289,5 +347,10 @@ EXERCISES = (
             "The rule is the one of Exercise 10.2: the mean, less half its interval, must lie above 0. Student's factor"
             " depends on how many differences there are; `studies.interval` knows it up to 10.",
         ),
+        allows=(
+            studies.interval,
+            recipes,
+        ),
+        mistakes=((2, "error"),),
     ),
 )

@@ -12,8 +12,9 @@ from torch.nn import functional
 from chapters_code.data.pictures import VOID, palette
 from chapters_code.exercises.checking import Asked, Call, Exercise, all_pairs, compare, whole
 from chapters_code.metrics import ConfusionMatrix
+from chapters_code.shapes import conv_size
 from chapters_code.train import losses
-from chapters_code.transposed import bilinear_kernel
+from chapters_code.transposed import BilinearUpsample2d, bilinear_conv_transpose, bilinear_kernel
 
 __all__ = ["EXERCISES"]
 
@@ -47,11 +48,22 @@ def _check_nothing_learnt(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(masks) for masks in (*full, *drawn) if (masks != VOID).any()])
 
 
+def _summed(logits: Tensor, target: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
+
+
 def _check_pixel_loss(answer: Callable) -> None:
     def trusted(logits: Tensor, target: Tensor) -> Tensor:
         # Not the book's: that one is closed while the answer runs, and an answer may have replaced it.
-        total = functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
-        return total / (target != VOID).sum().clamp(min=1)
+        return _summed(logits, target) / (target != VOID).sum().clamp(min=1)
+
+    def ask(loss: object, logits: Tensor, target: Tensor) -> object:
+        """Where no pixel counts any 0 will do, with a gradient or without."""
+        if (target != VOID).any():
+            return loss
+        if isinstance(loss, Tensor) and loss.shape == ():
+            return loss.double()
+        return torch.tensor(loss, dtype=torch.float64) if type(loss) in (int, float) else loss
 
     calls = []
     for (n, classes, height, width), void in product(
@@ -65,8 +77,12 @@ def _check_pixel_loss(answer: Callable) -> None:
         target = target.clone()
         target[0, 0, 0], target[0, 1, 1] = 1, other
         calls.append(Call.of(logits * 1000, target))
-    closed = (losses.cross_entropy,)
-    compare(answer, trusted, calls, gradients=True, without=("nll_loss", "cross_entropy"), closed=closed)
+    compare(Asked(answer, ask), trusted, calls, gradients=True, without=("nll_loss", "cross_entropy"))
+
+
+def _ious(matrix: Tensor) -> Tensor:
+    right = matrix.diagonal().double()
+    return right / (matrix.sum(0) + matrix.sum(1) - right)
 
 
 def _check_mean_iou(answer: Callable) -> None:
@@ -90,8 +106,7 @@ def _check_mean_iou(answer: Callable) -> None:
         only_said[1] = 0  # one that is said, and never true
         only_true[:, 1] = 0
         calls += [Call.of(one) for one in (gone, only_said, only_true)]
-    methods = (ConfusionMatrix.mean_iou, ConfusionMatrix.class_iou)
-    compare(answer, trusted, calls, closed=methods)
+    compare(answer, trusted, calls)
 
 
 def _check_as_convolution(answer: Callable) -> None:
@@ -132,17 +147,6 @@ def _check_tile_starts(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
-class _Led(Asked):
-    """An answer that a function of ours calls: `ask(answer, *arguments)`.
-
-    For answers that take what `compare` cannot copy, such as several tensors in one argument, or that are to change
-    what they are given.
-    """
-
-    def __call__(self, *arguments: object) -> object:
-        return self._ask(self._answer, *arguments)
-
-
 def _check_ladder(answer: Callable) -> None:
     def enlarge(scores: Tensor, scale: int, size: tuple[int, ...]) -> Tensor:
         channels = scores.shape[1]
@@ -156,11 +160,6 @@ def _check_ladder(answer: Callable) -> None:
             scores = enlarge(scores, 2, beside.shape[2:]) + beside
         return enlarge(scores, scale, size)
 
-    # Each tensor by itself: so `compare` copies it, and asks for its gradient.
-    def lead(ladder: Callable, scale: int, size: tuple[int, int], *maps_then_weights: Tensor) -> object:
-        steps = len(maps_then_weights) // 2
-        return ladder(maps_then_weights[:steps], maps_then_weights[steps:], scale, size)
-
     calls = []
     finest = (((2, 3), 8), ((4, 5), 1), ((7, 6), 2), ((whole(5, 9), whole(10, 15)), 4))
     for steps, ((height, width), scale) in product((1, 2, 3, whole(4, 7)), finest):
@@ -170,8 +169,8 @@ def _check_ladder(answer: Callable) -> None:
             maps.insert(0, torch.randn(n, whole(1, 4), height, width, dtype=torch.float64))
             height, width = (height + 1) // 2, (width + 1) // 2
         weights = [torch.randn(classes, one.shape[1], 1, 1, dtype=torch.float64) for one in maps]
-        calls.append(Call.of(scale, size, *maps, *weights))
-    compare(_Led(answer, lead), partial(lead, trusted), calls, gradients=True)
+        calls.append(Call.of(tuple(maps), tuple(weights), scale, size))
+    compare(answer, trusted, calls, gradients=True)
 
 
 def _check_labels_from_colours(answer: Callable) -> None:
@@ -227,6 +226,13 @@ def _check_crop_pair(answer: Callable) -> None:
         ]
         calls += [Call.of(image, mask, *window, mirror) for window in windows for mirror in (False, True)]
     compare(answer, trusted, calls)
+
+
+class _Led(Asked):
+    """An answer that a function of ours calls, since it is to change what it is given: `ask(answer, *arguments)`."""
+
+    def __call__(self, *arguments: object) -> object:
+        return self.ask(self.answer, *arguments)
 
 
 def _check_step(answer: Callable) -> None:
@@ -305,6 +311,12 @@ EXERCISES = (
             "Half, rounded up. Rounding up five times is the same as once, at the end.",
             "Python's // rounds down. Which number, added before, makes it round up? Or turn the sign, twice.",
         ),
+        allows=(conv_size,),
+        mistakes=(
+            (2, lambda height, width: (height // 32, width // 32)),
+            (3, lambda height, width: (height // 32 + 1, width // 32 + 1)),
+            (1, "numbers"),
+        ),
     ),
     Exercise(
         "6.2",
@@ -314,6 +326,12 @@ EXERCISES = (
             "Which pixels are right, if the answer is 0 everywhere, and how many are counted?",
             "In the first score a void pixel is neither right nor counted. In the second it is both.",
             "Count the zeros and the 255s with ==, and divide as float64. torch.stack makes one tensor of two numbers.",
+        ),
+        allows=(ConfusionMatrix,),
+        mistakes=(
+            (2, "numbers"),
+            (3, "dtype"),
+            (3, "type"),
         ),
     ),
     Exercise(
@@ -327,6 +345,14 @@ EXERCISES = (
             "Set the loss of void pixels to 0, add all up, and divide by the number of the others, or by 1 if there"
             " are none.",
         ),
+        mistakes=(
+            (3, lambda logits, target: _summed(logits, target) / target.numel()),
+            (3, _summed),
+            (3, lambda logits, target: _summed(logits, target) / (target != VOID).sum()),
+            (2, "error"),
+            (2, "gradient"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "6.4",
@@ -336,6 +362,13 @@ EXERCISES = (
             "Row k counts what is k in truth, column k what was said to be k. What is on the diagonal lies in both.",
             "The union: the row's sum and the column's sum, but the diagonal was counted twice.",
             "A union of 0 gives 0 / 0. Leave these classes out before you take the mean; nanmean does, too.",
+        ),
+        mistakes=(
+            (2, lambda matrix: (matrix.diagonal().double() / (matrix.sum(0) + matrix.sum(1))).nanmean()),
+            (3, lambda matrix: _ious(matrix).mean()),
+            (3, lambda matrix: _ious(matrix).nan_to_num(0).mean()),
+            (3, lambda matrix: _ious(matrix).nan_to_num(1).mean()),
+            (1, "numbers"),
         ),
     ),
     Exercise(
@@ -348,6 +381,10 @@ EXERCISES = (
             "Not one number changes; only the shape does. How does flatten lay out (C, height, width)?",
             "Give the second axis back its three: Tensor.reshape or Tensor.unflatten, with -1 for the channels.",
         ),
+        mistakes=(
+            (3, "shape"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "6.6",
@@ -357,6 +394,10 @@ EXERCISES = (
             "Draw a side of 10 pixels and tiles of 4 that share 2: where do they begin, and where does the last one?",
             "The last one begins at size − tile, or at 0. It and the step are rounded down to multiples of align.",
             "Python's range leaves its end out. So what it gives from 0 to the last start lacks just that one.",
+        ),
+        mistakes=(
+            (3, "type"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -371,6 +412,16 @@ EXERCISES = (
             "Cut off at the far sides, [..., :rows, :columns], and never resize. The last enlarging is another one, by"
             " `scale` and to `size`, behind the loop.",
         ),
+        allows=(
+            BilinearUpsample2d,
+            bilinear_kernel,
+            bilinear_conv_transpose,
+        ),
+        mistakes=(
+            (3, "shape"),
+            (3, "error"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "6.8",
@@ -382,6 +433,11 @@ EXERCISES = (
             " time. Which shape must three numbers have, to be compared with (3, H, W)?",
             "row[:, None, None] is (3, 1, 1). all(dim=0) makes one map of True and False of the three; it can be the"
             " index at which the number of the row is written.",
+        ),
+        allows=(palette,),
+        mistakes=(
+            (3, "shape"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -396,6 +452,11 @@ EXERCISES = (
             "On the left −left columns are missing, on the right left + width − W; the same with rows. At the end"
             " flip(-1) mirrors; what is done to the one must be done to the other.",
         ),
+        mistakes=(
+            (2, "shape"),
+            (1, "error"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "6.10",
@@ -408,6 +469,11 @@ EXERCISES = (
             " under torch.no_grad(): weight = weight − … only gives the name to another tensor.",
             "A frozen weight has the gradient None, and is left alone. torch.optim.SGD knows that. Gradients go away by"
             " zero_grad, of the network or of the optimiser. Return the loss you have; do not run the network again.",
+        ),
+        allows=(losses,),
+        mistakes=(
+            (2, "changed"),
+            (1, "numbers"),
         ),
     ),
 )

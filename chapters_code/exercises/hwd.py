@@ -8,15 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chapters_code import hwd, wavelets
+from chapters_code import wavelets
 from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
-from chapters_code.fast import wavelets as fast
 
 __all__ = ["EXERCISES"]
 
-# What an answer that builds a part of the transform may not call.
-_SPLITS = (wavelets.haar_dwt2, wavelets.dwt2, wavelets.wavedec2, fast.haar_dwt2, fast.haar_split)
-_JOINS = (wavelets.haar_idwt2, wavelets.idwt2, wavelets.waverec2, fast.haar_idwt2, fast.haar_join)
 _digits = partial(digits, dtype=torch.float64)
 
 
@@ -37,7 +33,7 @@ def _check_back_1d(answer: Callable) -> None:
     shapes = ((1,), (2,), (3,), (2, 3), (2, 3, 5))
     calls = [Call.of(_digits(*shape), _digits(*shape)) for shape in shapes]
     calls += [Call.of(torch.randn(*shape), torch.randn(*shape)) for shape in shapes]
-    compare(answer, trusted, calls, gradients=True, closed=_JOINS)
+    compare(answer, trusted, calls)
 
 
 def _check_how_many(answer: Callable) -> None:
@@ -55,39 +51,43 @@ def _check_how_many(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
-def _check_bands_of_signs(answer: Callable) -> None:
-    def trusted(x: Tensor) -> Tensor:
-        blocks = functional.unfold(x, 2, stride=2).unflatten(1, (x.shape[1], 4))
-        bands = torch.einsum("bp,ncpl->nbcl", _haar_matrix().to(x), blocks)
-        return bands.flatten(1, 2).unflatten(2, (x.shape[2] // 2, x.shape[3] // 2))
+def _bands(x: Tensor) -> Tensor:
+    blocks = functional.unfold(x, 2, stride=2).unflatten(1, (x.shape[1], 4))
+    bands = torch.einsum("bp,ncpl->nbcl", _haar_matrix().to(x), blocks)
+    return bands.flatten(1, 2).unflatten(2, (x.shape[2] // 2, x.shape[3] // 2))
 
+
+def _check_bands_of_signs(answer: Callable) -> None:
     shapes = ((1, 1, 2, 2), (1, 1, 2, 4), (1, 2, 2, 2), (2, 1, 4, 2), (2, 3, 6, 8))
-    calls = [Call.of(draw(*shape)) for shape in shapes for draw in (_digits, torch.randn)]
-    compare(answer, trusted, calls, gradients=True, closed=_SPLITS)
+    compare(answer, _bands, [Call.of(draw(*shape)) for shape in shapes for draw in (_digits, torch.randn)])
+
+
+def _lost(x: Tensor, lost: str) -> Tensor:
+    whole = torch.tensor(0.0, dtype=torch.float64)
+    for i, j in product(range(0, x.shape[0], 2), range(0, x.shape[1], 2)):
+        block = x[i : i + 2, j : j + 2].flatten()
+        bands = _haar_matrix() @ block
+        bands[["ahvd".index(name) for name in lost]] = 0
+        whole = whole + (_haar_matrix().T @ bands - block).square().sum()
+    return whole / x.numel()
 
 
 def _check_error_without(answer: Callable) -> None:
-    def trusted(x: Tensor, lost: str) -> Tensor:
-        whole = torch.tensor(0.0, dtype=torch.float64)
-        for i, j in product(range(0, x.shape[0], 2), range(0, x.shape[1], 2)):
-            block = x[i : i + 2, j : j + 2].flatten()
-            bands = _haar_matrix() @ block
-            bands[["ahvd".index(name) for name in lost]] = 0
-            whole = whole + (_haar_matrix().T @ bands - block).square().sum()
-        return whole / x.numel()
-
     names = ("a", "h", "v", "d", "hv", "dh", "vd", "hvd", "ahvd")
     shapes = ((2, 2), (2, 4), (6, 4), (8, 10))
     calls = [Call.of(_digits(*shape), lost) for shape, lost in product(shapes, names)]
     calls += [Call.of(torch.randn(6, 8, dtype=torch.float64), lost) for lost in names]
-    compare(answer, trusted, calls, closed=_JOINS)
+    compare(answer, _lost, calls)
+
+
+def _shrunk(x: Tensor, threshold: float, shrink: Callable = functional.softshrink) -> Tensor:
+    a, *details = wavelets.haar_dwt2(x)
+    return wavelets.haar_idwt2([a, *(shrink(band, threshold) for band in details)], tuple(x.shape[-2:]))
 
 
 def _check_denoise(answer: Callable) -> None:
     def trusted(x: Tensor, threshold: float) -> Tensor:
-        a, *details = wavelets.haar_dwt2(x)
-        details = [functional.softshrink(band, threshold) for band in details]
-        return wavelets.haar_idwt2([a, *details], tuple(x.shape[-2:]))
+        return _shrunk(x, threshold)
 
     shapes = ((1, 2), (2, 3), (5, 4), (2, 3, 7, 6))
     calls = [Call.of(_digits(*shape), one) for shape, one in product(shapes, (0.0, 0.5, 3.0))]
@@ -95,14 +95,15 @@ def _check_denoise(answer: Callable) -> None:
     compare(answer, trusted, calls, without=("softshrink", "hardshrink", "shrink"))
 
 
-def _check_hwd_kernel(answer: Callable) -> None:
-    def trusted(mix: Tensor) -> Tensor:
-        bands = mix.flatten(1).unflatten(1, (4, -1))  # (C', band, C)
-        return torch.einsum("obc,bp->ocp", bands, _haar_matrix().to(mix)).unflatten(2, (2, 2))
+def _kernel(mix: Tensor) -> Tensor:
+    bands = mix.flatten(1).unflatten(1, (4, -1))  # (C', band, C)
+    return torch.einsum("obc,bp->ocp", bands, _haar_matrix().to(mix)).unflatten(2, (2, 2))
 
+
+def _check_hwd_kernel(answer: Callable) -> None:
     shapes = ((1, 1), (1, 2), (2, 1), (3, 2), (5, 4))
     calls = [Call.of(draw(out, 4 * given, 1, 1)) for out, given in shapes for draw in (_digits, torch.randn)]
-    compare(answer, trusted, calls, gradients=True, closed=(*_JOINS, *_SPLITS, hwd.as_kernel))
+    compare(answer, _kernel, calls, gradients=True)
 
 
 def _check_fold_norm(answer: Callable) -> None:
@@ -130,7 +131,7 @@ def _check_last_bands(answer: Callable) -> None:
         averages, (h, v, d), *_ = wavelets.wavedec2(pixels, level=level)
         return torch.stack([averages, h, v, d]).reshape(4, 1, side, side)
 
-    compare(answer, trusted, [Call.of(level) for level in (1, 2, 3, 4)], closed=(*_JOINS, *_SPLITS))
+    compare(answer, trusted, [Call.of(level) for level in (1, 2, 3, 4)])
 
 
 EXERCISES = (
@@ -144,6 +145,14 @@ EXERCISES = (
             "All the p and all the q are two tensors of half the length. torch.stack along a new last axis and flatten"
             " let them take turns.",
         ),
+        allows=(wavelets.filters,),
+        mistakes=(
+            (2, lambda a, d: torch.stack([a + d, a - d], -1).flatten(-2)),
+            (2, lambda a, d: torch.stack([a + d, a - d], -1).flatten(-2) / 2),
+            (3, lambda a, d: torch.cat([a + d, a - d], -1) / 2**0.5),
+            (1, lambda a, d: torch.stack([a - d, a + d], -1).flatten(-2) / 2**0.5),
+            (3, "shape"),
+        ),
     ),
     Exercise(
         "7.2",
@@ -153,6 +162,15 @@ EXERCISES = (
             "One step makes four bands of equal size. How many rows has a band, if the picture has 7?",
             "Half, rounded up. Three of the bands stay as they are; the next step splits the fourth.",
             "A loop over the steps: make both sides smaller, and count three bands. At the end one band more.",
+        ),
+        allows=(
+            wavelets.haar_dwt2,
+            wavelets.dwt2,
+            wavelets.wavedec2,
+        ),
+        mistakes=(
+            (2, lambda height, width, level: height * width),
+            (3, "numbers"),
         ),
     ),
     Exercise(
@@ -165,6 +183,11 @@ EXERCISES = (
             "For v it is every second column, for d both. Work on a clone, or multiply by a row and a column of signs;"
             " then concatenate along the channels.",
         ),
+        mistakes=(
+            (1, lambda x: _bands(x) / 2),
+            (3, "shape"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "7.4",
@@ -175,6 +198,17 @@ EXERCISES = (
             "And the transform keeps the energy. So the energy of that lack is known before anything is rebuilt.",
             "Add up the squares of the lost bands, and divide by the number of pixels. getattr takes a band by its"
             " name.",
+        ),
+        allows=(
+            wavelets.haar_dwt2,
+            wavelets.dwt2,
+            wavelets.wavedec2,
+        ),
+        mistakes=(
+            (3, lambda x, lost: _lost(x, lost) * x.numel()),
+            (3, lambda x, lost: 4 * _lost(x, lost)),
+            (2, lambda x, lost: _lost(x, "".join(set("ahvd") - set(lost)))),
+            (1, "numbers"),
         ),
     ),
     Exercise(
@@ -187,6 +221,16 @@ EXERCISES = (
             " stays.",
             "Tensor.abs, Tensor.clamp and Tensor.sign do it. haar_idwt2 takes the size of the picture.",
         ),
+        allows=(
+            wavelets.haar_dwt2,
+            wavelets.haar_idwt2,
+        ),
+        mistakes=(
+            (2, lambda x, threshold: _shrunk(x, threshold, functional.hardshrink)),
+            (1, lambda x, threshold: functional.softshrink(x, threshold)),
+            (3, "shape"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "7.6",
@@ -198,6 +242,12 @@ EXERCISES = (
             "In mix the bands come first: channels 0 to C − 1 are a. Tensor.chunk cuts it into four; each is (C', C, 1,"
             " 1), and spreads over a pattern of 2 × 2.",
         ),
+        mistakes=(
+            (2, lambda mix: 2 * _kernel(mix)),
+            (3, lambda mix: _kernel(mix.unflatten(1, (-1, 4)).transpose(1, 2).flatten(1, 2))),
+            (3, "shape"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "7.7",
@@ -208,6 +258,11 @@ EXERCISES = (
             "The scale is weight / √(var + eps). The shift is what a y of 0 becomes.",
             "A convolution is linear: to scale what comes out is to scale the kernel. Each of its C' kernels has a"
             " scale of its own, so give the scale three axes more.",
+        ),
+        mistakes=(
+            (3, "error"),
+            (3, "shape"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -221,6 +276,10 @@ EXERCISES = (
             " of two halves of the block.",
             "A column that is 1 in its upper half and −1 in its lower half; ones; and products of two such: torch.outer"
             " makes a kernel of them.",
+        ),
+        mistakes=(
+            (3, "shape"),
+            (2, "numbers"),
         ),
     ),
 )

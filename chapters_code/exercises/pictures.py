@@ -23,6 +23,11 @@ def _check_channels_first(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(torch.randint(0, 256, (*size, 3), dtype=torch.uint8)) for size in _SIZES])
 
 
+def _shares(mask: Tensor, classes: int) -> Tensor:
+    counts = torch.bincount(mask[mask != VOID], minlength=classes)
+    return counts / counts.sum()
+
+
 def _check_class_shares(answer: Callable) -> None:
     def trusted(mask: Tensor, classes: int) -> Tensor:
         counts = [0] * classes
@@ -61,17 +66,18 @@ def _check_same_padding(answer: Callable) -> None:
 def _check_crop(answer: Callable) -> None:
     def trusted(picture: Tensor, mask: Tensor, top: int, left: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         new_picture = torch.zeros(3, height, width, dtype=picture.dtype)
-        new_mask = torch.full((height, width), VOID)
+        new_mask = mask.new_full((height, width), VOID)
         for i, j in product(range(height), range(width)):
             if top + i < mask.shape[0] and left + j < mask.shape[1]:
                 new_picture[:, i, j] = picture[:, top + i, left + j]
                 new_mask[i, j] = mask[top + i, left + j]
         return new_picture, new_mask
 
-    def call(size: tuple[int, int], *box: int) -> Call:
+    def call(size: tuple[int, int], *box: int, of: tuple = (torch.uint8, torch.int64)) -> Call:
         # Black pixels and void ones are among them: neither may be taken for the outside.
-        picture = torch.randint(0, 256, (3, *size), dtype=torch.uint8) * torch.randint(0, 2, size, dtype=torch.uint8)
-        return Call.of(picture, torch.tensor([0, 1, 7, 15, VOID])[torch.randint(0, 5, size)], *box)
+        picture = torch.randint(0, 256, (3, *size)) * torch.randint(0, 2, size)
+        mask = torch.tensor([0, 1, 7, 15, VOID])[torch.randint(0, 5, size)]
+        return Call.of(picture.to(of[0]), mask.to(of[1]), *box)
 
     inside = [call((2, 3), 0, 1, 2, 1), call((5, 4), 2, 1, 3, 2), call((7, 9), 1, 3, 4, 6), call((4, 6), 0, 0, 4, 6)]
     over_the_edge = [
@@ -80,7 +86,9 @@ def _check_crop(answer: Callable) -> None:
         call((5, 4), 3, 2, 4, 5),
         call((40, 30), 25, 7, 30, 31),
     ]
-    compare(answer, trusted, [*inside, *over_the_edge])
+    # "Keep both dtypes", whichever they are.
+    others = [call((5, 4), 3, 2, 4, 5, of=of) for of in ((torch.float32, torch.uint8), (torch.float64, torch.int32))]
+    compare(answer, trusted, [*inside, *over_the_edge, *others])
 
 
 EXERCISES = (
@@ -93,6 +101,14 @@ EXERCISES = (
             "Axes are moved by permute, which names them in their new order. reshape would cut the numbers up anew.",
             "photo.permute(2, 0, 1) has the right order. 255 must become 1.0, so divide by 255, in float32.",
         ),
+        mistakes=(
+            (2, lambda photo: photo.reshape(3, *photo.shape[:2]) / 255),
+            (3, lambda photo: photo.permute(2, 0, 1).float()),
+            (3, lambda photo: photo.permute(2, 0, 1) / 256),
+            (2, "shape"),
+            (3, "dtype"),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "0.2",
@@ -102,6 +118,12 @@ EXERCISES = (
             "First throw the void pixels away: which condition keeps a pixel?",
             "torch.bincount counts integers. Which argument makes it list classes that do not occur?",
             "mask[mask != 255] keeps what counts, minlength=classes the zeros. What happens if all pixels are void?",
+        ),
+        mistakes=(
+            (1, lambda mask, classes: torch.bincount(mask[mask != VOID], minlength=classes) / mask.numel()),
+            (1, lambda mask, classes: _shares(mask.where(mask != VOID, 0), classes)),
+            (3, _shares),
+            (2, "shape"),
         ),
     ),
     Exercise(
@@ -113,6 +135,12 @@ EXERCISES = (
             "Each further window needs `stride` of those remaining pixels. A part of a stride gives no window.",
             "(size + 2 * padding - kernel_size) // stride counts the further windows. And the first one?",
         ),
+        mistakes=(
+            (3, lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride),
+            (2, lambda size, kernel, stride, padding: -((kernel - size - 2 * padding) // stride) + 1),
+            (1, lambda size, kernel, stride, padding: (size + padding - kernel) // stride + 1),
+            (2, "type"),
+        ),
     ),
     Exercise(
         "0.4",
@@ -123,6 +151,11 @@ EXERCISES = (
             "With stride 1 the output loses reach - 1 pixels. Padding must give them back, half on each side.",
             "reach = dilation * (kernel_size - 1) + 1.",
         ),
+        mistakes=(
+            (1, lambda kernel, dilation: kernel // 2),
+            (2, lambda kernel, dilation: dilation * (kernel - 1)),
+            (3, lambda kernel, dilation: dilation * kernel // 2),
+        ),
     ),
     Exercise(
         "0.5",
@@ -132,6 +165,11 @@ EXERCISES = (
             "Start with a box that lies inside the picture: the same two slices cut both tensors.",
             "Slices stop at the edge without complaint, so the pieces may be too small. How much is missing?",
             "functional.pad(piece, (0, missing_columns, 0, missing_rows), value=...) fills up; which value for which?",
+        ),
+        mistakes=(
+            (2, "shape"),
+            (3, "numbers"),
+            (2, "error"),
         ),
     ),
 )

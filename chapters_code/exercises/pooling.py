@@ -12,8 +12,6 @@ from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare,
 
 __all__ = ["EXERCISES"]
 
-# What an answer that builds max pooling may not call.
-_READY = (pooling.max_pool2d, pooling.max_pool2d_loops)
 _SHAPES = ((1, 1, 2, 3), (1, 2, 5, 4), (2, 1, 3, 7), (2, 3, 7, 9))
 
 
@@ -28,6 +26,10 @@ def _pictures() -> list[Tensor]:
     ]
 
 
+def _in_half(dtype: torch.dtype) -> Tensor:
+    return digits(1, 2, 4, 6, dtype=dtype)
+
+
 def _fitting(pictures: Iterable[Tensor], kernels: Sequence[int]) -> list[tuple[Tensor, int]]:
     """Pair each picture with each kernel size that is not larger than it."""
     return [(x, kernel) for x in pictures for kernel in kernels if kernel <= min(x.shape[-2:])]
@@ -37,7 +39,7 @@ def _check_min_pool2d(answer: Callable) -> None:
     def trusted(x: Tensor, kernel_size: int) -> Tensor:
         return -functional.max_pool2d(-x, kernel_size)
 
-    compare(answer, trusted, [Call.of(*one) for one in _fitting(_pictures(), (1, 2, 3))], gradients=True)
+    compare(answer, trusted, [Call.of(*one) for one in _fitting([*_pictures(), _in_half(torch.float16)], (1, 2, 3))])
 
 
 def _check_median_pool2d(answer: Callable) -> None:
@@ -50,15 +52,15 @@ def _check_median_pool2d(answer: Callable) -> None:
             out[n, c, i, j] = numbers[(len(numbers) - 1) // 2]
         return out
 
-    compare(answer, trusted, [Call.of(*one) for one in _fitting(_pictures(), (1, 2, 3))])
+    pictures = [*_pictures(), _in_half(torch.float16), _in_half(torch.bfloat16)]
+    compare(answer, trusted, [Call.of(*one) for one in _fitting(pictures, (1, 2, 3))])
 
 
 def _check_unpool_mean(answer: Callable) -> None:
     def trusted(pooled: Tensor, kernel_size: int) -> Tensor:
         return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest")
 
-    calls = [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3)]
-    compare(answer, trusted, calls, gradients=True, without=("upsample",))
+    compare(answer, trusted, [Call.of(x, kernel) for x in _pictures() for kernel in (1, 2, 3)])
 
 
 def _check_max_pool1d_loops(answer: Callable) -> None:
@@ -69,13 +71,13 @@ def _check_max_pool1d_loops(answer: Callable) -> None:
     # The smallest tie there is.
     signals += (torch.full((1, 1, 2), 5.0),)
     # All negative: the case that finds zeros used as padding.
-    signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)))
+    signals += (-1 - torch.rand(1, 1, 6), 1e30 * (-1 - torch.rand(1, 1, 7)), -digits(1, 1, 6, dtype=torch.bfloat16))
     settings = all_pairs(
         *(signals, (1, 2, 3, 4), (1, 2, 3), (0, 1, 2)),
         fits=lambda x, kernel, stride, padding: padding <= kernel // 2 and kernel <= x.shape[-1],
     )
     calls = [Call.of(*one) for one in settings]
-    compare(answer, trusted, calls, gradients=True, without=("max_pool",), closed=_READY)
+    compare(answer, trusted, calls, gradients=True, without=("max_pool",))
 
 
 def _check_safe_width(answer: Callable) -> None:
@@ -105,7 +107,7 @@ def _check_max_pool2d_gradient(answer: Callable) -> None:
         Call.of(x, kernel, digits(*functional.max_pool2d(x, kernel).shape, dtype=x.dtype))
         for x, kernel in _fitting(pictures, (2, 3))
     ]
-    compare(answer, trusted, calls, without=("max_pool",), closed=_READY, autograd=False)
+    compare(answer, trusted, calls, without=("max_pool",), autograd=False)
 
 
 EXERCISES = (
@@ -118,6 +120,16 @@ EXERCISES = (
             "Turn the picture's brightness round, pool, and turn it back.",
             "The largest number of -x is the smallest number of x, with its sign turned.",
         ),
+        allows=(
+            pooling.max_pool2d,
+            pooling.max_pool2d_loops,
+            pooling.windows,
+        ),
+        mistakes=(
+            (1, functional.max_pool2d),
+            (3, lambda x, kernel_size: functional.max_pool2d(-x, kernel_size)),
+            (2, "numbers"),
+        ),
     ),
     Exercise(
         "1.2",
@@ -127,6 +139,14 @@ EXERCISES = (
             "windows(x, kernel_size) has all pixels of a window on its last axis. What did max_pool2d do with it?",
             "Tensor.median takes dim, and of two middle numbers gives the lower, as wanted here.",
             "Like max(dim), it returns values and places.",
+        ),
+        allows=(pooling.windows,),
+        mistakes=(
+            (2, lambda x, kernel_size: pooling.windows(x, kernel_size).quantile(0.5, dim=-1)),
+            (2, lambda x, kernel_size: -((-pooling.windows(x, kernel_size)).median(dim=-1).values)),
+            (3, "type"),
+            (1, "shape"),
+            (1, "error"),
         ),
     ),
     Exercise(
@@ -138,6 +158,12 @@ EXERCISES = (
             "Every number must be repeated kernel_size times along H, and along W.",
             "Look up torch.repeat_interleave; it takes the axis as dim.",
         ),
+        mistakes=(
+            (1, lambda pooled, k: pooled.repeat_interleave(k, 2).repeat_interleave(k, 3) / k**2),
+            (3, lambda pooled, k: pooled.repeat(1, 1, k, k)),
+            (2, "shape"),
+            (1, "numbers"),
+        ),
     ),
     Exercise(
         "1.4",
@@ -147,6 +173,11 @@ EXERCISES = (
             "Take the loops of this chapter and drop the loop over rows. Do it without padding first.",
             "What must stand in the padding so that it can never win, even among negative numbers?",
             "For the gradient at a tie, window.max(dim=-1).values gives it all to the first pixel; amax shares it out.",
+        ),
+        mistakes=(
+            (2, lambda x, k, stride, padding: functional.max_pool1d(functional.pad(x, (padding, padding)), k, stride)),
+            (3, "gradient"),
+            (1, "shape"),
         ),
     ),
     Exercise(
@@ -158,6 +189,12 @@ EXERCISES = (
             "The unluckiest crack starts one pixel after a window's first pixel. Where does the next window start?",
             "From there it is stride - 1 pixels to the next window, and that one needs kernel_size dark pixels.",
         ),
+        mistakes=(
+            (1, lambda kernel_size, stride: kernel_size),
+            (2, lambda kernel_size, stride: 2 * kernel_size - 1),
+            (2, max),
+            (3, lambda kernel_size, stride: kernel_size + stride),
+        ),
     ),
     Exercise(
         "1.6",
@@ -168,6 +205,12 @@ EXERCISES = (
             "argmax over a flattened window gives the first winner's place in reading order.",
             "place // kernel_size is its row in the window, place % kernel_size its column. Rows that no window reaches"
             " keep zero.",
+        ),
+        allows=(pooling.windows,),
+        mistakes=(
+            (2, "numbers"),
+            (3, "shape"),
+            (1, "changed"),
         ),
     ),
 )

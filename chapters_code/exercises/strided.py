@@ -1,5 +1,6 @@
 """Checks and hints of Chapter 02: sizes, kernels, blocks, cost, the matrix of a convolution, and luck."""
 
+import math
 from collections.abc import Callable
 from itertools import product
 
@@ -14,31 +15,36 @@ from chapters_code.shapes import conv_size
 __all__ = ["EXERCISES"]
 
 
-def _check_padding_around(answer: Callable) -> None:
-    def trusted(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-        wanted = -(-size // stride)
-        # Try ever more padding: with enough of it, there are as many windows as you like.
-        fitting = (
-            total
-            for total in range(kernel_size + stride)
-            if size + total >= kernel_size and (size + total - kernel_size) // stride + 1 == wanted
-        )
-        total = next(fitting)
-        return total // 2, total - total // 2
+def _halves(total: int) -> tuple[int, int]:
+    return total // 2, total - total // 2
 
+
+def _padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    wanted = -(-size // stride)
+    # Try ever more padding: with enough of it, there are as many windows as you like.
+    fitting = (
+        total
+        for total in range(kernel_size + stride)
+        if size + total >= kernel_size and (size + total - kernel_size) // stride + 1 == wanted
+    )
+    return _halves(next(fitting))
+
+
+def _check_padding_around(answer: Callable) -> None:
     # A few larger ones at random, so that a table of the small ones will not do.
     larger = [tuple(whole(low, low + 9) for low in (20, 6, 2)) for _ in range(6)]
-    compare(answer, trusted, [Call.of(*one) for one in (*product(range(1, 9), range(1, 6), range(1, 5)), *larger)])
+    compare(answer, _padding, [Call.of(*one) for one in (*product(range(1, 9), range(1, 6), range(1, 5)), *larger)])
+
+
+def _sobel(x: Tensor) -> Tensor:
+    across = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return functional.conv2d(x, torch.stack([across, across.T])[:, None])
 
 
 def _check_sobel(answer: Callable) -> None:
-    def trusted(x: Tensor) -> Tensor:
-        across = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-        return functional.conv2d(x, torch.stack([across, across.T])[:, None])
-
     pictures = [digits(*shape) for shape in ((1, 1, 3, 3), (1, 1, 3, 5), (2, 1, 6, 4))]
     pictures += [digits(1, 1, 4, 5, dtype=torch.float64), torch.randn(3, 1, 5, 8, dtype=torch.float64)]
-    compare(answer, trusted, [Call.of(x) for x in pictures], gradients=True)
+    compare(answer, _sobel, [Call.of(x) for x in pictures])
 
 
 def _check_depth_to_space(answer: Callable) -> None:
@@ -55,13 +61,19 @@ def _check_depth_to_space(answer: Callable) -> None:
     compare(answer, trusted, calls, gradients=True, without=("pixel_shuffle",))
 
 
+def _adds(layers: tuple, height: int, width: int, shrinks: bool = True, padded: bool = True) -> int:
+    """Count multiply-adds, also as somebody would who forgets that sizes change, or the padding."""
+    total = 0
+    for in_channels, out_channels, kernel_size, stride, padding in layers:
+        if shrinks:
+            height, width = conv_size((height, width), kernel_size, stride, padding if padded else 0)
+        total += in_channels * out_channels * kernel_size**2 * height * width
+    return total
+
+
 def _check_multiply_adds(answer: Callable) -> None:
     def trusted(layers: tuple, height: int, width: int) -> int:
-        total = 0
-        for in_channels, out_channels, kernel_size, stride, padding in layers:
-            height, width = conv_size((height, width), kernel_size, stride, padding)
-            total += in_channels * out_channels * kernel_size**2 * height * width
-        return total
+        return _adds(layers, height, width)
 
     networks = (
         ((1, 1, 1, 1, 0),),
@@ -76,11 +88,12 @@ def _check_multiply_adds(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(layers, *size) for layers in networks for size in sizes])
 
 
-def _check_nonzero_weights(answer: Callable) -> None:
-    def trusted(height: int, width: int, kernel_size: int, stride: int, padding: int) -> int:
-        kernel = torch.ones(1, 1, kernel_size, kernel_size)
-        return int(strided.conv2d_matrix(kernel, (height, width), stride, padding).count_nonzero())
+def _nonzero(height: int, width: int, kernel_size: int, stride: int, padding: int) -> int:
+    kernel = torch.ones(1, 1, kernel_size, kernel_size)
+    return int(strided.conv2d_matrix(kernel, (height, width), stride, padding).count_nonzero())
 
+
+def _check_nonzero_weights(answer: Callable) -> None:
     calls = [
         Call.of(height, width, kernel_size, stride, padding)
         for (height, width), kernel_size, stride, padding in product(
@@ -90,7 +103,7 @@ def _check_nonzero_weights(answer: Callable) -> None:
     ]
     height, width = (whole(8, 15) for _ in range(2))
     calls.append(Call.of(height, width, 5, 2, 2))
-    compare(answer, trusted, calls, closed=(strided.conv2d_matrix,))
+    compare(answer, _nonzero, calls)
 
 
 def _check_is_steady(answer: Callable) -> None:
@@ -122,16 +135,17 @@ def _steady(size: int, stride: int) -> Tensor:
     return kernel
 
 
-def _check_fold_blur(answer: Callable) -> None:
-    def trusted(weight: Tensor) -> Tensor:
-        row = strided.binomial(3).to(weight.dtype)
-        blurs = torch.outer(row, row).expand(weight.shape[1], 1, 3, 3)
-        # The full convolution of each kernel with the blur, which is its own mirror image.
-        return functional.conv2d(weight, blurs, padding=2, groups=weight.shape[1])
+def _folded(weight: Tensor) -> Tensor:
+    row = strided.binomial(3).to(weight.dtype)
+    blurs = torch.outer(row, row).expand(weight.shape[1], 1, 3, 3)
+    # The full convolution of each kernel with the blur, which is its own mirror image.
+    return functional.conv2d(weight, blurs, padding=2, groups=weight.shape[1])
 
+
+def _check_fold_blur(answer: Callable) -> None:
     weights = [digits(*shape) for shape in ((1, 1, 1, 1), (1, 1, 2, 2), (1, 2, 3, 3), (2, 1, 3, 3), (3, 2, 2, 2))]
     weights += [torch.randn(2, 3, 4, 4, dtype=torch.float64), digits(2, 2, 1, 1, dtype=torch.float64)]
-    compare(answer, trusted, [Call.of(weight) for weight in weights], gradients=True)
+    compare(answer, _folded, [Call.of(weight) for weight in weights], gradients=True)
 
 
 EXERCISES = (
@@ -146,6 +160,13 @@ EXERCISES = (
             "A picture that is large enough needs no padding, so the number is never below 0. Half of it, rounded down,"
             " goes in front.",
         ),
+        allows=(conv_size,),
+        mistakes=(
+            (3, lambda *one: _padding(*one)[::-1]),
+            (3, lambda size, kernel, stride: _halves((-(-size // stride) - 1) * stride + kernel - size)),
+            (1, lambda size, kernel, stride: _halves(kernel - 1)),
+            (1, "type"),
+        ),
     ),
     Exercise(
         "2.2",
@@ -156,6 +177,18 @@ EXERCISES = (
             "The kernel is laid on as it stands. For right minus left: +1, +2, +1 in its right column, -1, -2, -1 in"
             " its left one.",
             "The other kernel is the first one, with rows and columns swapped. x.new_tensor takes the dtype from x.",
+        ),
+        allows=(
+            strided.conv2d,
+            strided.conv2d_loops,
+        ),
+        mistakes=(
+            (2, lambda x: -_sobel(x)),
+            (3, lambda x: _sobel(x).flip(1)),
+            (1, "shape"),
+            (3, "error"),
+            (3, "dtype"),
+            (2, "numbers"),
         ),
     ),
     Exercise(
@@ -168,6 +201,18 @@ EXERCISES = (
             " that have a step, each is one line.",
             "out[..., i::block, j::block] has the shape of x but for its channels: of those take every block²-th.",
         ),
+        mistakes=(
+            (
+                1,
+                lambda x, block: functional.pixel_shuffle(
+                    x.unflatten(1, (-1, block, block)).transpose(2, 3).flatten(1, 3), block
+                ),
+            ),
+            (1, lambda x, block: x.reshape(len(x), -1, x.shape[2] * block, x.shape[3] * block)),
+            (2, "gradient"),
+            (3, "shape"),
+            (1, "numbers"),
+        ),
     ),
     Exercise(
         "2.4",
@@ -177,6 +222,13 @@ EXERCISES = (
             "How many multiplications does one number of the output cost? And how many numbers has the output?",
             "The next layer sees the output of this one: change height and width as you go along.",
             "conv_size from chapters_code.shapes knows the sizes; remember the padding.",
+        ),
+        allows=(conv_size,),
+        mistakes=(
+            (2, lambda layers, height, width: _adds(layers, height, width, shrinks=False)),
+            (3, lambda layers, height, width: _adds(layers, height, width, padded=False)),
+            (1, lambda layers, height, width: 2 * _adds(layers, height, width)),
+            (2, lambda layers, height, width: _adds(layers[:1], height, width)),
         ),
     ),
     Exercise(
@@ -189,6 +241,13 @@ EXERCISES = (
             " multiply.",
             "For one side: a window starts at i · stride - padding. Of its kernel_size places count those from 0 to"
             " below the size.",
+        ),
+        allows=(conv_size,),
+        mistakes=(
+            (1, lambda h, w, k, stride, padding: math.prod(conv_size((h, w), k, stride, padding)) * k * k),
+            (2, lambda h, w, k, stride, padding: _nonzero(h, h, k, stride, padding)),
+            (3, lambda h, w, k, stride, padding: _nonzero(h, w, k, stride, 0)),
+            (3, "numbers"),
         ),
     ),
     Exercise(
@@ -214,6 +273,16 @@ EXERCISES = (
             " weight of the blur.",
             "Start from zeros of the right shape and add each copy into a slice. The weights of the blur are the outer"
             " product of binomial(3) with itself.",
+        ),
+        allows=(
+            strided.binomial,
+            strided.blur,
+        ),
+        mistakes=(
+            (3, lambda weight: 16 * _folded(weight)),
+            (2, lambda weight: _folded(weight.flip(2, 3))),
+            (2, "shape"),
+            (2, "numbers"),
         ),
     ),
 )

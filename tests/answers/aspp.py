@@ -113,7 +113,7 @@ def takes_three_rates_at_most(x, weight, rates):
     return fills_an_output(x, weight, rates[:3])
 
 
-@wrong("4.2", "The gradient is wrong: none comes back")
+@wrong("4.2", "none comes back")
 def forgets_that_weights_learn(x, weight, rates):
     return fills_an_output(x, weight.detach(), rates)
 
@@ -166,7 +166,7 @@ def counts_the_holes(in_channels, out_channels, rates):
     return counts_weights_and_biases_apart(in_channels, out_channels, rates) + holes * in_channels * out_channels
 
 
-@wrong("4.3", "numbers differ")
+@wrong("4.3", "without the book's ASPP")
 def has_normalisation_in_mind(in_channels, out_channels, rates):
     return sum(one.numel() for one in ASPP(in_channels, out_channels, rates, norm="batch").parameters())
 
@@ -439,6 +439,21 @@ def puts_the_weights_into_layers_of_pytorch(x, image, point, kernels, rates, joi
     return functional.conv2d(torch.cat([mean, *(layer(x.float()) for layer in layers[1:])], 1), join.float())
 
 
-@wrong("4.7", "The gradient is wrong: none comes back")
+@wrong("4.7", "none comes back")
 def forgets_that_its_kernels_learn(x, image, point, kernels, rates, join):
     return spreads_the_mean_before_its_convolution(x, image, point, kernels.detach(), rates, join)
+
+
+@wrong("4.3", "without the book's ASPP")
+def counts_the_books_module(in_channels, out_channels, rates):
+    return sum(one.numel() for one in ASPP(in_channels, out_channels, rates).parameters())
+
+
+@wrong("4.3", "numbers differ")
+def adds_the_norms(in_channels, out_channels, rates):
+    return counts_weights_and_biases_apart(in_channels, out_channels, rates) + 2 * (len(rates) + 3) * out_channels
+
+
+@wrong("4.7", "without the book's ASPP")
+def calls_the_books_layer(x, image, point, kernels, rates, join):
+    return ASPP(x.shape[1], len(image), rates)(x)

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -128,11 +129,6 @@ def forgets_to_join(x, rate):
     return [x[..., i::rate, j::rate] for i in range(rate) for j in range(rate)]
 
 
-@wrong("3.2", "The gradient is wrong: none comes back")
-def copies_the_numbers_alone(x, rate):
-    return torch.cat([x.detach()[..., i::rate, j::rate] for i in range(rate) for j in range(rate)])
-
-
 # ---- 3.3 safe_crack_width -----------------------------------------------------------------------
 
 
@@ -227,7 +223,7 @@ def asks_pytorch(x, weight, dilation):
     return functional.conv2d(x, weight, dilation=dilation)
 
 
-@wrong("3.4", "without PyTorch's own (convolution)")
+@wrong("3.4", "without the book's dilate_kernel")
 def stuffs_zeros(x, weight, dilation):
     return functional.conv2d(x, dilate_kernel(weight, dilation))
 
@@ -414,3 +410,15 @@ def returns_how_many_are_missing(rates, kernel_size):
 @wrong("3.6", "without the book's count_holes")
 def asks_the_book_for_the_holes(rates, kernel_size):
     return count_holes(rates, kernel_size) == 0
+
+
+@right("3.2")
+def copies_the_numbers_alone(x, rate):
+    return torch.cat([x[..., i::rate, j::rate].detach() for i in range(rate) for j in range(rate)])
+
+
+@right("3.6")
+def answers_with_numpys_bool(rates, kernel_size):
+    ordered = np.sort(np.array(rates, dtype=int))
+    seen = 1 + (kernel_size - 1) * (np.cumsum(ordered) - ordered)
+    return (ordered <= seen).all()

@@ -458,7 +458,7 @@ def trains_the_finest_alone(maps, weights, scale, size):
     return climbs_by_recursion([*coarser, maps[-1]], weights, scale, size)
 
 
-@wrong("6.7", "changes the picture that it was given")
+@wrong("6.7", "Your code changes ")
 def empties_the_maps(maps, weights, scale, size):
     scores = climbs_by_recursion(maps, weights, scale, size)
     with torch.no_grad():
@@ -561,7 +561,7 @@ def keeps_an_axis(picture, colours):
     return compares_all_at_once(picture, colours)[None]
 
 
-@wrong("6.8", "changes the picture that it was given")
+@wrong("6.8", "Your code changes ")
 def counts_the_classes_down_in_the_table(picture, colours):
     labels = compares_all_at_once(picture, colours)
     colours.zero_()
@@ -906,7 +906,7 @@ def keeps_an_axis_of_the_loss(model, images, masks, learning_rate):
     return optimised(model, images, masks, learning_rate)[None]
 
 
-@wrong("6.10", "changes the picture that it was given")
+@wrong("6.10", "Your code changes ")
 def normalises_in_place(model, images, masks, learning_rate):
     loss = optimised(model, images, masks, learning_rate)
     images.sub_(images.mean())
@@ -918,3 +918,20 @@ def is_careful_only_without_void(logits, target):
     if (target != 255).all():
         return picks_by_one_hot(logits, target)
     return overflows(logits, target)
+
+
+@right("6.3")
+def returns_zero_early(logits, target):
+    if (target == 255).all():
+        return torch.tensor(0.0)
+    return picks_the_pixels_that_count(logits, target)
+
+
+@right("6.3")
+def returns_a_plain_zero(logits, target):
+    return 0 if (target == 255).all() else picks_the_pixels_that_count(logits, target)
+
+
+@wrong("6.3", "numbers differ")
+def says_one_where_nothing_counts(logits, target):
+    return 1.0 if (target == 255).all() else picks_the_pixels_that_count(logits, target)

@@ -48,7 +48,7 @@ def puts_the_halves_behind_each_other(a, d):
     return torch.cat([a + d, a - d], dim=-1) / math.sqrt(2)
 
 
-@wrong("7.1", "none comes back")
+@right("7.1")
 def leaves_pytorch(a, d):
     return torch.from_numpy(pywt.idwt(a.detach().numpy(), d.detach().numpy(), "haar"))
 
@@ -417,3 +417,13 @@ def has_no_channel(level):
 @wrong("7.8", "dtype is torch.float32")
 def has_single_precision(level):
     return enlarges_the_patterns(level).float()
+
+
+@right("7.3")
+def fills_in_numbers(x):
+    out = x.detach().new_empty(len(x), 4, x.shape[1], x.shape[2] // 2, x.shape[3] // 2)
+    p, q, r, s = (x[..., i::2, j::2].detach() for i in (0, 1) for j in (0, 1))
+    bands = (p + q + r + s, p + q - r - s, p - q + r - s, p - q - r + s)
+    for number, band in enumerate(bands):
+        out[:, number] = band / 2
+    return out.flatten(1, 2)

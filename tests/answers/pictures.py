@@ -1,9 +1,14 @@
 """Answers to the exercises of Chapter 00."""
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from answers import right, wrong
+from chapters_code import shapes
+from chapters_code.exercises import solution_source
+from chapters_code.exercises.solutions import pictures as solutions
+from chapters_code.shapes import conv_size
 
 # ---- 0.1 channels_first -------------------------------------------------------------------------
 
@@ -73,7 +78,7 @@ def stays_in_numpy(photo):
     return (photo.numpy().transpose(2, 0, 1) / 255).astype("float32")
 
 
-@wrong("0.1", "changes the picture")
+@wrong("0.1", "Your code changes ")
 def turns_the_callers_picture(photo):
     return photo.transpose_(0, 2).transpose_(1, 2).float() / 255
 
@@ -130,7 +135,7 @@ def turns_void_into_background(mask, classes):
     return counts / counts.sum()
 
 
-@wrong("0.2", "changes the picture")
+@wrong("0.2", "Your code changes ")
 def turns_void_into_background_for_everybody(mask, classes):
     void = (mask == 255).sum()
     mask[mask == 255] = 0
@@ -339,7 +344,7 @@ def makes_a_float_mask(picture, mask, top, left, height, width):
     return new_picture, new_mask.float()
 
 
-@wrong("0.5", "changes the picture")
+@wrong("0.5", "Your code changes ")
 def enlarges_the_callers_mask(picture, mask, top, left, height, width):
     answer = lays_the_piece_on_a_canvas(picture, mask, top, left, height, width)
     mask.resize_(top + height, left + width)
@@ -380,3 +385,51 @@ def turns_void_in_the_mask_into_background(picture, mask, *box):
 @wrong("0.5", "numbers differ")
 def knows_crack_and_pavement_only(picture, mask, *box):
     return _cut(picture, torch.where(mask == 255, 255, mask.clamp(max=1)), *box)
+
+
+# ---- answers that are right, and were refused; and wrong ones that were not ----------------------
+
+
+@right("0.3")
+def answers_with_a_number_of_numpys(size, kernel_size, stride, padding):
+    return np.int64((size + 2 * padding - kernel_size) // stride + 1)
+
+
+@wrong("0.5", "dtype is torch.uint8, it should be torch.float32")
+def writes_the_dtypes_in(picture, mask, top, left, height, width):
+    new_picture = torch.zeros(3, height, width, dtype=torch.uint8)
+    new_mask = torch.full((height, width), 255)
+    piece = picture[:, top : top + height, left : left + width]
+    new_picture[:, : piece.shape[1], : piece.shape[2]] = piece
+    new_mask[: piece.shape[1], : piece.shape[2]] = mask[top : top + height, left : left + width]
+    return new_picture, new_mask
+
+
+@wrong("0.3", "without the book's conv_size")
+def asks_the_book_for_the_size(size, kernel_size, stride, padding):
+    return conv_size(size, kernel_size, stride, padding)
+
+
+@wrong("0.3", "without our solution")
+def calls_our_solution(size, kernel_size, stride, padding):
+    return solutions.output_size(size, kernel_size, stride, padding)
+
+
+@wrong("0.3", "without our solution")
+def catches_what_it_is_told(size, kernel_size, stride, padding):
+    try:
+        return solutions.output_size(size, kernel_size, stride, padding)
+    except BaseException:
+        return solutions.output_size(size, kernel_size, stride, padding)
+
+
+@wrong("0.3", "without the book's solution_source")
+def runs_what_the_page_shows(size, kernel_size, stride, padding):
+    space = {}
+    exec(solution_source("0.3"), space)
+    return space["output_size"](size, kernel_size, stride, padding)
+
+
+@wrong("0.3", "without the book's _conv_side")
+def calls_a_private_helper(size, kernel_size, stride, padding):
+    return shapes._conv_side(size, kernel_size, stride, padding, 1)

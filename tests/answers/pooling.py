@@ -49,17 +49,17 @@ def thinks_that_pixels_are_never_negative(x, kernel_size):
     return max_pool2d(x.max() - x, kernel_size)
 
 
-@wrong("1.1", "The gradient is wrong: the numbers differ")
+@right("1.1")
 def shares_the_gradient_at_a_tie(x, kernel_size):
     return windows(x, kernel_size).amin(dim=-1)
 
 
-@wrong("1.1", "The gradient is wrong: the numbers differ")
+@right("1.1")
 def gives_a_tie_to_the_last_pixel(x, kernel_size):
     return windows(x, kernel_size).flip(-1).min(dim=-1).values
 
 
-@wrong("1.1", "The gradient is wrong: none comes back")
+@right("1.1")
 def cuts_the_gradient_with_item(x, kernel_size):
     out = torch.zeros_like(max_pool2d(x, kernel_size)).detach()
     for n, c, i, j in product(*map(range, out.shape)):
@@ -68,7 +68,7 @@ def cuts_the_gradient_with_item(x, kernel_size):
     return out
 
 
-@wrong("1.1", "changes the picture")
+@wrong("1.1", "Your code changes ")
 def turns_the_callers_picture_round(x, kernel_size):
     return -max_pool2d(x.neg_(), kernel_size)
 
@@ -226,38 +226,22 @@ def always_doubles(pooled, kernel_size):
     return enlarged(pooled, 2)
 
 
-@wrong("1.3", "The gradient is wrong: none comes back")
-def detaches(pooled, kernel_size):
-    return enlarged(pooled.detach(), kernel_size)
-
-
-@wrong("1.3", "The gradient is wrong: the numbers differ")
-def lets_the_gradient_through_one_pixel_only(pooled, kernel_size):
-    out = enlarged(pooled.detach(), kernel_size)
-    return out + fills_the_corner_of_each_block_only(pooled - pooled.detach(), kernel_size)
-
-
-@wrong("1.3", "The gradient is wrong: the numbers differ")
-def sends_the_gradient_to_the_wrong_blocks(pooled, kernel_size):
-    return enlarged(pooled.detach() + (pooled - pooled.detach()).flip(-1), kernel_size)
-
-
 @wrong("1.3", "dtype is torch.float32")
 def multiplies_in_single_precision(pooled, kernel_size):
     return torch.kron(pooled.float(), torch.ones(1, 1, kernel_size, kernel_size))
 
 
-@wrong("1.3", "PyTorch's own (upsample")
+@right("1.3")
 def interpolates(pooled, kernel_size):
     return functional.interpolate(pooled, scale_factor=kernel_size)
 
 
-@wrong("1.3", "PyTorch's own (upsample")
+@right("1.3")
 def asks_the_upsampling_layer(pooled, kernel_size):
     return nn.Upsample(scale_factor=kernel_size, mode="nearest")(pooled)
 
 
-@wrong("1.3", "PyTorch's own (_upsample")
+@right("1.3")
 def interpolates_exactly(pooled, kernel_size):
     return functional.interpolate(pooled, scale_factor=kernel_size, mode="nearest-exact")
 
@@ -351,7 +335,7 @@ def keeps_the_first_signal_only(x, kernel_size, stride, padding):
     return loops(x[:1], kernel_size, stride, padding)
 
 
-@wrong("1.4", "changes the picture")
+@wrong("1.4", "Your code changes ")
 def lifts_the_callers_signal_above_zero(x, kernel_size, stride, padding):
     x.add_(1000)
     return loops(x, kernel_size, stride, padding, fill=0) - 1000
@@ -461,7 +445,7 @@ def walks_over_every_window(x, kernel_size, gradient):
     return out
 
 
-@wrong("1.6", "does not require grad")
+@wrong("1.6", "without autograd (torch's grad)")
 def lets_autograd_do_it_for_the_windows_of_the_book(x, kernel_size, gradient):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(windows(x, kernel_size).max(dim=-1).values, x, gradient)[0]
@@ -536,7 +520,7 @@ def starts_from_zeros_in_single_precision(x, kernel_size, gradient):
     return torch.zeros(x.shape) + walks_over_every_window(x, kernel_size, gradient).float()
 
 
-@wrong("1.6", "changes the picture")
+@wrong("1.6", "Your code changes ")
 def writes_into_the_callers_picture(x, kernel_size, gradient):
     return x.copy_(walks_over_every_window(x, kernel_size, gradient))
 
@@ -570,3 +554,28 @@ def turns_brightness_round_at_255(x, kernel_size):
 @wrong("1.5", "numbers differ")
 def is_right_up_to_five_only(kernel_size, stride):
     return kernel_size + stride - 1 if max(kernel_size, stride) <= 5 else 0
+
+
+@wrong("1.2", "stopped with RuntimeError")
+def fails_in_half_precision(x, kernel_size):
+    return windows(x, kernel_size).quantile(0.5, dim=-1, interpolation="lower")
+
+
+@wrong("1.6", "without autograd (torch's grad)")
+def switches_autograd_on(x, kernel_size, gradient):
+    with torch.enable_grad():
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(windows(x, kernel_size).max(dim=-1).values, x, gradient)[0]
+
+
+@wrong("1.6", "without autograd (torch's backward)")
+def goes_back_from_a_sum(x, kernel_size, gradient):
+    with torch.enable_grad():
+        x = x.clone().requires_grad_()
+        (windows(x, kernel_size).max(dim=-1).values * gradient).sum().backward()
+        return x.grad
+
+
+@wrong("1.6", "without autograd (torch's vjp)")
+def asks_for_a_vector_jacobian_product(x, kernel_size, gradient):
+    return torch.func.vjp(lambda x: windows(x, kernel_size).max(dim=-1).values, x)[1](gradient)[0]

@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -135,11 +136,6 @@ def keeps_the_weights_in_single_precision(x):
 @wrong("2.2", "dtype is torch.float32")
 def computes_in_single_precision(x):
     return functional.conv2d(x.float(), torch.tensor([[ACROSS], [DOWN]]))
-
-
-@wrong("2.2", "The gradient is wrong: none comes back")
-def detaches(x):
-    return functional.conv2d(x.detach(), x.new_tensor([[ACROSS], [DOWN]]))
 
 
 # ---- 2.3 depth_to_space -------------------------------------------------------------------------
@@ -487,3 +483,15 @@ def folds_in_single_precision(weight):
 @wrong("2.7", "The gradient is wrong: none comes back")
 def detaches_the_weight(weight):
     return transposes(weight.detach())
+
+
+@right("2.2")
+def works_on_a_copy_without_history(x):
+    return writes_both_kernels_down(x.detach())
+
+
+@right("2.6")
+def answers_with_numpys_bool(kernel, stride):
+    columns = kernel.sum(dim=0).double().numpy()
+    totals = np.array([columns[first::stride].sum() for first in range(stride)])
+    return (totals == totals[0]).all()

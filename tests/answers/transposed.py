@@ -271,7 +271,7 @@ def swaps_the_channels(gradient, weight, size, stride, padding):
     return functional.conv_transpose2d(gradient, weight.transpose(0, 1), None, stride, padding, extra)
 
 
-@wrong("5.5", "stopped with RuntimeError")
+@wrong("5.5", "without autograd (torch's grad)")
 def asks_autograd(gradient, weight, size, stride, padding):
     x = gradient.new_zeros(len(gradient), weight.shape[1], *size, requires_grad=True)
     return torch.autograd.grad(functional.conv2d(x, weight, None, stride, padding), x, gradient)[0]
@@ -383,7 +383,7 @@ def divides_by_the_counts(weight, stride):
     return weight / counts[:, rows[:, None], columns]
 
 
-@wrong("5.7", "changes the picture that it was given")
+@wrong("5.7", "Your code changes ")
 def divides_in_place(weight, stride):
     for i in range(stride):
         for j in range(stride):
@@ -395,3 +395,17 @@ def divides_in_place(weight, stride):
 def calls_the_books_loops(x, kernel, stride, padding):
     canvas = conv_transpose2d_loops(x[None, None], kernel[None, None, None], None, (1, stride), (0, padding))
     return canvas[0, 0]
+
+
+@wrong("5.3", "stopped with")
+def paints(place, size, kernel_size, stride):
+    canvas = torch.zeros((size - 1) * stride + kernel_size)
+    for i in range(size):
+        canvas[i * stride : i * stride + kernel_size] += 1
+    return int(canvas[place])
+
+
+@wrong("5.5", "without autograd (torch's vjp)")
+def asks_for_a_vector_jacobian_product(gradient, weight, size, stride, padding):
+    x = gradient.new_zeros(len(gradient), weight.shape[1], *size)
+    return torch.func.vjp(lambda x: functional.conv2d(x, weight, None, stride, padding), x)[1](gradient)[0]

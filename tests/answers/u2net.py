@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from answers import right, wrong
 from chapters_code.cost import cost
+from chapters_code.layers import conv_norm_relu
 from chapters_code.metrics import max_f_measure
 from chapters_code.u2net import RSU
 
@@ -111,7 +112,7 @@ def has_one_step_too_many(height, in_channels, mid_channels, out_channels):
     return lists_all_of_them(height + 1, in_channels, mid_channels, out_channels)
 
 
-@wrong("9.2", "without the book's conv_norm_relu")
+@wrong("9.2", "without the book's RSU")
 def builds_it(height, in_channels, mid_channels, out_channels):
     return sum(one.numel() for one in RSU(height, in_channels, mid_channels, out_channels).parameters())
 
@@ -297,7 +298,7 @@ def adds_the_input(rsu, x):
     return with_a_fault("residual")(rsu, x) + x
 
 
-@wrong("9.5", "without the book's forward")
+@wrong("9.5", "without the book's RSU.forward")
 def calls_the_module(rsu, x):
     return rsu(x)
 
@@ -348,7 +349,7 @@ def loses_the_gradient(logits, target):
     return takes_softplus(logits.detach(), target)
 
 
-@wrong("9.6", "gradient is wrong")
+@right("9.6")
 def has_a_corner_at_0(logits, target):
     rest = torch.log1p(torch.exp(-logits.abs()))
     return (logits.clamp(min=0) - logits * target + rest).mean()
@@ -495,11 +496,18 @@ def asks_the_book(prediction, target):
 
 @wrong("9.8", "numbers differ")
 def on_a_fine_grid(prediction, target):
-    scores = [torch.zeros((), dtype=torch.float64)]
-    for threshold in torch.linspace(0, 1, 20001, dtype=torch.float64):
-        chosen = prediction >= threshold
-        hits = (chosen & (target == 1)).sum().double()
-        if hits > 0:
-            precision, recall = hits / chosen.sum(), hits / target.sum()
-            scores.append(1.3 * precision * recall / (0.3 * precision + recall))
-    return torch.stack(scores).max()
+    chosen = prediction.flatten() >= torch.linspace(0, 1, 20001, dtype=torch.float64)[:, None]
+    hits = (chosen & (target.flatten() == 1)).sum(1).double()
+    precision, recall = hits / chosen.sum(1), hits / target.sum()
+    return (1.3 * precision * recall / (0.3 * precision + recall)).nan_to_num(0).max()
+
+
+@wrong("9.2", "without the book's conv_norm_relu")
+def builds_its_parts(height, in_channels, mid_channels, out_channels):
+    parts = [conv_norm_relu(in_channels, out_channels, 3)]
+    return sum(one.numel() for part in parts for one in part.parameters())
+
+
+@wrong("9.6", "numbers differ")
+def is_zero_at_zero(logits, target):
+    return torch.where(logits == 0, 0 * logits, takes_softplus(logits, target)).mean()

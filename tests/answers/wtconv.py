@@ -63,7 +63,7 @@ def divides_with_a_fraction(place, kernel_size, levels):
 # ---- 8.2 parameters -----------------------------------------------------------------------------
 
 
-@right("8.2")
+@wrong("8.2", "without the book's WTConv2d")
 def builds_it(channels, kernel_size, levels, bias):
     layer = WTConv2d(channels, channels, kernel_size, bias=bias, wt_levels=levels)
     return sum(one.numel() for one in layer.parameters()), channels * ((kernel_size << levels) ** 2 + int(bias))
@@ -319,7 +319,7 @@ def forgets_to_return_it(layer):
     _folded(layer)
 
 
-@wrong("8.4", "changes the network that it was given")
+@wrong("8.4", "Your code changes ")
 def folds_in_place(layer):
     with torch.no_grad():
         for convolution, scale in _pairs(layer):
@@ -652,7 +652,7 @@ def takes_one_level(network, name, wt_levels):
     return _right(network, name, 1)
 
 
-@wrong("8.7", "changes the network that it was given")
+@wrong("8.7", "Your code changes ")
 def swaps_in_place(network, name, wt_levels):
     old = network.get_submodule(name)
     new = _empty(_like(old, wt_levels))
@@ -709,7 +709,7 @@ def lets_the_gradient_be_convolved(x, gradient, kernel_size):
     return goes_tap_by_tap(gradient, x, kernel_size)
 
 
-@wrong("8.8", "stopped with RuntimeError")
+@wrong("8.8", "without autograd (torch's grad)")
 def asks_autograd(x, gradient, kernel_size):
     weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size, requires_grad=True)
     out = functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))
@@ -720,3 +720,23 @@ def asks_autograd(x, gradient, kernel_size):
 def asks_pytorch(x, gradient, kernel_size):
     shape = (x.shape[1], 1, kernel_size, kernel_size)
     return torch.nn.grad.conv2d_weight(x, shape, gradient, padding=kernel_size // 2, groups=x.shape[1])
+
+
+@right("8.2")
+def is_a_sum_of_three(channels, kernel_size, levels, bias):
+    taps, kernels = kernel_size * kernel_size, 4 * levels + 1
+    return channels * (kernels * taps + kernels + bias), channels * (taps * 4**levels + bias)
+
+
+@wrong("8.6", "numbers differ")
+def reads_one_digit_only(shapes, prefix):
+    channels, taps, bias, _, filters = counts_names(shapes, prefix)
+    numbers = [int(name[len(prefix) + 14]) for name in shapes if name.startswith(prefix + "wavelet_convs.")]
+    return channels, taps, bias, max(numbers) + 1, filters
+
+
+@wrong("8.8", "without autograd (torch's vjp)")
+def asks_for_a_vector_jacobian_product(x, gradient, kernel_size):
+    weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size)
+    out = lambda weight: functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))  # noqa: E731
+    return torch.func.vjp(out, weight)[1](gradient)[0]

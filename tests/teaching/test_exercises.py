@@ -1,21 +1,31 @@
 """The checks of the exercises: right answers pass, wrong ones are refused for the reason that is theirs."""
 
 import ast
+import importlib
 import inspect
+import json
 import re
-from itertools import permutations, product
+import sys
+import threading
+import time
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise, permutations, product
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 import answers
-from chapters_code import exercises
-from chapters_code.exercises import check, checking, grade, hint, solution, solution_note, solution_source
-from chapters_code.exercises.checking import Call, Wrong, all_pairs, compare, smallest_first, whole
+from chapters_code import exercises, pooling
+from chapters_code.exercises import check, checking, grade, hint, hints, solution, solution_note, solution_source
+from chapters_code.exercises.checking import Answer, Call, Wrong, all_pairs, compare, smallest_first, whole
 from chapters_code.pooling import max_pool2d, windows
 
 NUMBERS = exercises.numbers()
+NOTEBOOKS = Path(exercises.__file__).parents[2] / "notebooks"
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +36,12 @@ def fresh(monkeypatch):
     torch.manual_seed(0)
 
 
+@cache
 def book_answer(number: str):
-    exercise, solutions = exercises._EXERCISES[number]
-    return getattr(solutions, exercise.name)
+    """What the page shows, in a place of its own: the solutions themselves are closed."""
+    space = {}
+    exec(compile(solution_source(number), "solution", "exec"), space)
+    return space[exercises._find(number).name]
 
 
 def min_pool2d(x, kernel_size):
@@ -50,12 +63,8 @@ def test_a_solution_stands_on_its_own_and_is_right(number):
 
     On two draws, as every answer here, of which one is new every time this test runs.
     """
-    space = {}
-    exec(compile(solution_source(number), "solution", "exec"), space)
-    function = space[exercises._find(number).name]
-
-    assert function.__doc__ is None
-    assert grade(number, function) is None
+    assert book_answer(number).__doc__ is None
+    assert grade(number, book_answer(number)) is None
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -120,29 +129,95 @@ def test_a_right_answer_is_told_so(capsys):
 
 
 def test_a_wrong_answer_gets_the_reason_and_one_hint(capsys):
-    first, second, *_ = exercises._find("1.1").hints
-    another = lambda x, k: max_pool2d(x, k) + 0  # noqa: E731
-    # The same answer run again shows the same hint again; another wrong answer gets the next.
-    for answer, number, text in ((max_pool2d, 1, first), (max_pool2d, 1, first), (another, 2, second)):
+    """The same answer run again shows the same hint again; another wrong answer gets the next."""
+    first, second, *_ = hints("2.6")
+    no, yes = lambda kernel, stride: False, lambda kernel, stride: True
+    for answer, number, text in ((no, 1, first), (no, 1, first), (yes, 2, second)):
         expected = f"Hint {number} of 3: {text}"
-        check("1.1", answer)
+        check("2.6", answer)
         out = capsys.readouterr().out
 
-        assert out.startswith("Exercise 1.1: not yet. The result is wrong: the numbers differ, first at [0, 0, 0, 0]: ")
-        assert re.search(r"The inputs were drawn with seed (\d+); check\(.1.1., min_pool2d, seed=\1\) tries", out)
+        assert out.startswith("Exercise 2.6: not yet. The result is wrong: the numbers differ")
+        assert re.search(r"The inputs were drawn with seed (\d+); check\(.2.6., is_steady, seed=\1\) tries", out)
         assert out.endswith(f"{expected}\n")
         assert out.count("Hint") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        (max_pool2d, 1),
+        (lambda x, k: max_pool2d(-x, k), 3),
+        (lambda x, k: -max_pool2d(-x, k) + 1, 2),
+    ],
+)
+def test_a_mistake_that_is_known_gets_the_hint_that_helps(capsys, answer, number):
+    """Whatever was seen before; and the order of `hint` stays what it was."""
+    for _ in range(2):
+        check("1.1", answer)
+        assert f"Hint {number} of 3: {hints('1.1')[number - 1]}" in capsys.readouterr().out
+    hint("1.1")
+    assert capsys.readouterr().out.startswith("Hint 1 of 3")
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "hint_number"),
+    [
+        ("1.2", lambda x, k: windows(x, k).median(dim=-1), 3),  # values and places
+        ("1.4", lambda x, k, s, p: windows_1d(x, k, s, p).amax(-1), 3),  # the gradient at a tie
+        ("3.1", lambda rates, k: 1 + (k - 1) * max(rates) if rates[0] else 0, 3),  # stops where there is no layer
+        ("0.1", lambda photo: photo.permute(2, 0, 1) // 255, 3),  # the dtype
+        ("0.2", lambda mask, classes: torch.bincount(mask[mask != 255]) / 1, 2),  # the shape
+    ],
+)
+def test_every_kind_of_mistake_can_name_its_hint(capsys, number, answer, hint_number):
+    check(number, answer)
+    assert f"Hint {hint_number} of 3: {hints(number)[hint_number - 1]}" in capsys.readouterr().out
+
+
+def windows_1d(x, kernel_size, stride, padding):
+    return functional.pad(x, (padding, padding), value=float("-inf")).unfold(-1, kernel_size, stride)
+
+
+def test_every_mistake_of_every_exercise_names_a_hint_that_there_is():
+    kinds = {"numbers", "gradient", "shape", "dtype", "type", "error", "time", "changed", "closed"}
+    for number in NUMBERS:
+        exercise = exercises._find(number)
+        for place, how in exercise.mistakes:
+            assert 1 <= place <= len(exercise.hints), number
+            assert callable(how) or how in kinds, (number, how)
+
+
+@pytest.mark.slow
+def test_what_computes_a_known_mistake_is_wrong_and_is_known_by_it():
+    """As an answer it would be refused, and the hint is that of the first mistake that computes the same."""
+    for number in NUMBERS:
+        exercise = exercises._find(number)
+        for _, how in exercise.mistakes:
+            if callable(how):
+                # All of the book is open here: a mistake may be written with its functions.
+                opened = replace(exercise, allows=(*exercise.allows, *modules_of(exercise)))
+                wrong, _ = exercises._try(opened, lambda *given, how=how: how(*given), 0)
+                assert wrong is not None, (number, inspect.getsource(how))
+                if wrong.kind not in ("error", "closed"):
+                    assert wrong.hint is not None, (number, str(wrong))
+
+
+def modules_of(exercise):
+    """The modules that the check of an exercise can see."""
+    seen = sys.modules[exercise.check.__module__]
+    return [seen, *(one for one in vars(seen).values() if inspect.ismodule(one) and "chapters_code" in one.__name__)]
 
 
 def test_hints_come_in_order_and_then_begin_again(capsys):
     """Those of one exercise do not use up those of the next."""
     for number in NUMBERS:
-        hints = exercises._find(number).hints
-        for _ in range(len(hints) + 1):
+        texts = hints(number)
+        for _ in range(len(texts) + 1):
             hint(number)
         lines = capsys.readouterr().out.splitlines()
 
-        expected = [f"Hint {i} of {len(hints)}: {text}" for i, text in enumerate(hints, start=1)]
+        expected = [f"Hint {i} of {len(texts)}: {text}" for i, text in enumerate(texts, start=1)]
         assert lines[:-2] == expected
         assert lines[-2:] == [f'That was the last hint. solution("{number}") shows our answer.', expected[0]]
 
@@ -156,8 +231,27 @@ def test_no_hint_gives_a_line_of_the_solution_away():
             assert [line for line in telling if line in text] == [], number
 
 
+@pytest.mark.parametrize(("written", "meant"), [(1.1, "1.1"), ("1,1", "1.1"), (" 1.1 ", "1.1"), (10.2, "10.2")])
+def test_a_number_may_stand_without_quotes(capsys, written, meant):
+    hint(written)
+    assert capsys.readouterr().out == f"Hint 1 of {len(hints(meant))}: {hints(meant)[0]}\n"
+    assert solution_source(written) == solution_source(meant)
+    assert grade(written, book_answer(meant)) is None
+
+
+def test_a_number_that_can_be_two_says_which_it_is(capsys):
+    """To Python 6.10 is 6.1."""
+    hint(6.10)
+    out = capsys.readouterr().out
+    assert out.startswith('(This is Exercise 6.1. For the other one, write the number in quotes: "6.10".)\nHint 1')
+    check(6.10, book_answer("6.10"))
+    assert capsys.readouterr().out.startswith("(This is Exercise 6.1.")
+    hint("6.10")
+    assert hints("6.10")[0] in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("call", [check, grade])
-@pytest.mark.parametrize("number", ["9.9", "", 1.1, None])
+@pytest.mark.parametrize("number", ["9.9", "", 9.9, 1, True, None])
 def test_an_unknown_number_lists_what_there_is(call, number):
     with pytest.raises(ValueError, match=re.escape(f"there is no exercise {number!r}; there are 0.1, 0.2")):
         call(number, min_pool2d)
@@ -185,6 +279,7 @@ def test_a_students_error_is_quoted_with_its_line_and_the_input():
     assert "Your code stopped with IndexError: index 1000000000 is out of bounds" in problem
     line = inspect.getsourcelines(answer)[1] + 2
     assert f"in line {line}:  return lost[10**9]  # the line at fault" in problem
+    assert "It was given x of shape (1, 1, 2, 3), torch.float32, kernel_size = 1." in problem
     assert "The input that stopped it:\n    x = tensor(" in problem
     assert "kernel_size = 1" in problem
 
@@ -197,7 +292,10 @@ def test_an_error_deep_in_pytorch_is_quoted_with_the_students_line():
 
 
 def test_too_few_arguments_are_an_error_of_the_student():
-    assert "stopped with TypeError" in grade("1.1", lambda x: x)
+    problem = grade("1.1", lambda x: x)
+
+    assert "stopped with TypeError" in problem
+    assert "Your function is called with 2 arguments: (x, kernel_size)." in problem
 
 
 def shown_input(problem: str) -> torch.Tensor:
@@ -330,6 +428,41 @@ def test_a_tensor_that_claims_to_be_equal_is_not_believed():
 def test_a_number_that_claims_to_be_equal_is_not_believed(number):
     assert "an int was wanted, you returned a Number" in grade(number, lambda *settings: Number(0))
     assert "an int was wanted, you returned a bool" in grade(number, lambda *settings: True)
+    assert "an int was wanted, you returned a Tensor; int(...) makes one" in grade(number, lambda *_: torch.tensor(0))
+    assert "an int was wanted, you returned a float; // divides integers" in grade(number, lambda *_: 0.5)
+
+
+def test_numpys_numbers_are_numbers():
+    for mine, wanted in ((np.int64(3), 3), (np.bool_(True), True), (np.float64(0.5), 0.5), (np.uint8(7), 7)):
+        compare(lambda x, mine=mine: mine, lambda x, wanted=wanted: wanted, [Call.of(1)])
+    with pytest.raises(Wrong, match="a bool was wanted, you returned a NumPy int64|you returned an int"):
+        compare(lambda x: np.int64(1), lambda x: True, [Call.of(1)])
+    with pytest.raises(Wrong, match="a Tensor was wanted, you returned a NumPy float64"):
+        compare(lambda x: np.float64(1), lambda x: torch.ones(()), [Call.of(1)])
+
+
+@pytest.mark.parametrize(
+    ("mine", "wanted", "words"),
+    [
+        ([1, 2, 3], (1, 2), "2 values were wanted, you returned a list of 3"),
+        (None, (1, 2), "2 values were wanted, you returned nothing (is a return missing?)"),
+        ([torch.ones(2)], torch.ones(2), "returned a list of 1; torch.tensor makes one of numbers, torch.stack or"),
+        (np.ones(2), torch.ones(2), "returned a ndarray; torch.from_numpy makes one of it"),
+        (torch.ones(2, 1).max(0), torch.ones(1), "its numbers are .values"),
+        (torch.ones(2, 3), torch.ones(3, 2), "it should be (3, 2) (rows and columns have changed places)"),
+        (torch.ones(2, 3, 4), torch.ones(2, 5, 4), "it should be (2, 5, 4) (axis 1 has 3 and not 5)"),
+        (torch.ones(2), torch.ones(2, 1), "it should be (2, 1) (2 axes were wanted, there are 1)"),
+        (torch.ones(2).double(), torch.ones(2), "it should be torch.float32; .to(torch.float32) changes it"),
+        (1, True, "a bool was wanted, you returned an int; a comparison gives one"),
+    ],
+)
+def test_a_result_of_the_wrong_kind_is_told_what_helps(mine, wanted, words):
+    with pytest.raises(Wrong, match=re.escape(words)):
+        compare(lambda x: mine, lambda x: wanted, [Call.of(1)])
+
+
+def test_a_parameter_is_a_tensor():
+    compare(lambda x: torch.nn.Parameter(x), lambda x: x, [Call.of(torch.ones(2))])
 
 
 @pytest.mark.parametrize("name", ["allclose", "equal", "isclose", "eq"])
@@ -352,7 +485,7 @@ def test_an_answer_learnt_by_heart_for_one_seed_is_refused():
     table = {}
 
     def key(x, kernel_size):
-        return x.detach().numpy().tobytes(), tuple(x.shape), kernel_size
+        return x.detach().double().numpy().tobytes(), tuple(x.shape), x.dtype, kernel_size
 
     def learning(x, kernel_size):
         result = table[key(x, kernel_size)] = windows(x, kernel_size).median(dim=-1).values
@@ -456,8 +589,8 @@ def test_every_two_settings_meet_in_a_few_combinations():
 
 def test_gradients_are_checked_even_where_the_notebook_switched_them_off():
     with torch.no_grad():
-        assert grade("1.1", min_pool2d) is None
-        assert "The gradient is wrong" in grade("1.1", lambda x, k: windows(x, k).amin(dim=-1))
+        assert grade("1.4", book_answer("1.4")) is None
+        assert "The gradient is wrong" in grade("1.4", lambda *given: windows_1d(*given).amax(dim=-1))
 
 
 def test_a_changed_input_is_seen_though_the_result_is_right():
@@ -468,9 +601,53 @@ def test_a_changed_input_is_seen_though_the_result_is_right():
 
     problem = grade("1.1", answer)
 
-    assert "Your code changes the picture that it was given" in problem
+    assert "Your code changes x, which it was given and which its caller still needs" in problem
+    assert "Work on a copy: x.clone()." in problem
     assert "The input that was changed:\n    x = tensor(" in problem
     assert "5.5" not in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "change", "cure"),
+    [
+        ({"a": 1}, lambda one: one.pop("a"), "dict(one)"),
+        ([1, 2], lambda one: one.pop(), "list(one)"),
+        ((torch.ones(2), torch.ones(3)), lambda one: one[1].zero_(), "[one.clone() for one in one]"),
+        (torch.nn.Linear(1, 1), lambda one: one.eval(), "copy.deepcopy(one)"),
+    ],
+)
+def test_a_changed_input_is_named_whatever_it_is(given, change, cure):
+    def trusted(one):
+        return 0
+
+    def answer(one):
+        change(one)
+        return 0
+
+    with pytest.raises(Wrong, match=re.escape("Your code changes one, which it was given and which its caller")) as e:
+        compare(answer, trusted, [Call.of(given)])
+    assert f"Work on a copy: {cure}." in str(e.value)
+    compare(lambda one: 0, trusted, [Call.of(given)])  # the caller's own has stayed as it was
+
+
+def test_a_network_that_differs_is_told_where():
+    def network():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.ReLU()))
+
+    def judged(change):
+        mine = network()
+        changed = change(mine)
+        with pytest.raises(Wrong) as e:
+            compare(lambda x: mine if changed is None else changed, lambda x: network(), [Call.of(1)])
+        assert "Linear(" not in str(e.value), "two networks that look alike say nothing"
+        return str(e.value)
+
+    compare(lambda x: network(), lambda x: network(), [Call.of(1)])
+    assert "1.0 is in evaluation mode, it should be in training mode" in judged(lambda one: one[1][0].eval() and None)
+    assert "0.weight has other numbers" in judged(lambda one: torch.nn.init.zeros_(one[0].weight) is None or None)
+    assert "it lacks 1.0" in judged(lambda one: torch.nn.Sequential(one[0], torch.nn.Sequential()))
+    assert "it has 2, which should not be there" in judged(lambda one: one.append(torch.nn.ReLU()))
 
 
 def test_the_trusted_side_never_sees_what_the_answer_did_to_its_input():
@@ -511,7 +688,175 @@ def test_a_caught_refusal_is_no_way_through():
         except Exception:
             return max_pool2d(x[:, :, None], (1, kernel_size), (1, stride), (0, padding))[:, :, 0]
 
-    assert "without the book's max_pool2d" in grade("1.4", answer)
+    assert "without PyTorch's own (max_pool" in grade("1.4", answer)
+
+
+def test_all_of_the_book_is_closed_but_what_is_allowed():
+    """A function, a class with what it calls, a module; the message says what is open."""
+    call = [Call.of(torch.rand(1, 1, 4, 6))]
+    pooled = lambda x: max_pool2d(x, 2)  # noqa: E731
+    layer = lambda x: pooling.MaxPool2d(2)(x)  # noqa: E731
+    for one, allows in ((pooled, (pooling.max_pool2d,)), (layer, (pooling.MaxPool2d,)), (layer, (pooling,))):
+        compare(Answer(one, allows), pooled, call)
+    with pytest.raises(Wrong, match="without the book's max_pool2d.$"):
+        compare(pooled, pooled, call)
+    with pytest.raises(Wrong, match="without the book's max_pool2d. Of the book you may use windows and AvgPool2d.$"):
+        compare(Answer(pooled, (windows, pooling.AvgPool2d)), pooled, call)
+    with pytest.raises(Wrong, match="without the book's MaxPool2d"):
+        compare(Answer(layer, (pooling.max_pool2d,)), pooled, call)
+
+
+def test_the_book_may_be_imported_by_an_answer():
+    """What a module does while it is imported is not the answer's doing."""
+
+    def answer(x):
+        importlib.reload(interesting)
+        return x
+
+    interesting = importlib.import_module("chapters_code.colours")
+    compare(answer, lambda x: x, [Call.of(torch.ones(2))])
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_solution_itself_is_no_answer(number):
+    exercise, solutions = exercises._EXERCISES[number]
+
+    assert "without our solution" in grade(number, getattr(solutions, exercise.name))
+
+
+# ---- answers that print, or never end -----------------------------------------------------------
+
+
+def test_what_an_answer_prints_is_shown_once(capsys):
+    """With the input that goes wrong, or, if it is right, with the first."""
+
+    def right(kernel_size, stride):
+        print("kernel", kernel_size, "stride", stride)
+        return kernel_size + stride - 1
+
+    check("1.5", right)
+    out = capsys.readouterr().out
+    assert out.startswith("Exercise 1.5: right.") and out.count("kernel") == 1
+    assert out.endswith("On the first input your code printed:\n    kernel 1 stride 1\n")
+
+    check("1.5", lambda kernel_size, stride: right(kernel_size, stride) + (kernel_size > 2))
+    out = capsys.readouterr().out
+    assert out.startswith("Exercise 1.5: not yet. The result is wrong")
+    assert out.count("kernel 3 stride 1") == out.count("stride 1") == 1
+    assert "On this input your code printed:\n    kernel 3 stride 1\n" in out
+
+
+def test_a_flood_of_lines_is_cut(capsys):
+    def answer(kernel_size, stride):
+        for i in range(1000):
+            print(i)
+        return -1
+
+    check("1.5", answer)
+    assert "\n    9\n    ... and 990 lines more\n" in capsys.readouterr().out
+
+
+def never(kernel_size, stride):
+    while kernel_size != stride + 0.5:
+        kernel_size += 1
+
+
+def never_and_catches(kernel_size, stride):
+    while True:
+        try:
+            kernel_size += 1
+        except BaseException:
+            stride += 1
+
+
+def never_and_calls(kernel_size, stride):
+    while True:
+        str(kernel_size)
+
+
+@pytest.mark.parametrize("answer", [never, never_and_catches, never_and_calls])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_answer_that_never_ends_is_stopped_and_told_so(monkeypatch, answer, elsewhere):
+    """In the main thread, as in a notebook, or in another; by no signal, so on Windows, too."""
+    monkeypatch.setattr(checking, "LIMIT", 0.3)
+    problems = []
+    before = threading.active_count()
+    if elsewhere:
+        thread = threading.Thread(target=lambda: problems.append(grade("1.5", answer)))
+        thread.start()
+        thread.join()
+    else:
+        problems.append(grade("1.5", answer))
+
+    assert problems[0].startswith("Your code was stopped: it had run for more than 0.3 seconds. Probably a loop")
+    assert re.search(r"in line \d+:  (while|try|kernel_size|except|stride|str)", problems[0])
+    assert threading.active_count() == before, "a thread that goes on would eat the processor"
+    assert grade("1.5", book_answer("1.5")) is None
+
+
+def test_an_answer_that_ends_late_is_not_hit_afterwards(monkeypatch):
+    """One long call of C cannot be cut short; when it comes back, nothing is left to hit the next cell."""
+    monkeypatch.setattr(checking, "LIMIT", 0.3)
+
+    def late(kernel_size, stride):
+        time.sleep(0.7)
+        return kernel_size + stride - 1
+
+    assert "was stopped" in grade("1.5", late)
+    for _ in range(10**5):
+        pass
+
+
+def test_a_reader_who_stops_the_cell_is_obeyed_and_exit_is_a_mistake():
+    before = threading.active_count()
+
+    def interrupted(kernel_size, stride):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade("1.5", interrupted)
+    assert threading.active_count() == before and sys.getprofile() is None
+    assert "Your code stopped with SystemExit" in grade("1.5", lambda kernel_size, stride: sys.exit())
+
+
+def test_an_answer_that_is_slow_each_time_is_stopped_in_the_end(monkeypatch):
+    monkeypatch.setattr(checking, "LIMIT", 0.1)
+
+    def slow(kernel_size, stride):
+        time.sleep(0.09)
+        return kernel_size + stride - 1
+
+    assert "it had run for more than 1.2 seconds on all inputs together" in grade("1.5", slow)
+
+
+def test_a_check_goes_by_float32_whatever_the_reader_has_set():
+    torch.set_default_dtype(torch.float64)
+    try:
+        for number in ("0.2", "1.3", "4.1", "9.6"):
+            assert grade(number, book_answer(number)) is None
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_no_gradient_is_as_good_as_one_of_zeros():
+    x = Call.of(torch.ones(2), torch.zeros(2))
+    compare(lambda x, y: x * 2, lambda x, y: x * 2 + 0 * y, [x], gradients=True)
+    compare(lambda x, y: torch.zeros(2), lambda x, y: x * 0 + 0 * y, [x], gradients=True)
+
+
+def test_what_is_allowed_stands_in_the_task():
+    """And so does the dtype of each number that must be a Python integer: what a check asks for is said."""
+    tasks = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for before, cell in pairwise(cells):
+            if found := re.search(r'check\("([\d.]+)"', "".join(cell["source"])):
+                tasks[found.group(1)] = "".join(before["source"])
+    for number in NUMBERS:
+        names = [one.__name__.split(".")[-1] for one in exercises._find(number).allows]
+        missing = [name for name in names if name not in tasks[number] and not name.startswith("_")]
+        assert missing == [], f"{number} may use {missing}, and its task does not say so"
 
 
 def test_a_traced_call_is_seen_too():
@@ -561,7 +906,7 @@ def test_gradients_of_all_arguments_are_compared():
 
     call = Call.of(torch.randn(1, 1, 5), torch.randn(1, 1, 3))
     compare(lambda x, weight: functional.conv1d(x, weight), trusted, [call], gradients=True)
-    with pytest.raises(Wrong, match="gradient is wrong: none comes back"):
+    with pytest.raises(Wrong, match="gradient is wrong: value 2 of 2: none comes back"):
         compare(lambda x, weight: functional.conv1d(x, weight.detach()), trusted, [call], gradients=True)
     with pytest.raises(Wrong, match="gradient is wrong: value 2 of 2"):
         halved = lambda x, weight: functional.conv1d(x, weight.detach() / 2 + weight / 2)  # noqa: E731
@@ -569,6 +914,6 @@ def test_gradients_of_all_arguments_are_compared():
 
 
 def test_a_solution_without_an_explanation_is_named(monkeypatch):
-    monkeypatch.setattr(book_answer("1.1"), "__doc__", None)
+    monkeypatch.setattr(exercises._EXERCISES["1.1"][1].min_pool2d, "__doc__", None)
     with pytest.raises(ValueError, match="exercise 1.1 needs a solution: a function min_pool2d.*with a docstring"):
         solution_source("1.1")
