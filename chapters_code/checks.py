@@ -6,6 +6,8 @@ from numbers import Integral
 
 from torch import Tensor
 
+from chapters_code.tracing import is_open, is_proxy
+
 __all__ = [
     "Size",
     "check_choice",
@@ -34,6 +36,8 @@ Size = int | tuple[int, int]  # a setting for both sides, or one for the height 
 def check_integer(name: str, value: int, low: int, high: float = math.inf) -> int:
     """Return `value` as a Python integer, or say that it is no integer from `low` to `high`.
 
+    A size that is open, as `tracing` says, comes back as it is.
+
     Raises:
         ValueError: It is not; the message names the argument.
 
@@ -41,6 +45,8 @@ def check_integer(name: str, value: int, low: int, high: float = math.inf) -> in
         >>> check_integer("seed", 3, 0)
         3
     """
+    if is_open(value):
+        return value
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
         span = f"of {low} or more" if high == math.inf else f"from {low} to {high}"
         raise ValueError(f"{name} must be an integer {span}, got {value!r}")
@@ -63,6 +69,8 @@ def check_odd(name: str, value: int) -> int:
 def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tuple[int, int]:
     """Return a setting for height and width as two Python integers: 3 becomes (3, 3), and (3, 5) stays as it is.
 
+    Sizes that are open, as `tracing` says, come back as they are.
+
     Args:
         name: What the error calls it.
         value: An integer, or a pair (height, width).
@@ -72,13 +80,20 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
     Raises:
         ValueError: It is neither, or a number is below `low`.
     """
-    both = (value, value) if single and isinstance(value, Integral) else value
-    fits = isinstance(both, Sequence) and len(both) == 2
-    if not fits or not all(isinstance(one, Integral) and not isinstance(one, bool) and one >= low for one in both):
+    if is_proxy(value):
+        return value
+    alone = isinstance(value, Integral) or (is_open(value) and not isinstance(value, Sequence))
+    both = (value, value) if single and alone else value
+    if not isinstance(both, Sequence) or len(both) != 2 or not all(_is_size(one, low) for one in both):
         wanted = f"two integers of {low} or more"
         wanted = f"an integer of {low} or more, or two such as (3, 5)" if single else f"(height, width), {wanted}"
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return int(both[0]), int(both[1])
+    height, width = (one if is_open(one) else int(one) for one in both)
+    return height, width
+
+
+def _is_size(value: int, low: int) -> bool:
+    return is_open(value) or (isinstance(value, Integral) and not isinstance(value, bool) and value >= low)
 
 
 def check_rates(rates: Iterable[int], least: int = 0) -> tuple[int, ...]:
@@ -117,7 +132,7 @@ def check_shape(name: str, x: Tensor, ranks: Collection[int], wanted: str) -> No
         ValueError: It is not; the message says the shape that was `wanted`.
     """
     check_tensors(**{name: x})
-    if x.dim() not in ranks:
+    if not is_proxy(x) and x.dim() not in ranks:
         raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}; {name}[None] adds an axis in front")
 
 
@@ -133,6 +148,8 @@ def check_pictures(x: Tensor, name: str = "x", single: bool = True) -> None:
         ValueError: It is no tensor, has another rank, or no pixels.
     """
     check_shape(name, x, (3, 4) if single else (4,), "(N, C, H, W) or (C, H, W)" if single else "(N, C, H, W)")
+    if is_proxy(x) or is_open(*x.shape[-3:]):
+        return
     if 0 in x.shape[-3:]:
         raise ValueError(f"only the batch may be empty: got shape {tuple(x.shape)}, which has no pixels")
 
@@ -143,7 +160,7 @@ def check_floating_point(x: Tensor, name: str = "x") -> None:
     Raises:
         ValueError: It is not; the message says how to convert it.
     """
-    if not x.is_floating_point():
+    if not is_proxy(x) and not x.is_floating_point():
         raise ValueError(
             f"{name} must be floating point, since means and weighted sums have fractions, got {x.dtype};"
             f" {name}.float() converts it"
@@ -159,6 +176,8 @@ def check_kernel(weight: Tensor, groups: int = 1, wanted: str = "(C', C / groups
     """
     check_shape("weight", weight, (rank,), wanted)
     check_floating_point(weight, "weight")
+    if is_proxy(weight) or is_open(*weight.shape):
+        return
     if 0 in weight.shape:
         raise ValueError(f"weight must have shape {wanted}, none of them 0, got {tuple(weight.shape)}")
     if len(weight) % check_integer("groups", groups, 1):
@@ -194,6 +213,8 @@ def check_convolution(
     check_floating_point(x)
     ends = "(C, C' / groups" if transposed else "(C', C / groups"
     check_kernel(weight, groups, f"{ends}, K)" if axes == 1 else f"{ends}, kH, kW)", axes + 2)
+    if is_open(*x.shape[-axes - 1 :], *weight.shape):
+        return
     channels, out_channels = weight.shape[1] * groups, len(weight)
     if transposed:
         channels, out_channels = out_channels, channels
@@ -225,7 +246,7 @@ def check_tensors(**named: Tensor) -> None:
         ValueError: One is none; the message says how to make it one.
     """
     for name, value in named.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) and not is_proxy(value):
             came = type(value).__name__
             raise ValueError(f"{name} must be a torch.Tensor, got {came}; torch.as_tensor({name}) makes one")
 

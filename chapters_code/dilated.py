@@ -33,6 +33,7 @@ from chapters_code.checks import (
     check_rates,
 )
 from chapters_code.shapes import conv_size
+from chapters_code.tracing import is_open, one_node
 
 __all__ = [
     "conv1d_dilated_loops",
@@ -169,13 +170,13 @@ def conv2d_polyphase(
     (height, width), (down, right), (above, left), (step_down, step_right) = pairs
     padded = functional.pad(x, (left, left, above, above))
 
-    out = x.new_empty(*x.shape[:-3], len(weight), height, width)
+    out = x.new_empty(*x.shape[:-3], weight.shape[0], height, width)
     # After so many outputs the windows stand on the same phase again,
     rows, columns = down // gcd(down, step_down), right // gcd(right, step_right)
     # and in that phase, which has every d-th pixel, they have moved on by so many.
     inner = rows * step_down // down, columns * step_right // right
-    for i in range(min(rows, height)):
-        for j in range(min(columns, width)):
+    for i in _places(rows, height):
+        for j in _places(columns, width):
             phase = padded[..., i * step_down :: down, j * step_right :: right]
             plain = functional.conv2d(phase, weight, bias, inner, groups=groups)
             out[..., i::rows, j::columns] = plain
@@ -233,6 +234,11 @@ def count_holes(rates: Iterable[int], kernel_size: int = 3) -> int:
     return (offsets[-1] - offsets[0] + 1) ** 2 - len(offsets) ** 2
 
 
+def _places(phases: int, size: int) -> range:
+    """Count the phases that have a pixel in an output of this size; of one that is open, all of them."""
+    return range(phases if is_open(size) else min(phases, size))
+
+
 def _length(x: Tensor, weight: Tensor, dilation: int, stride: int, padding: int) -> int:
     """Check that all fits together, and return the length of the output, L'."""
     check_convolution(x, weight, axes=1)
@@ -254,3 +260,10 @@ def _geometry(
     check_convolution(x, weight, bias, groups)
     size = conv_size(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding, dilation)
     return size, check_pair("dilation", dilation), check_pair("padding", padding, 0), check_pair("stride", stride)
+
+
+# One node each where torch.fx writes a network down.
+dilate_kernel, conv2d_zero_stuffed, conv2d_polyphase = map(
+    one_node, (dilate_kernel, conv2d_zero_stuffed, conv2d_polyphase)
+)
+conv1d_dilated_loops = one_node(conv1d_dilated_loops, "torch.nn.functional.conv1d(..., dilation=...)")

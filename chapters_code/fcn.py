@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from chapters_code.checks import check_choice, check_integer
+from chapters_code.tracing import cut_to
 from chapters_code.transposed import UPSAMPLERS
 from chapters_code.weights import imagenet, read_weights
 
@@ -85,7 +86,7 @@ class FCN(nn.Module):
         self.upsample = enlarge(num_classes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
+        size = x.shape[-2:]
         finer = {}
         for name, part in self.features.named_children():
             x = part(x)
@@ -96,9 +97,8 @@ class FCN(nn.Module):
         for tap, skip, double in ladder:
             beside = skip(finer[tap])
             # Where a side was rounded up on the way down, the doubled one is too long.
-            rows, columns = beside.shape[-2:]
-            scores = double(scores)[..., :rows, :columns] + beside
-        return self.upsample(scores)[..., :height, :width]
+            scores = cut_to(double(scores), beside.shape[-2:]) + beside
+        return cut_to(self.upsample(scores), size)
 
 
 def resnet_features() -> nn.Sequential:

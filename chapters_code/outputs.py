@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chapters_code.tracing import is_proxy
+
 __all__ = ["ask", "device", "device_of", "evaluation_mode", "logits", "need_function"]
 
 
@@ -98,7 +100,7 @@ def logits(output: Any) -> Tensor:
         chosen = output.get("out")
     elif isinstance(output, tuple | list) and output:
         chosen = output[0]
-    if not isinstance(chosen, Tensor):
+    if not isinstance(chosen, Tensor) and not is_proxy(chosen):
         came = f"a dict with {sorted(map(str, output))}" if isinstance(output, dict) else type(output).__name__
         raise ValueError(
             "a model must return a tensor, a tuple or list that starts with one, or a dict with one as 'out'; got"

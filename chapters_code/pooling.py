@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from chapters_code.checks import Size, check_floating_point, check_pair, check_pictures
 from chapters_code.shapes import pool_size
+from chapters_code.tracing import is_open, not_negative, one_node
 
 __all__ = ["AvgPool2d", "MaxPool2d", "avg_pool2d", "avg_pool2d_loops", "max_pool2d", "max_pool2d_loops", "windows"]
 
@@ -113,7 +114,7 @@ def windows(
                   [1., 2., 4., 5.]]]])
     """
     geometry = _geometry(x, kernel_size, stride, padding, ceil_mode)
-    return _cut(_pad(x, padding, fill), *geometry, fill)
+    return _cut(_pad(x, padding, fill), *geometry, fill, ceil_mode)
 
 
 def max_pool2d(
@@ -158,12 +159,12 @@ def avg_pool2d(
     """
     geometry = _geometry(x, kernel_size, stride, padding, ceil_mode, mean=True)
     # Means, not sums: four bright pixels of a float16 picture can add up to infinity.
-    means = _cut(_pad(x, padding, fill=0), *geometry, fill=0).mean(dim=-1)
+    means = _cut(_pad(x, padding, fill=0), *geometry, 0, ceil_mode).mean(dim=-1)
     # What share of each window counts?  Pool a picture of ones;
     # what hangs over the far edge is never counted.
     ones = torch.ones_like(x[..., :1, :, :])
     ones = _pad(ones, padding, fill=float(count_include_pad))
-    return means / _cut(ones, *geometry, fill=0).mean(dim=-1)
+    return means / _cut(ones, *geometry, 0, ceil_mode).mean(dim=-1)
 
 
 class MaxPool2d(nn.Module):
@@ -250,12 +251,19 @@ def _pad(x: Tensor, padding: Size, fill: float) -> Tensor:
     return functional.pad(x, (left, left, above, above), value=fill)
 
 
-def _cut(padded: Tensor, kernel: tuple[int, int], step: tuple[int, int], out: tuple[int, int], fill: float) -> Tensor:
+def _cut(
+    padded: Tensor,
+    kernel: tuple[int, int],
+    step: tuple[int, int],
+    out: tuple[int, int],
+    fill: float,
+    ceil_mode: bool,
+) -> Tensor:
     """Cut `out` windows from a padded picture: (..., H', W', pixels of a window)."""
-    # With ceil_mode the last window may hang over: add the rows and columns it lacks.
-    below, right = ((out[i] - 1) * step[i] + kernel[i] - padded.shape[i - 2] for i in (0, 1))
-    if below > 0 or right > 0:
-        padded = functional.pad(padded, (0, max(0, right), 0, max(0, below)), value=fill)
+    if ceil_mode:  # The last window may hang over: add the rows and columns it lacks.
+        below, right = (not_negative((out[i] - 1) * step[i] + kernel[i] - padded.shape[i - 2]) for i in (0, 1))
+        if is_open(below, right) or below or right:
+            padded = functional.pad(padded, (0, right, 0, below), value=fill)
     return padded.unfold(-2, kernel[0], step[0]).unfold(-2, kernel[1], step[1]).flatten(-2)
 
 
@@ -263,3 +271,8 @@ def _lowest(x: Tensor) -> float:
     """Return the number that never wins: −∞, or the smallest of an integer dtype."""
     _need_pictures(x)
     return float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
+
+
+# One node each where torch.fx writes a network down.
+windows, max_pool2d, avg_pool2d = one_node(windows), one_node(max_pool2d), one_node(avg_pool2d)
+max_pool2d_loops, avg_pool2d_loops = one_node(max_pool2d_loops, "max_pool2d"), one_node(avg_pool2d_loops, "avg_pool2d")

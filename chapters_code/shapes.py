@@ -6,7 +6,8 @@ the positions, and you have the size of the output.  All functions speak one gra
     *_size(size, kernel_size, stride, padding, dilation, ...) -> size of the output
 
 `size` is one side in pixels, or a pair (H, W).  So are the other arguments, as in `torch.nn`.  If all are single
-numbers you get one back, and a pair (H', W') otherwise.
+numbers you get one back, and a pair (H', W') otherwise.  Sizes that are open while a network is traced or exported
+(`tracing`) are computed with, and not asked whether they are legal.
 
 Left out: asymmetric padding.  A layer that needs it pads first and then asks for the size.
 
@@ -15,10 +16,13 @@ the `torch.nn` documentation and are tested against PyTorch and PyWavelets on gr
 """
 
 import math
-from collections.abc import Callable
-from numbers import Integral
+from collections.abc import Callable, Sequence
+from numbers import Real
+
+import torch
 
 from chapters_code.checks import Size, check_choice, check_integer, check_pair
+from chapters_code.tracing import is_open, lesser
 
 __all__ = ["conv_size", "conv_transpose_size", "dwt_size", "interpolate_size", "pool_size"]
 
@@ -136,7 +140,7 @@ def conv_transpose_size(
                 f" stride {stride}, dilation {dilation}"
             )
         result = (size - 1) * stride - 2 * padding + _reach(kernel_size, dilation) + output_padding
-        if result < 1:
+        if not is_open(result) and result < 1:
             raise ValueError(f"nothing is left: padding {padding} cuts away the whole output; take a smaller padding")
         return result
 
@@ -196,10 +200,14 @@ def interpolate_size(size: Size, scale_factor: float) -> Size:
         >>> interpolate_size((561, 728), 2)
         (1122, 1456)
     """
-    if isinstance(scale_factor, bool) or not (isinstance(scale_factor, int | float) and 0 < scale_factor < math.inf):
+    if isinstance(scale_factor, bool) or not (isinstance(scale_factor, Real) and 0 < scale_factor < math.inf):
         raise ValueError(f"scale_factor must be one number above 0, such as 2 or 0.5, got {scale_factor!r}")
 
     def side(size: int) -> int:
+        if is_open(size):
+            return (
+                (size * scale_factor).long() if isinstance(size, torch.Tensor) else torch.sym_int(size * scale_factor)
+            )
         if size * scale_factor < 1:
             raise ValueError(f"no pixel is left of {size} at scale_factor {scale_factor}; take a larger one")
         return int(size * scale_factor)
@@ -211,7 +219,7 @@ def _each_side(side: Callable[..., int], **settings: Size) -> Size:
     """Check the settings, each one number or a pair, and ask `side` once for H and once for W."""
     pairs = {name: check_pair(name, given, 0 if "padding" in name else 1) for name, given in settings.items()}
     height, width = (side(**{name: both[i] for name, both in pairs.items()}) for i in (0, 1))
-    return height if all(isinstance(given, Integral) for given in settings.values()) else (height, width)
+    return (height, width) if any(isinstance(given, Sequence) for given in settings.values()) else height
 
 
 def _reach(kernel_size: int, dilation: int) -> int:
@@ -221,11 +229,13 @@ def _reach(kernel_size: int, dilation: int) -> int:
 def _conv_side(size: int, kernel_size: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False) -> int:
     reach = _reach(kernel_size, dilation)
     room = size + 2 * padding - reach
-    positions = (-(-room // stride) if ceil_mode else room // stride) + 1
-    # Rounded up, a window could start in the far padding and see no picture at all: PyTorch drops it.
-    if ceil_mode and (positions - 1) * stride >= size + padding:
-        positions -= 1
-    if positions < 1:
+    if ceil_mode:
+        # Not −(−room // stride): where ONNX divides, it drops the fraction, of negative numbers, too.  Rounded up, a
+        # window could start in the far padding and see no picture at all: PyTorch drops it.
+        positions = lesser((room + stride - 1) // stride, (size + padding - 1) // stride) + 1
+    else:
+        positions = room // stride + 1
+    if not is_open(positions) and positions < 1:
         raise ValueError(
             f"the window reaches {reach} pixels, but the padded input has only {size + 2 * padding}"
             f" (size {size} + 2 · padding {padding}): take a smaller kernel_size or dilation, or a larger input"

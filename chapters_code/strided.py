@@ -34,6 +34,7 @@ from chapters_code.checks import (
 )
 from chapters_code.outputs import device_of
 from chapters_code.shapes import conv_size
+from chapters_code.tracing import fixed_integer, is_open, one_node
 
 __all__ = [
     "BlurPool2d",
@@ -369,7 +370,7 @@ def _check_blocks(x: Tensor, block: int) -> None:
     check_pictures(x)
     check_integer("block", block, 1)
     height, width = x.shape[-2:]
-    if height % block or width % block:
+    if not is_open(height, width) and (height % block or width % block):
         raise ValueError(
             f"H and W must be multiples of block {block}, got H={height}, W={width}:"
             f" pad by {-height % block} rows and {-width % block} columns"
@@ -431,7 +432,7 @@ def _windows_of(
 ) -> _Windows:
     """Check that all fits together, and lay out the windows."""
     check_convolution(x, weight, bias, groups)
-    taps = tuple(weight.shape[2:])
+    taps = fixed_integer(weight.shape[2]), fixed_integer(weight.shape[3])
     size = conv_size(tuple(x.shape[-2:]), taps, stride, padding, dilation)
     above, left = check_pair("padding", padding, 0)
     padded = functional.pad(x, (left, left, above, above)) if above or left else x
@@ -441,8 +442,14 @@ def _windows_of(
 def _blur(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     check_pictures(x)
     check_floating_point(x)
-    channels, after = x.shape[-3], len(kernel) // 2
-    before = len(kernel) - 1 - after
+    taps, channels = fixed_integer(kernel.shape[0]), fixed_integer(x.shape[-3])
+    before, after = (taps - 1) // 2, taps // 2
     padded = functional.pad(x, (before, after, before, after), mode="replicate")
     # One kernel for each channel by itself.
-    return functional.conv2d(padded, kernel.to(x).expand(channels, 1, *kernel.shape), stride=stride, groups=channels)
+    return functional.conv2d(padded, kernel.to(x).expand(channels, 1, taps, taps), stride=stride, groups=channels)
+
+
+# One node each where torch.fx writes a network down.
+conv2d, conv2d_loops = one_node(conv2d), one_node(conv2d_loops, "conv2d")
+conv2d_matrix = one_node(conv2d_matrix, "conv2d")
+space_to_depth, as_pointwise, blur, _blur = map(one_node, (space_to_depth, as_pointwise, blur, _blur))

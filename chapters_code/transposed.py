@@ -35,6 +35,7 @@ from chapters_code.checks import (
 )
 from chapters_code.shapes import conv_size, conv_transpose_size
 from chapters_code.strided import conv2d, conv2d_matrix
+from chapters_code.tracing import fixed_integer, one_node
 
 __all__ = [
     "RIMS",
@@ -316,7 +317,7 @@ def interpolation_matrix(
     pixels = torch.arange(scale * size, dtype=torch.float64)
     places = (pixels + 0.5) / scale - 0.5
     if rim == "replicate":
-        places = places.clamp(0, size - 1)
+        places = places.clamp(min=0).clamp(max=size - 1)
     distances = (places[:, None] - torch.arange(size)).abs()
     matrix = (1 - distances).clamp(min=0)
     return matrix.to(dtype or torch.get_default_dtype())
@@ -348,9 +349,7 @@ class BilinearUpsample2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_pictures(x)
         check_floating_point(x)
-        height, width = x.shape[-2:]
-        down = interpolation_matrix(height, self.scale, self.rim, x.dtype).to(x)
-        across = interpolation_matrix(width, self.scale, self.rim, x.dtype).to(x)
+        down, across = _interpolation_matrices(x, self.scale, self.rim)
         # Columns first: the smaller product, and the quicker one.
         return down @ (x @ across.T)
 
@@ -409,7 +408,7 @@ def _plan(
 ) -> _Plan:
     """Check that all fits together, and lay out the stamps."""
     check_convolution(x, weight, bias, groups, transposed=True)
-    taps, gaps = tuple(weight.shape[2:]), check_pair("dilation", dilation)
+    taps, gaps = tuple(map(fixed_integer, weight.shape[2:])), check_pair("dilation", dilation)
     size = conv_transpose_size(tuple(x.shape[-2:]), taps, stride, padding, output_padding, dilation)
     return _Plan(
         stride=check_pair("stride", stride),
@@ -447,7 +446,20 @@ def _check_enlargement(size: int, scale: int, rim: str) -> None:
     check_integer("scale", scale, 1)
 
 
+def _interpolation_matrices(x: Tensor, scale: int, rim: str) -> tuple[Tensor, Tensor]:
+    """Return the matrices that enlarge the height and the width of pictures, in their dtype and where they are."""
+    down, across = (interpolation_matrix(side, scale, rim, x.dtype).to(x) for side in x.shape[-2:])
+    return down, across
+
+
 def _tent(taps: int) -> Tensor:
     """Return one side of the bilinear kernel, float64."""
     slope = (taps + 1) // 2
     return 1 - (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2).abs() / slope
+
+
+# One node each where torch.fx writes a network down.
+_interpolation_matrices, phase_sums = one_node(_interpolation_matrices), one_node(phase_sums)
+conv_transpose2d_zero_inserted = one_node(conv_transpose2d_zero_inserted)
+conv_transpose2d_loops = one_node(conv_transpose2d_loops, "conv_transpose2d_zero_inserted")
+conv_transpose2d_matrix = one_node(conv_transpose2d_matrix, "conv_transpose2d_zero_inserted")

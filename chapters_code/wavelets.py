@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.checks import check_choice, check_floating_point, check_integer, check_pair
+from chapters_code.tracing import cut_to, fixed_integer, is_open, is_proxy, not_negative, odd, one_node
 
 __all__ = [
     "MODES",
@@ -214,7 +215,8 @@ def waverec2(
         ValueError: As for `idwt2`, or the coefficients are not such a list, or the sizes of its steps do not fit.
     """
     x, *steps = coefficients if isinstance(coefficients, Sequence) and coefficients else [None]
-    if not isinstance(x, Tensor) or not all(isinstance(one, Sequence) and len(one) == 3 for one in steps):
+    known = isinstance(x, Tensor) or is_proxy(x)
+    if not known or not all(isinstance(one, Sequence) and len(one) == 3 for one in steps):
         raise ValueError("coefficients must be [a, (h, v, d), ..., (h, v, d)], as wavedec2 returns them")
     for i, details in enumerate(steps):
         if i:  # What came from the step below may have one row or column too many: its own size was odd.
@@ -261,14 +263,13 @@ def filters(wavelet: str) -> Filters:
 
 def _analyse(x: Tensor, taps: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     """Filter (..., n) with both filters and keep every second number: twice (..., n')."""
-    reach = taps.shape[1]
+    reach = fixed_integer(taps.shape[1])
     if mode == "periodization":
-        if x.shape[-1] % 2:
-            x = torch.cat([x, x[..., -1:]], dim=-1)
+        x = _even(x, -1)
         before, after = reach // 2 - 1, reach // 2 - 1
         mode = "periodic"
     else:
-        before, after = reach - 2, reach - 2 + x.shape[-1] % 2
+        before, after = reach - 2, reach - 2 + odd(x.shape[-1])
     x = _extended(x, before, after, mode)
     low, high = functional.conv1d(x.reshape(-1, 1, x.shape[-1]), taps[:, None].to(x), stride=2).unbind(1)
     return low.unflatten(0, x.shape[:-1]), high.unflatten(0, x.shape[:-1])
@@ -276,12 +277,12 @@ def _analyse(x: Tensor, taps: Tensor, mode: str) -> tuple[Tensor, Tensor]:
 
 def _synthesise(low: Tensor, high: Tensor, taps: Tensor, mode: str) -> Tensor:
     """Turn `_analyse` round: (..., n') twice gives (..., n), n even."""
-    reach, count = taps.shape[1], low.shape[-1]
+    reach, count = fixed_integer(taps.shape[1]), low.shape[-1]
     both = torch.stack([low, high], dim=-2)
     spread = functional.conv_transpose1d(both.reshape(-1, 2, count), taps[:, None].to(both), stride=2)[:, 0]
     spread = spread.unflatten(0, low.shape[:-1])
     if mode != "periodization":
-        if 2 * count < reach:
+        if not is_open(count) and 2 * count < reach:
             raise ValueError(
                 f"bands of {count} along one side are too small for filters of {reach} taps: no pixel can be put"
                 " together from them"
@@ -297,16 +298,16 @@ def _extended(x: Tensor, before: int, after: int, mode: str) -> Tensor:
     """Let (..., n) go on beyond both ends."""
     if mode == "zero":
         return functional.pad(x, (before, after))
-    if not before and not after:
+    if not is_open(after) and not before and not after:
         return x
     n = x.shape[-1]
     place = torch.arange(-before, n + after, device=x.device)
     if mode == "constant":
-        return x[..., place.clamp(0, n - 1)]
+        return x[..., place.clamp(min=0).clamp(max=n - 1)]
     if mode == "periodic":
         return x[..., place % n]
     if mode == "reflect":  # the last pixel is not repeated: 3 2 | 1 2 3 | 2 1
-        place = place % max(2 * n - 2, 1)
+        place = place % (not_negative(2 * n - 3) + 1)  # of one pixel, 1
         return x[..., torch.minimum(place, 2 * n - 2 - place)]
     place = place % (2 * n)  # 2 1 | 1 2 3 | 3 2
     back = torch.minimum(place, 2 * n - 1 - place)
@@ -324,7 +325,9 @@ def check_picture(x: Tensor) -> Tensor:
     Raises:
         ValueError: It is not; the message says what came.
     """
-    if not isinstance(x, Tensor) or x.dim() < 2 or 0 in x.shape[-2:]:
+    if is_proxy(x):
+        return x
+    if not isinstance(x, Tensor) or x.dim() < 2 or (not is_open(*x.shape[-2:]) and 0 in x.shape[-2:]):
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x must be a tensor (..., H, W) with rows and columns, got {got}")
     check_floating_point(x)
@@ -337,9 +340,11 @@ def check_bands(bands: Sequence[Tensor]) -> list[Tensor]:
     Raises:
         ValueError: They are not; the message says what came.
     """
+    if is_proxy(bands) or is_proxy(*bands):
+        return bands
     shapes = [tuple(band.shape) if isinstance(band, Tensor) else type(band).__name__ for band in bands]
-    # Each by itself and not as a set: a size that torch.export leaves open cannot be hashed.
-    if len(shapes) != 4 or any(shape != shapes[0] for shape in shapes):
+    known = not any(is_open(*shape) for shape in shapes if isinstance(shape, tuple))
+    if len(shapes) != 4 or (known and len(set(shapes)) > 1):
         raise ValueError(
             f"bands must be a, h, v and d, four tensors of one shape, got {shapes}; of PyWavelets' (a, (h, v, d)),"
             " Bands(a, h, v, d) makes them"
@@ -349,11 +354,15 @@ def check_bands(bands: Sequence[Tensor]) -> list[Tensor]:
 
 def even(x: Tensor) -> Tensor:
     """Use the last row or column of an odd side twice, so that H and W become even."""
-    if x.shape[-2] % 2:
-        x = torch.cat([x, x[..., -1:, :]], dim=-2)
-    if x.shape[-1] % 2:
-        x = torch.cat([x, x[..., -1:]], dim=-1)
-    return x
+    return _even(_even(x, -2), -1)
+
+
+def _even(x: Tensor, axis: int) -> Tensor:
+    size = x.shape[axis]
+    if is_open(size):  # Whether it is odd, must not be asked: the answer would hold for all pictures.
+        places = torch.arange(size + odd(size), device=x.device)
+        return x.index_select(axis, places.clamp(max=size - 1))
+    return torch.cat([x, x.narrow(axis, size - 1, 1)], dim=axis) if size % 2 else x
 
 
 def crop(x: Tensor, size: tuple[int, int] | None) -> Tensor:
@@ -369,6 +378,8 @@ def crop(x: Tensor, size: tuple[int, int] | None) -> Tensor:
     if size is None:
         return x
     height, width = check_pair("size", size, single=False)
+    if is_open(height, width, *x.shape[-2:]):
+        return cut_to(x, (height, width))
     for side, given in zip((height, width), x.shape[-2:], strict=True):
         if side not in (given - 1, given):
             raise ValueError(
@@ -376,3 +387,7 @@ def crop(x: Tensor, size: tuple[int, int] | None) -> Tensor:
                 f" left out, got size={size}"
             )
     return x[..., :height, :width]
+
+
+# One node each where torch.fx writes a network down.
+even, crop, _analyse, _synthesise = map(one_node, (even, crop, _analyse, _synthesise))

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from chapters_code.checks import check_integer, check_odd, check_pictures
 from chapters_code.fast.wtconv import convolve_bands, depthwise
+from chapters_code.tracing import cut_to, fixed_integer, odd, one_node
 from chapters_code.wavelets import filters
 
 __all__ = ["WTConv2d", "swap_depthwise"]
@@ -87,11 +88,12 @@ class WTConv2d(nn.Module):
         self.register_load_state_dict_pre_hook(_check_filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_pictures(x)
-        if x.dim() == 3:
-            return self(x[None])[0]
-        out = self._at_once(x) if self.fast else self.base_scale(self.base_conv(x)) + self._by_bands(x)
-        return out[..., :: self.stride, :: self.stride]
+        pictures = _batch(x)
+        out = self._at_once(pictures) if self.fast else self._step_by_step(pictures)
+        return _as_it_came(out, x)[..., :: self.stride, :: self.stride]
+
+    def _step_by_step(self, x: Tensor) -> Tensor:
+        return self.base_scale(self.base_conv(x)) + self._by_bands(x)
 
     def _at_once(self, x: Tensor) -> Tensor:
         """Return the same, with the scales multiplied into the kernels."""
@@ -111,10 +113,10 @@ class WTConv2d(nn.Module):
             levels.append((scale(kernels(bands)), averages.shape[-2:]))
             averages = bands[:, ::4]  # what is split again is not what was convolved
         below = 0
-        for bands, (height, width) in reversed(levels):
-            a, *details = bands.unflatten(1, (-1, 4)).unbind(2)
-            bands = torch.stack([a + below, *details], dim=2).flatten(1, 2)
-            below = self.join(bands)[..., :height, :width]
+        for bands, size in reversed(levels):
+            a, h, v, d = bands.unflatten(1, (-1, 4)).unbind(2)
+            bands = torch.stack([a + below, h, v, d], dim=2).flatten(1, 2)
+            below = cut_to(self.join(bands), size)
         return below
 
     def split(self, x: Tensor) -> Tensor:
@@ -122,14 +124,15 @@ class WTConv2d(nn.Module):
 
         The order is a, h, v, d of the first channel, then of the second, and so on.
         """
-        reach = self.wt_filter.shape[-1]
-        below, beside = (reach - 2 + side % 2 for side in x.shape[-2:])
+        reach = fixed_integer(self.wt_filter.shape[-1])
+        height, width = x.shape[-2:]
+        below, beside = reach - 2 + odd(height), reach - 2 + odd(width)
         x = functional.pad(x, (reach - 2, beside, reach - 2, below))
         return functional.conv2d(x, self.wt_filter.to(x), stride=2, groups=self.channels)
 
     def join(self, bands: Tensor) -> Tensor:
         """Turn `split` round: (N, 4C, H', W') to (N, C, H, W), H and W even."""
-        reach = self.iwt_filter.shape[-1]
+        reach = fixed_integer(self.iwt_filter.shape[-1])
         filters = self.iwt_filter.to(bands)
         return functional.conv_transpose2d(
             bands,
@@ -231,6 +234,17 @@ def _check_filters(layer: WTConv2d, state: dict[str, Tensor], prefix: str, *_: o
     state.pop(f"{prefix}stride_filter", None)
 
 
+def _batch(x: Tensor) -> Tensor:
+    """Check pictures, and return one without N as a batch."""
+    check_pictures(x)
+    return x[None] if x.dim() == 3 else x
+
+
+def _as_it_came(out: Tensor, x: Tensor) -> Tensor:
+    """Take away the N that `_batch` has added."""
+    return out[0] if x.dim() == 3 else out
+
+
 def _depthwise(channels: int, kernel_size: int, bias: bool) -> nn.Conv2d:
     """One kernel for each channel; the size stays."""
     return nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=bias)
@@ -241,3 +255,7 @@ def _four(taps: Tensor) -> Tensor:
     low, high = taps
     four = [torch.outer(down, across) for across in (low, high) for down in (low, high)]
     return torch.stack(four)[:, None].to(torch.get_default_dtype())
+
+
+# One node each where torch.fx writes a network down.
+_batch, _as_it_came = one_node(_batch), one_node(_as_it_came)

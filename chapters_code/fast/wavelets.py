@@ -21,21 +21,21 @@ from torch import Tensor
 from torch.autograd import Function
 
 from chapters_code import wavelets as plain
+from chapters_code.tracing import is_open, is_recorded, one_node
 
 __all__ = ["haar_dwt2", "haar_idwt2", "haar_join", "haar_split"]
 
 
 def haar_dwt2(x: Tensor) -> plain.Bands:
     """Split a picture into averages and differences of its 2 × 2 blocks; `chapters_code.wavelets.haar_dwt2`, faster."""
-    x = plain.even(plain.check_picture(x))
-    return plain.Bands(*haar_split(x).unbind(-4)) if x.dim() > 2 else plain.Bands(*haar_split(x[None])[:, 0])
+    a, h, v, d = _four(x)
+    return plain.Bands(a, h, v, d)
 
 
 def haar_idwt2(bands: Sequence[Tensor], size: tuple[int, int] | None = None) -> Tensor:
     """Put a picture together from its bands; `chapters_code.wavelets.haar_idwt2`, faster."""
-    bands = plain.check_bands(bands)
-    x = haar_join(torch.stack(bands, -4)) if bands[0].dim() > 2 else haar_join(torch.stack(bands)[:, None])[0]
-    return plain.crop(x, size)
+    a, h, v, d = plain.check_bands(bands)
+    return plain.crop(_one(a, h, v, d), size)
 
 
 def haar_split(x: Tensor) -> Tensor:
@@ -44,7 +44,8 @@ def haar_split(x: Tensor) -> Tensor:
     Raises:
         ValueError: A side is odd, or there are no channels' axis, rows or columns.
     """
-    if plain.check_picture(x).dim() < 3 or x.shape[-2] % 2 or x.shape[-1] % 2:
+    height, width = plain.check_picture(x).shape[-2:]
+    if x.dim() < 3 or not is_open(height, width) and (height % 2 or width % 2):
         raise ValueError(
             f"x must be (..., C, H, W) with even H and W, got {tuple(x.shape)}; wavelets.even makes them even"
         )
@@ -59,16 +60,26 @@ def haar_join(bands: Tensor) -> Tensor:
     Raises:
         ValueError: `bands` has another shape.
     """
-    if plain.check_picture(bands).dim() < 4 or bands.shape[-4] != 4:
+    four = plain.check_picture(bands).shape[:-3][-1:]
+    if not four or not is_open(*four) and four != (4,):
         raise ValueError(f"bands must be (..., 4, C, h, w), got {tuple(bands.shape)}")
     if _plain_is_better(bands):
         return plain.haar_idwt2(bands.unbind(-4))
     return _Join.apply(bands)
 
 
+def _four(x: Tensor) -> Sequence[Tensor]:
+    x = plain.even(plain.check_picture(x))
+    return haar_split(x).unbind(-4) if x.dim() > 2 else haar_split(x[None])[:, 0].unbind(0)
+
+
+def _one(*bands: Tensor) -> Tensor:
+    return haar_join(torch.stack(bands, -4)) if bands[0].dim() > 2 else haar_join(torch.stack(bands)[:, None])[0]
+
+
 def _plain_is_better(x: Tensor) -> bool:
     """A compiler joins the passes of the plain form by itself; on "meta" `receptive_field` follows its operations."""
-    return torch.compiler.is_compiling() or x.is_meta
+    return is_recorded() or x.is_meta
 
 
 class _Split(Function):
@@ -87,6 +98,10 @@ class _Split(Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         return _Join.apply(gradient)
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:
+        return _Split.apply(tangent)  # it is linear
 
 
 class _Join(Function):
@@ -107,3 +122,11 @@ class _Join(Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         return _Split.apply(gradient)
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:
+        return _Join.apply(tangent)
+
+
+# One node each where torch.fx writes a network down.
+_four, _one, haar_split, haar_join = map(one_node, (_four, _one, haar_split, haar_join))

@@ -16,6 +16,7 @@ from torch.autograd import Function
 from torch.nn import functional
 
 from chapters_code.fast.wavelets import haar_join, haar_split
+from chapters_code.tracing import cut_to, fixed_integer, is_open, is_recorded, odd, one_node
 
 __all__ = ["convolve_bands", "depthwise"]
 
@@ -36,13 +37,15 @@ def convolve_bands(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         scaled = [_by_band(weight) / 4**level for level, weight in enumerate(weights, 1)]
         return _without_halving(x.movedim(1, -1), scaled).movedim(-1, 1)
     height, width = x.shape[-2:]
-    bands = haar_split(functional.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x)
+    if is_open(height, width) or height % 2 or width % 2:
+        x = functional.pad(x, (0, odd(width), 0, odd(height)))
+    bands = haar_split(x)
     first, *rest = weights
     convolved = depthwise(bands.flatten(1, 2), _by_band(first)).unflatten(1, (4, -1))
     if rest:
         below = convolve_bands(bands[:, 0], rest)
         convolved = torch.cat([convolved[:, :1] + below[:, None], convolved[:, 1:]], dim=1)
-    return haar_join(convolved)[..., :height, :width]
+    return cut_to(haar_join(convolved), (height, width))
 
 
 def _by_band(weight: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ def _by_band(weight: Tensor) -> Tensor:
 
 
 def _channels_come_last(x: Tensor, weights: Sequence[Tensor]) -> bool:
-    if torch.compiler.is_compiling() or x.is_meta or x.dim() != 4 or x.is_contiguous():
+    if is_recorded() or x.is_meta or x.dim() != 4 or x.is_contiguous():
         return False
     learning = torch.is_grad_enabled() and any(one.requires_grad for one in (x, *weights))
     return not learning and x.is_contiguous(memory_format=torch.channels_last)
@@ -89,9 +92,10 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolve each channel with its own kernel; `conv2d(x, weight, bias, padding=k // 2, groups=C)`, k odd."""
     # For 3 × 3, and on a GPU, PyTorch's own gradient is as fast or faster.  The other form needs pictures in a batch;
     # their number is asked for last, since an exported network would keep it for ever.
-    own = torch.compiler.is_compiling() or not weight.requires_grad or weight.shape[-1] < 5 or x.device.type != "cpu"
+    taps, channels = fixed_integer(weight.shape[-1]), fixed_integer(weight.shape[0])
+    own = is_recorded() or not weight.requires_grad or taps < 5 or x.device.type != "cpu"
     if own or x.dim() != 4 or not len(x):
-        return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
+        return functional.conv2d(x, weight, bias, padding=taps // 2, groups=channels)
     out = _Depthwise.apply(x, weight)
     return out if bias is None else out + bias.to(out.dtype)[:, None, None]  # conv2d, too, rounds it under autocast
 
@@ -101,7 +105,16 @@ class _Depthwise(Function):
     @torch.amp.custom_fwd(device_type="cpu")  # under autocast, the backward pass is to round as the forward pass did
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
+        ctx.save_for_forward(x, weight)
         return functional.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
+
+    @staticmethod
+    def jvp(ctx, of_x: Tensor | None, of_weight: Tensor | None) -> Tensor:
+        x, weight = ctx.saved_tensors
+        pairs = [
+            (one, other) for one, other in ((of_x, weight), (x, of_weight)) if one is not None and other is not None
+        ]
+        return sum(functional.conv2d(*pair, padding=weight.shape[-1] // 2, groups=len(weight)) for pair in pairs)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
@@ -117,3 +130,7 @@ class _Depthwise(Function):
             sums = functional.conv2d(pictures, kernels, padding=half, groups=kernels.shape[0])
             of_weight = sums.unflatten(1, (-1, channels)).sum(1).transpose(0, 1)
         return of_x, of_weight
+
+
+# One node each where torch.fx writes a network down.
+convolve_bands, depthwise = one_node(convolve_bands), one_node(depthwise)
