@@ -337,7 +337,7 @@ def test_nothing_overflows_and_every_control_has_a_name_and_room_for_a_finger(op
         assert page.get_by_role("slider", name=name, exact=True).count() == count
     for _ in at_widths(page):
         assert smallest(page, "slider", 7)["height"] >= 32
-        for role, count in (("button", 16 + 1 + 16), ("radio", 9)):
+        for role, count in (("button", 16 + 1 + 16 + 3), ("radio", 9)):
             assert min(smallest(page, role, count).values()) >= 32
         wide = """(all) => all.filter((one) => {
             const svg = one.parentNode, room = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
