@@ -58,7 +58,7 @@ def normalisation(name: str | None, channels: int) -> nn.Module:
     if channels < 3:
         raise ValueError(
             'norm="group" needs 3 channels or more: a map may be one pixel large, one number per channel; a group of'
-            " one number always becomes 0, and two become +1 and −1, whatever they were"
+            " one number always becomes 0, and two become +1 and −1, if they are not nearly equal"
         )
     # Up to eight groups, but eight channels or more in each: the fewer, the less is left of a map of one pixel.
     return nn.GroupNorm(max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 8)), channels)

@@ -97,12 +97,12 @@ class Survive(MovingFigure):
 
     @property
     def contrasts(self) -> dict[str, float]:
-        """How strongly each output shows the crack: the strongest number of a row, averaged over the rows."""
+        """The strongest number of a row, averaged over the rows, for each output."""
         return {name: out.abs().amax(dim=1).mean().item() for name, out in self.outputs.items()}
 
     @property
     def totals(self) -> dict[str, float]:
-        """How much of the crack is in each output: a row added up, averaged over the rows; a crack's pixel is 1."""
+        """The sum of a row, averaged over the rows, for each output; a crack's pixel is 1."""
         sign = -1 if self.ink == "dark" else 1
         return {name: sign * out.sum(dim=1).mean().item() for name, out in self.outputs.items()}
 

@@ -150,7 +150,7 @@ class Window(MovingFigure):
 
     @property
     def weights(self) -> Tensor:
-        """What the convolution multiplies a window by: `kernel`, cut or filled with zeros to `kernel_size`.
+        """The weights of the convolution, which are `kernel`, cut or filled with zeros to `kernel_size`.
 
         Returns:
             (k, k) float64, or (k,) with `dimensions=1`, of which `kernel`'s first row is used.
