@@ -376,7 +376,7 @@ def test_the_cures_for_one_picture_work():
 
 
 def test_of_two_pictures_the_pooled_branch_learns_only_which_has_more():
-    """Two numbers minus their mean, divided by their spread, are +1 and −1, whatever they were."""
+    """Two numbers minus their mean, divided by their spread, are +1 and −1, if they are not nearly equal."""
     pooled = ASPP(4, 6, (1, 2), norm="batch").pooled
     x = 100 * torch.randn(2, 4, 1, 1)
 
