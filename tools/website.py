@@ -83,11 +83,23 @@ def build(out: Path) -> int:
         print(said.getvalue(), failed, sep="", file=sys.stderr)
         print("The site was not built; the warnings above say why.", file=sys.stderr)
         return 1
+    (html / ".nojekyll").touch()  # or GitHub Pages would leave out folders that begin with _
     (html / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=book/index.html" />\n')
     stamp.write_text(state, encoding="utf-8")
     print(f"Built in {time.perf_counter() - start:.1f} s.")
     print(f"The site: {html / 'index.html'} (open it, or `make serve`)")
     return 0
+
+
+def pages() -> list[str]:
+    """Return patterns for the files that are pages: those in the table of contents, and no others.
+
+    Jupyter Book would leave the others out, too, but finds none of them where the book's folder has a `[` in its path.
+    """
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    contents = parse_toc_yaml(ROOT / "_toc.yml")
+    return sorted(f"{name}.*" for name in {*contents, *contents.globs()})
 
 
 def run_sphinx(html: Path) -> int:
@@ -105,6 +117,7 @@ def run_sphinx(html: Path) -> int:
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     overrides = {"external_toc_path": str(ROOT / "_toc.yml"), "nitpicky": True, "latex_individualpages": False}
+    overrides["include_patterns"] = pages()
     settings, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
     with patch_docutils(), docutils_namespace():
         app = Sphinx(

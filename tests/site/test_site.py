@@ -37,6 +37,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
+from sphinx.util.matching import Matcher
 
 import website
 from chapters_code import exercises
@@ -68,10 +69,10 @@ today_theme = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory) -> subprocess.CompletedProcess:
-    """Run tools/website.py once for all workers, into a folder with a space in its name."""
+    """Run tools/website.py once for all workers, into a folder with a space and brackets in its name."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out, record = shared / "the site", shared / "site.json"
+    out, record = shared / "the [new] site", shared / "site.json"
     with FileLock(shared / "site.lock"):
         if not record.exists():
             command = [sys.executable, str(ROOT / "tools" / "website.py"), "--out", str(out)]
@@ -319,6 +320,20 @@ def test_it_builds_without_a_warning(build):
     if build.returncode or build.stderr:
         pytest.fail(build.stderr, pytrace=False)
     assert f"The site: {build.args / '_build' / 'html' / 'index.html'}" in build.stdout
+
+
+def test_only_what_is_in_the_table_of_contents_is_a_page(site):
+    """Whatever the book's folder is called: Jupyter Book itself takes a `[` in its path for a pattern."""
+    taken = Matcher(website.pages())
+
+    assert all(taken(f"{name}.md") for name in toc_files())
+    assert not any(taken(name) for name in ("README.md", "CONTRIBUTING.md", "notebooks/notes.md", "experiments/x.md"))
+    assert not list(site.glob("*ing.html"))
+
+
+def test_hosts_of_pages_leave_no_folder_out(site):
+    """GitHub Pages drops _static and _images unless it finds this file."""
+    assert (site / ".nojekyll").is_file()
 
 
 def test_the_toc_names_every_notebook():
@@ -604,6 +619,64 @@ def test_what_is_folded_is_printed_and_its_figures_wait_until_it_is_opened(brows
     page.close()
 
 
+# --- tables on a telephone, figures in the dark ---
+
+
+@pytest.fixture(scope="module")
+def reading():
+    return load(ROOT / "book" / "_ext" / "reading.py")
+
+
+def table(*rows):
+    """A table as Sphinx writes it; the first row is its head."""
+    head, *body = rows
+    heads = "".join(f"<th><p>{words}</p></th>" for words in head)
+    rows = "".join("<tr>" + "".join(f"<td><p>{words}</p></td>" for words in row) + "</tr>" for row in body)
+    return f'<table class="table">\n<thead>\n<tr>{heads}</tr>\n</thead>\n<tbody>\n{rows}\n</tbody>\n</table>'
+
+
+def test_each_cell_of_a_wide_table_names_its_column(reading):
+    wide = reading.stacked(table(("a & b", "<em>its</em> topics", ""), ("1", "x " * 99, "y"), ("2", "z", "word" * 9)))
+
+    labels = re.findall(r'<td role="cell" data-label="([^"]*)">', wide.replace("&amp;", "&"))
+    assert labels == ["a & b", "its topics", ""] * 2
+    assert wide.startswith('<table role="table" class="stacked table">')
+    roles = {role: wide.count(f'role="{role}"') for role in ("rowgroup", "row", "columnheader", "cell")}
+    assert roles == {"rowgroup": 2, "row": 3, "columnheader": 3, "cell": 6}
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        table(("rate", "reach", "holes"), ("1", "3", "0"), ("2", "7", "24")),
+        table(("word", "what it means here"), ("window", "long words " * 20)),
+        table(("a" * 30, "b" * 30), ("only one cell, as it is spread over both",)),
+        '<table class="table"><tr><td>' + "no head " * 20 + "</td></tr></table>",
+    ],
+)
+def test_a_table_that_fits_a_telephone_stays_as_it_is(reading, narrow):
+    assert reading.stacked(narrow) == narrow
+
+
+def test_a_drawn_figure_says_where_its_photographs_are(extension):
+    """And is there twice on the page, the second time silent; one without photographs is there once."""
+    for panels, style in ([[10, 20, 30.5, 40]], True), ([], False):
+        document = new_document("page")
+        document += nodes.image(uri="road.png", alt="A road")
+        extension.prepare_for_the_dark(document[0], panels)
+        begin, image, end = document.children
+
+        assert (image["uri"], image["alt"], end.astext()) == ("road.png", "A road", "</span>")
+        line = "0% 0%, 10% 20%, 40.5% 20%, 40.5% 60%, 10% 60%, 10% 20%, 0% 0%"
+        style_of = f' style="--panels: polygon({line})"' if style else ""
+        assert begin.astext() == f'<span class="drawn"{style_of}>'
+        context = {"body": f'{begin.astext()}<a href="x">\n<img alt="A road" src="road.png" />\n</a></span>'}
+        extension.repeat_drawn(None, "page", "page.html", context, None)
+        assert context["body"].count("<img") == 1 + style
+        assert context["body"].count('alt="A road"') == 1
+        assert context["body"].count('<img alt="" class="panels" src="road.png" />') == style
+
+
 # --- a build in steps is as good as one from nothing ---
 
 
@@ -853,7 +926,7 @@ def test_search_finds_a_word(open_page, scheme):
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_theme_switches_and_stays(open_page, scheme):
-    """Dark after one or two presses, dark on the next page too, and figures keep their pale paper there."""
+    """Dark after one or two presses, dark on the next page too; figures are dark there, and photographs stay."""
     page = open_page(scheme, f"notebooks/{NOTEBOOKS[0]}", color_scheme="light")
     button = page.locator("button.theme-switch-button:visible")
     for _ in range(3):
@@ -865,8 +938,18 @@ def test_the_theme_switches_and_stays(open_page, scheme):
 
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(27, 25, 23)"
-    style = "image => [getComputedStyle(image).filter, getComputedStyle(image).backgroundColor]"
-    assert page.locator(".cell_output img").first.evaluate(style) == ["none", "rgb(250, 247, 242)"]
+    drawn = page.locator(".drawn:has(.panels)").first
+    drawn.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelector('.drawn:has(.panels)').querySelectorAll('img')].every(i => i.width)"
+    )
+    styles = "all => all.map((one) => [getComputedStyle(one).filter, getComputedStyle(one).clipPath.slice(0, 8)])"
+    images = drawn.locator("img").evaluate_all(styles)
+    assert images == [["invert(0.915) hue-rotate(180deg)", "none"], ["none", "polygon("]]
+    box = drawn.bounding_box()
+    with Image.open(io.BytesIO(page.screenshot())) as seen:
+        ground = seen.convert("RGB").getpixel((round(box["x"]) + 3, round(box["y"]) + 3))
+    assert all(abs(one - other) <= 4 for one, other in zip(ground, (27, 25, 23), strict=True))
 
 
 @pytest.mark.browser
