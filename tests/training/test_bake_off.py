@@ -2,9 +2,11 @@
 
 import copy
 import json
+from itertools import product
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.testing import assert_close
 
@@ -158,3 +160,49 @@ def test_runs_made_in_different_ways_are_no_study(tmp_path, changes):
 def test_a_run_is_taken_once(tmp_path):
     assert claimed(tmp_path / "run")
     assert not claimed(tmp_path / "run")
+
+
+# ---- what the study says, and what it does not ------------------------------------------------------
+
+SETTINGS = list(product(bake_off.SETS, bake_off.LEARNING_RATES))
+
+
+def of_study(score):
+    """Setting -> arm -> one number per seed."""
+    study = studies.load("bake-off")
+    return {
+        (pictures, optimizer): studies.scores(study, score, pictures=pictures, optimizer=optimizer)
+        for pictures, optimizer in SETTINGS
+    }
+
+
+def test_two_of_32_intervals_on_one_side_are_what_chance_gives():
+    found = of_study(lambda run: run["by_width"]["found"][0] / run["by_width"]["true"][0])
+    compared = [
+        studies.difference(of_arm, arm, pooled)
+        for of_arm in found.values()
+        for arm, pooled in product(("strided3", "strided2", "space_to_depth", "hwd"), ("max", "avg"))
+    ]
+    below, above = (sum(sign * one.mean > one.half for one in compared) for sign in (-1, 1))
+    assert (len(compared), below, above) == (32, 2, 0)
+    assert 0.025 * 32 == 0.8 and stats.binom.sf(below - 1, 32, 0.025) > 0.15
+
+
+def test_of_sixteen_questions_one_answer_is_left_by_the_rule_of_holm_and_none_is_of_hwd():
+    p_values = {
+        (*setting, arm): stats.ttest_rel(of_arm[arm], of_arm["strided2"]).pvalue
+        for setting, of_arm in of_study("ods_f1@2px").items()
+        for arm in ("max", "avg", "strided3", "hwd")
+    }
+    ranked = sorted(p_values, key=p_values.get)
+    assert [key for key in ranked if p_values[key] < 0.05] == ranked[:3]
+    assert p_values[ranked[0]] < 0.05 / 16 and p_values[ranked[1]] > 0.05 / 15
+    assert ranked[0] == ("CFD", "adamw", "max") and {key[:1] + key[2:] for key in ranked[1:3]} == {("DeepCrack", "avg")}
+
+
+def test_few_crack_pixels_of_deepcrack_are_thin_and_few_of_cfd_are_wide():
+    for run in studies.load("bake-off")["runs"]:
+        true = run["by_width"]["true"]
+        thin, wide = true[0] / sum(true), true[-1] / sum(true)
+        expected = (0.019, 0.674) if run["pictures"] == "DeepCrack" else (0.238, 0.023)
+        assert (thin, wide) == pytest.approx(expected, abs=0.0005)
