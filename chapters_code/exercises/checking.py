@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
-    *("LIMIT", "STUB", "Answer", "Asked", "Call", "Exercise", "Wrong"),
+    *("KINDS", "LIMIT", "STUB", "Answer", "Asked", "Call", "Exercise", "Wrong"),
     *("all_pairs", "compare", "digits", "smallest_first", "whole"),
 ]
 
@@ -40,6 +40,9 @@ LIMIT = 10.0
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
 _NO_GRADIENT = "none comes back; build the answer from tensor operations on its input, without .item() or .detach()"
+# What can be wrong: the values; the way back; how the result looks; a stop; an input that was changed; a function that
+# is closed; something else that was asked for.
+KINDS = ("numbers", "gradient", "shape", "dtype", "type", "error", "time", "changed", "closed", "asked")
 # Kept under a name of our own: an answer may have put another function in the place of torch.isclose.
 _isclose = torch.isclose
 
@@ -49,7 +52,7 @@ class Wrong(Exception):
 
     Args:
         text: What is wrong.
-        kind: "numbers", "gradient", "shape", "dtype", "type", "error", "time", "changed", "closed" or "asked".
+        kind: One of `KINDS`.
         hint: The number of the hint that helps, counted from 1; None if no mistake was recognised.
     """
 
@@ -69,7 +72,7 @@ class Exercise:
     # What an answer may use of the book: functions, classes with all their methods, whole modules.
     allows: tuple[Callable | ModuleType, ...] = ()
     # Mistakes that are recognised, and the number of the hint that helps: what computes the same wrong result, or a
-    # kind of `Wrong`.
+    # kind of `Wrong`, or words of its first line.  The first that fits counts.
     mistakes: tuple[tuple[int, Callable | str], ...] = ()
 
 
@@ -276,7 +279,9 @@ class _Student:
             for hint, how in made:
                 if results and all(_same(self._within(how), call, result) for call, result in results):
                     return hint
-        return next((hint for hint, how in self._written.mistakes if how == wrong.kind), None)
+        first = str(wrong).split("\n")[0]
+        named = [(hint, how) for hint, how in self._written.mistakes if isinstance(how, str)]
+        return next((hint for hint, how in named if how == wrong.kind or (how not in KINDS and how in first)), None)
 
     def _stopped(self, error: BaseException, call: Call) -> Wrong:
         names = call.named(self._trusted)
@@ -342,7 +347,7 @@ def _closed(operators: Sequence[str], allowed: frozenset[int], open_: str, autog
     """Refuse PyTorch's operators of these names and all of the book but what is allowed, by whatever name it is called.
 
     What an allowed function calls is allowed, too, and so is what a module does while it is imported.  This keeps
-    honest readers honest.  Who wants to get round it (by another thread, say) can.
+    honest readers honest.  It can be got round, by another thread, say.
 
     Args:
         operators: Parts of the names of operators.
@@ -610,7 +615,8 @@ def _difference(one: Any, other: Any) -> str | None:
     if isinstance(other, nn.Module):
         return _module_difference(one, other)
     if not isinstance(other, Tensor):
-        return None if one == other else "the numbers differ"
+        what = "answers" if isinstance(other, bool | str) else "numbers"
+        return None if one == other else f"the {what} differ: {one!r} instead of {other!r}"
     if one.shape != other.shape:
         return (
             f"the shape is {tuple(one.shape)}, it should be {tuple(other.shape)}{_about_axes(one.shape, other.shape)}"
@@ -710,6 +716,7 @@ def _line(name: str, value: Any) -> str:
     if isinstance(value, tuple) and any(isinstance(one, Tensor | tuple) for one in value):
         return "\n".join(_line(f"{name}[{i}]", one) for i, one in enumerate(value))
     large = isinstance(value, Tensor) and value.numel() > 60
-    text = f"a tensor of shape {tuple(value.shape)}, {value.dtype}" if large else str(value)
+    plain = repr(value) if isinstance(value, str) and " " not in value else str(value)
+    text = f"a tensor of shape {tuple(value.shape)}, {value.dtype}" if large else plain
     start = f"    {name} = "
     return start + text.replace("\n", "\n" + " " * len(start))

@@ -271,6 +271,7 @@ EXERCISES = (
             (1, lambda mask: _of_nothing((mask != 1).sum() / mask.numel())),
             (3, "numbers"),
             (3, "type"),
+            (3, "value 2 of 2: the numbers"),
         ),
     ),
     Exercise(
@@ -288,6 +289,8 @@ EXERCISES = (
             (2, lambda ours, theirs, factor: _half(ours - theirs, factor, 0)),
             (1, lambda ours, theirs, factor: (ours.mean() - theirs.mean(), _apart(ours, theirs, factor))),
             (1, lambda ours, theirs, factor: _half(theirs - ours, factor, 1)),
+            (2, "value 2 of 2: the numbers"),
+            (1, "value 1 of 2: the numbers"),
         ),
     ),
     Exercise(
@@ -300,6 +303,8 @@ EXERCISES = (
             "The place must be an integer of Python: .item() makes one.",
         ),
         mistakes=(
+            (3, "you returned"),
+            (1, "value 3 of 3"),
             (3, "type"),
             (2, "numbers"),
         ),

@@ -453,6 +453,8 @@ EXERCISES = (
             " flip(-1) mirrors; what is done to the one must be done to the other.",
         ),
         mistakes=(
+            (2, "value 1 of 2: the numbers"),
+            (2, "value 2 of 2: the numbers"),
             (2, "shape"),
             (1, "error"),
             (2, "numbers"),

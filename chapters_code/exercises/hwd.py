@@ -260,6 +260,7 @@ EXERCISES = (
             " scale of its own, so give the scale three axes more.",
         ),
         mistakes=(
+            (2, "value 2 of 2: the numbers"),
             (3, "error"),
             (3, "shape"),
             (2, "numbers"),

@@ -237,8 +237,8 @@ EXERCISES = (
         _check_nonzero_weights,
         (
             "Every tap of every window is one number of the matrix, unless the tap lies in the padding.",
-            "Rows and columns do not meddle with each other: count for one side of the picture, then for the other, and"
-            " multiply.",
+            "Rows and columns have nothing to do with each other: count for one side of the picture, then for the"
+            " other, and multiply.",
             "For one side: a window starts at i · stride - padding. Of its kernel_size places count those from 0 to"
             " below the size.",
         ),

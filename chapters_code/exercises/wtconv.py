@@ -17,7 +17,7 @@ __all__ = ["EXERCISES"]
 
 
 def _drawn(layer: nn.Module) -> nn.Module:
-    """Return all that is learnt, scales included, chance numbers that are not near 0."""
+    """Return all that is learnt, scales included, random numbers that are not near 0."""
     for weight in layer.parameters():
         nn.init.uniform_(weight, 0.5, 1.5)
         weight.data *= torch.randint(0, 2, weight.shape) * 2 - 1
@@ -336,7 +336,7 @@ EXERCISES = (
         "period",
         _check_period,
         (
-            "Build a picture of zeros with some chance numbers in the middle, so that no border is in play.",
+            "Build a picture of zeros with some random numbers in the middle, so that no border is in play.",
             "For each shift, compare two things: the layer of the rolled picture, and the rolled output of the layer.",
             "x.roll(shift, 3) moves along columns. Take float64, as the layers do, and allow differences of 1e-9.",
         ),
@@ -357,6 +357,10 @@ EXERCISES = (
             " belongs to other layers.",
         ),
         mistakes=(
+            (1, "value 1 of 5"),
+            (1, "value 2 of 5"),
+            (2, "value 3 of 5"),
+            (2, "value 5 of 5"),
             (1, "error"),
             (3, "numbers"),
         ),
@@ -373,6 +377,10 @@ EXERCISES = (
         ),
         allows=(WTConv2d, wtconv._check_filters),
         mistakes=(
+            (2, "mode"),
+            (2, "base_conv"),
+            (3, "wavelet_convs"),
+            (1, "requires_grad"),
             (3, "error"),
             (2, "numbers"),
             (2, "shape"),

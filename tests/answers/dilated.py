@@ -354,12 +354,12 @@ def compares_each_with_the_smaller_ones(rates, kernel_size):
     return all(rate <= 1 + (kernel_size - 1) * sum(ordered[:i]) for i, rate in enumerate(ordered))
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def wants_a_plain_layer_and_no_more(rates, kernel_size):
     return not rates or 1 in rates
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def trusts_the_common_factor(rates, kernel_size):
     divisor = 0
     for rate in rates:
@@ -368,7 +368,7 @@ def trusts_the_common_factor(rates, kernel_size):
     return divisor in (0, 1)
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def takes_the_layers_as_they_come(rates, kernel_size):
     seen = 1
     for rate in rates:
@@ -378,13 +378,13 @@ def takes_the_layers_as_they_come(rates, kernel_size):
     return True
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def compares_with_the_kernel(rates, kernel_size):
     """Almost the paper's rule for the layer below the last one."""
     return not rates or (min(rates) == 1 and max(rates) <= kernel_size)
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def allows_one_pixel_too_many(rates, kernel_size):
     seen = 1
     for rate in sorted(rates):
@@ -394,7 +394,7 @@ def allows_one_pixel_too_many(rates, kernel_size):
     return True
 
 
-@wrong("3.6", "numbers differ")
+@wrong("3.6", "answers differ")
 def knows_small_kernels_only(rates, kernel_size):
     return compares_each_with_the_smaller_ones(rates, 3)
 

@@ -371,33 +371,33 @@ def folds_the_columns(kernel, stride):
     return bool((folded == folded[0]).all())
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def adds_up_rows(kernel, stride):
     return folds_the_columns(kernel.T, stride)
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def knows_stride_two_only(kernel, stride):
     return folds_the_columns(kernel, 2)
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def forgets_the_starts_that_a_narrow_kernel_never_meets(kernel, stride):
     columns = kernel.sum(dim=0)
     return len({columns[first::stride].sum().item() for first in range(min(stride, len(columns)))}) == 1
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def wants_every_column_the_same(kernel, stride):
     return len(set(kernel.sum(dim=0).tolist())) == 1
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def wants_it_of_every_single_row(kernel, stride):
     return all(folds_the_columns(row[None], stride) for row in kernel)
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def thinks_that_a_kernel_as_wide_as_the_stride_will_do(kernel, stride):
     return len(kernel) >= stride
 
@@ -407,7 +407,7 @@ def returns_a_tensor_of_bool(kernel, stride):
     return torch.tensor(folds_the_columns(kernel, stride))
 
 
-@wrong("2.6", "numbers differ")
+@wrong("2.6", "answers differ")
 def always_says_no(kernel, stride):
     return False
 

@@ -390,33 +390,33 @@ def translated(name, start=1, tail="d", layers=("conv_s1", "bn_s1"), first="rebn
     return f"rebnconv{int(number) + start}{tail * (word == 'up')}.{layer}.{value}"
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def counts_from_0(name):
     return translated(name, start=0)
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def forgets_the_d(name):
     return translated(name, tail="")
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def swaps_the_layers(name):
     return translated(name, layers=("bn_s1", "conv_s1"))
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def leaves_the_first_as_it_is(name):
     return translated(name, first="first")
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def replaces_every_zero(name):
     """down.0.0.weight holds two of them."""
     return translated(name).replace("rebnconv1.", "rebnconvconv_s1.")
 
 
-@wrong("9.7", "numbers differ")
+@wrong("9.7", "answers differ")
 def reads_one_digit_only(name):
     return translated(re.sub(r"\.\d(\d)\.", r".\1.", name))
 

@@ -475,7 +475,7 @@ def takes_the_bands_for_channels(shapes, prefix):
     return (shapes[prefix + "wt_filter"][0], *asks_for_each_level(shapes, prefix)[1:])
 
 
-@wrong("8.6", "numbers differ")
+@wrong("8.6", "answers differ")
 def looks_for_any_bias(shapes, prefix):
     right_ones = asks_for_each_level(shapes, prefix)
     return (*right_ones[:2], any(name.endswith("bias") for name in shapes), *right_ones[3:])

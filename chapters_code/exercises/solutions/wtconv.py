@@ -58,7 +58,7 @@ def fold(layer):
 
 
 def period(layer, largest):
-    """A speck of chance numbers far from any border, moved before the layer and behind it. What is periodic in both
+    """A speck of random numbers far from any border, moved before the layer and behind it. What is periodic in both
     directions of a stack has the least common multiple as its period: 2 and 3 give 6.
     """
     x = torch.zeros(1, 1, 4, 480, dtype=torch.float64)
