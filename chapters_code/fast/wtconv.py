@@ -111,10 +111,11 @@ class _Depthwise(Function):
     @staticmethod
     def jvp(ctx, of_x: Tensor | None, of_weight: Tensor | None) -> Tensor:
         x, weight = ctx.saved_tensors
-        pairs = [
-            (one, other) for one, other in ((of_x, weight), (x, of_weight)) if one is not None and other is not None
-        ]
-        return sum(functional.conv2d(*pair, padding=weight.shape[-1] // 2, groups=len(weight)) for pair in pairs)
+        half, channels = weight.shape[-1] // 2, len(weight)
+        parts = [] if of_x is None else [functional.conv2d(of_x, weight, padding=half, groups=channels)]
+        if of_weight is not None:
+            parts.append(functional.conv2d(x, of_weight, padding=half, groups=channels))
+        return sum(parts)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
