@@ -25,6 +25,7 @@ __all__ = [
     "check_shape",
     "check_share",
     "check_tensors",
+    "python_integers",
 ]
 
 Size = int | tuple[int, int]  # a setting for both sides, or one for the height and one for the width
@@ -90,6 +91,21 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     height, width = (one if is_open(one) else int(one) for one in both)
     return height, width
+
+
+def python_integers(value: Size | None) -> Size | None:
+    """Return NumPy's integers, alone or in a pair, as Python's; anything else as it is, for a check to find.
+
+    A layer keeps its settings so, since torch.compile and torch.fx take NumPy's numbers for tensors.
+
+    Example:
+        >>> import numpy as np
+        >>> python_integers((np.int64(3), 5))
+        (3, 5)
+    """
+    if isinstance(value, tuple):
+        return tuple(map(python_integers, value))
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
 def _is_size(value: int, low: int) -> bool:

@@ -3,12 +3,13 @@
 cost(layer, 1, 3, 64, 64)  -->  Cost(parameters, multiply_adds)
 """
 
-import copy
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from chapters_code.outputs import copied
 
 __all__ = ["Cost", "cost"]
 
@@ -34,14 +35,14 @@ def cost(module: nn.Module, *shape: int) -> Cost:
         Parameters, and multiply-adds of one run forwards.
 
     Raises:
-        ValueError: The module fits no input of this shape.
+        ValueError: The module fits no input of this shape, or cannot be copied.
 
     Example:
         >>> cost(nn.Conv2d(3, 64, 3, stride=2, padding=1), 1, 3, 64, 64)
         Cost(parameters=1792, multiply_adds=1769472)
     """
     # On the device "meta" tensors have a shape and no numbers; a copy, for batch norm must not learn from this.
-    phantom = copy.deepcopy(module).to("meta").eval()
+    phantom = copied(module).to("meta").eval()
     dtype = next((one.dtype for one in phantom.parameters()), torch.get_default_dtype())
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -32,8 +32,9 @@ def conv_norm_relu(
     Raises:
         ValueError: A number is no integer above 0, or `norm` is unknown.
     """
-    for name, value in {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation}.items():
-        check_integer(name, value, 1)
+    in_channels = check_integer("in_channels", in_channels, 1)
+    out_channels = check_integer("out_channels", out_channels, 1)
+    dilation, kernel_size = check_integer("dilation", dilation, 1), int(kernel_size)
     padding = dilation * (kernel_size - 1) // 2
     bias = norm is None if bias is None else bias
     return nn.Sequential(

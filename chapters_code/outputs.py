@@ -4,6 +4,7 @@ Whoever is handed a network and a picture brings the picture to the network, nev
 be any function of a picture: a module, a scripted or exported program, a lambda that picks one of several maps.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from chapters_code.tracing import is_proxy
 
-__all__ = ["ask", "device", "device_of", "evaluation_mode", "logits", "need_function"]
+__all__ = ["ask", "copied", "device", "device_of", "evaluation_mode", "logits", "need_function"]
 
 
 def device() -> torch.device:
@@ -66,6 +67,28 @@ def ask(model: Callable, pictures: Tensor, resize: tuple[int, int] | None = None
         return logits(model(pictures))
     maps = logits(model(functional.interpolate(pictures, resize, mode="bilinear", antialias=True)))
     return functional.interpolate(maps.float(), pictures.shape[-2:], mode="bilinear")
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """Copy a module, in the mode that it is in.
+
+    Raises:
+        ValueError: It is scripted or traced, or it holds something that cannot be copied.
+    """
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise ValueError(
+            f"{type(module).__name__} is scripted or traced and hides its calls: take what it was made from"
+        )
+    # `torch.nn.utils.weight_norm` leaves the weight that it computed last on the layer, and a computed tensor cannot be
+    # copied.  Its numbers can; the next forward pass computes it anew.
+    attributes = [one for part in module.modules() for one in vars(part).values() if isinstance(one, Tensor)]
+    numbers = {id(one): one.detach().clone() for one in attributes if not one.is_leaf}
+    try:
+        return copy.deepcopy(module, numbers)
+    except (RuntimeError, TypeError, copy.Error) as error:
+        raise ValueError(
+            f"{type(module).__name__} cannot be copied, and the module itself must stay as it is: {error}"
+        ) from error
 
 
 def need_function(model: Any) -> None:

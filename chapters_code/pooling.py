@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chapters_code.checks import Size, check_floating_point, check_pair, check_pictures
+from chapters_code.checks import Size, check_floating_point, check_pair, check_pictures, python_integers
 from chapters_code.shapes import pool_size
 from chapters_code.tracing import is_open, not_negative, one_node
 
@@ -172,8 +172,9 @@ class MaxPool2d(nn.Module):
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, ceil_mode: bool = False):
         super().__init__()
-        self.kernel_size, self.padding, self.ceil_mode = kernel_size, padding, ceil_mode
-        self.stride = kernel_size if stride is None else stride
+        self.kernel_size, self.padding = python_integers(kernel_size), python_integers(padding)
+        self.stride = self.kernel_size if stride is None else python_integers(stride)
+        self.ceil_mode = ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
         return max_pool2d(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
@@ -197,8 +198,9 @@ class AvgPool2d(nn.Module):
         count_include_pad: bool = True,
     ):
         super().__init__()
-        self.kernel_size, self.padding, self.ceil_mode = kernel_size, padding, ceil_mode
-        self.stride = kernel_size if stride is None else stride
+        self.kernel_size, self.padding = python_integers(kernel_size), python_integers(padding)
+        self.stride = self.kernel_size if stride is None else python_integers(stride)
+        self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:

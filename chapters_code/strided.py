@@ -34,7 +34,7 @@ from chapters_code.checks import (
 )
 from chapters_code.outputs import device_of
 from chapters_code.shapes import conv_size
-from chapters_code.tracing import fixed_integer, is_open, one_node
+from chapters_code.tracing import constant, fixed_integer, is_open, one_node
 
 __all__ = [
     "BlurPool2d",
@@ -201,7 +201,7 @@ class StridedConv2d(nn.Sequential):
         relu: bool = True,
     ):
         settings = _checked(in_channels, out_channels, kernel_size, stride)
-        convolution = nn.Conv2d(*settings, padding=(kernel_size - 1) // 2)
+        convolution = nn.Conv2d(*settings, padding=(settings[2] - 1) // 2)
         super().__init__(convolution, *([nn.ReLU()] if relu else []))
 
 
@@ -264,8 +264,7 @@ def binomial(kernel_size: int) -> Tensor:
         tensor([0.2500, 0.5000, 0.2500], dtype=torch.float64)
     """
     last = check_integer("kernel_size", kernel_size, 1) - 1
-    weights = [math.comb(last, i) / 2**last for i in range(last + 1)]
-    return torch.tensor(weights, dtype=torch.float64)
+    return constant([math.comb(last, i) / 2**last for i in range(last + 1)])
 
 
 def blur(x: Tensor, kernel_size: int = 3, stride: int = 1) -> Tensor:
@@ -312,7 +311,7 @@ class BlurPool2d(nn.Module):
     def __init__(self, kernel_size: int = 3, stride: int = 2):
         super().__init__()
         weights = binomial(kernel_size)
-        self.kernel_size, self.stride = kernel_size, check_integer("stride", stride, 1)
+        self.kernel_size, self.stride = len(weights), check_integer("stride", stride, 1)
         self.register_buffer("kernel", torch.outer(weights, weights).to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

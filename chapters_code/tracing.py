@@ -16,7 +16,18 @@ from torch import Tensor
 from torch.fx import Proxy
 from torch.nn import functional
 
-__all__ = ["cut_to", "fixed_integer", "is_open", "is_proxy", "is_recorded", "lesser", "not_negative", "odd", "one_node"]
+__all__ = [
+    "constant",
+    "cut_to",
+    "fixed_integer",
+    "is_open",
+    "is_proxy",
+    "is_recorded",
+    "lesser",
+    "not_negative",
+    "odd",
+    "one_node",
+]
 
 
 def is_proxy(*values: Any) -> bool:
@@ -72,6 +83,15 @@ def odd(size: Any) -> Any:
         (1, 0)
     """
     return 2 * ((size + 1) // 2) - size if is_open(size) else size % 2
+
+
+def constant(numbers: Any) -> Tensor:
+    """Return numbers as a tensor, float64; a trace keeps them, as it should, and need not warn of it."""
+    if not torch.jit.is_tracing():
+        return torch.tensor(numbers, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return torch.tensor(numbers, dtype=torch.float64)
 
 
 def fixed_integer(size: Any) -> Any:

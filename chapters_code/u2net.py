@@ -13,7 +13,6 @@ Pattern Recognition 106, arXiv 2005.09007.  Written from the paper's figure and 
 checkpoints can be loaded.  Differs in that logits come out: the sigmoid belongs to the loss, where it cannot overflow.
 """
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chapters_code.blocks import conv_norm_relu
 from chapters_code.checks import check_integer, check_pictures
+from chapters_code.outputs import copied
 from chapters_code.weights import bare_weights
 
 __all__ = ["RSU", "Stage", "U2Net", "load_official", "u2net", "u2netp"]
@@ -172,7 +172,7 @@ class U2Net(nn.Module):
 
     def fuse(self) -> "U2Net":
         """Return a copy for inference, in which each normalisation is part of the convolution before it."""
-        fused = copy.deepcopy(self).eval()
+        fused = copied(self).eval()
         for module in list(fused.modules()):
             if isinstance(module, nn.Sequential) and not isinstance(module[1], nn.Identity):
                 convolution, norm, _ = module

@@ -13,6 +13,8 @@ A filter of more than two taps reaches over the picture's edge.  MODES says what
 modes more, "smooth" and "antireflect": they go on with the slope at the edge, which one noisy pixel decides, and are
 left out.
 
+One wavelet does not come back to the last digits: "dmey", as `idwt2` says.
+
 Any leading axes are allowed, so a single picture (C, H, W) or a plane (H, W) works, too.
 
 Sources: Mallat (1989), "A theory for multiresolution signal decomposition: the wavelet representation"; Daubechies
@@ -28,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.checks import check_choice, check_floating_point, check_integer, check_pair
-from chapters_code.tracing import cut_to, fixed_integer, is_open, is_proxy, not_negative, odd, one_node
+from chapters_code.tracing import constant, cut_to, fixed_integer, is_open, is_proxy, not_negative, odd, one_node
 
 __all__ = [
     "MODES",
@@ -157,7 +159,9 @@ def idwt2(
         size: As for `haar_idwt2`.
 
     Returns:
-        (..., H, W): what `dwt2` had split, up to rounding.  Equals `pywt.idwt2(bands, wavelet, mode)`.
+        (..., H, W): what `dwt2` had split, up to rounding; with "dmey" to 1 % of the largest number only, since its
+        filters are cut off from endless ones (PyWavelets' answer is off by as much).  Equals
+        `pywt.idwt2(bands, wavelet, mode)`.
 
     Raises:
         ValueError: The bands are not four of one shape, they are too small for the filters, `size` does not belong to
@@ -209,7 +213,8 @@ def waverec2(
         size: As for `haar_idwt2`.
 
     Returns:
-        (..., H, W).  Equals `pywt.waverec2(coefficients, wavelet, mode)`.
+        (..., H, W): what `wavedec2` had split, up to rounding, but for "dmey", as `idwt2` says.  Equals
+        `pywt.waverec2(coefficients, wavelet, mode)`.
 
     Raises:
         ValueError: As for `idwt2`, or the coefficients are not such a list, or the sizes of its steps do not fit.
@@ -254,8 +259,7 @@ def filters(wavelet: str) -> Filters:
             ' pywt.wavelist(kind="discrete") lists them'
         )
     dec_lo, dec_hi, rec_lo, rec_hi = _TAPS[wavelet]
-    analysis = torch.tensor([dec_lo[::-1], dec_hi[::-1]], dtype=torch.float64)
-    return Filters(analysis, torch.tensor([rec_lo, rec_hi], dtype=torch.float64))
+    return Filters(constant([dec_lo[::-1], dec_hi[::-1]]), constant([rec_lo, rec_hi]))
 
 
 # ---- one step along the last axis --------------------------------------------------------------------

@@ -12,14 +12,13 @@ arXiv 2407.05848.  Written from the formulas; takes the weights of the authors' 
 longer than Haar: there each step adds so many zeros that every pixel comes back, where the authors' pads too few.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code.checks import check_integer, check_odd, check_pictures
 from chapters_code.fast.wtconv import convolve_bands, depthwise
+from chapters_code.outputs import copied
 from chapters_code.tracing import cut_to, fixed_integer, odd, one_node
 from chapters_code.wavelets import filters
 
@@ -36,7 +35,7 @@ class WTConv2d(nn.Module):
         stride: Keep every `stride`-th row and column of the result; nothing is blurred before.
         bias: Whether the convolution at full size has one.
         wt_levels: How many steps, 1 or more.
-        wt_type: The wavelet, a name of PyWavelets.
+        wt_type: The wavelet, a name of PyWavelets.  With "dmey" there and back is exact to 1 % only (`wavelets.idwt2`).
         fast: Compute Haar by `fast.wtconv`: the same numbers up to rounding.  False, and any other wavelet, computes
             step by step, as one reads it.
 
@@ -72,7 +71,7 @@ class WTConv2d(nn.Module):
                 f"each channel is convolved by itself, so in_channels={in_channels} and out_channels={out_channels}"
                 " must be equal: change their number by a 1 × 1 convolution after this layer"
             )
-        check_odd("kernel_size", kernel_size)
+        kernel_size = check_odd("kernel_size", kernel_size)
         self.channels, self.stride = channels, check_integer("stride", stride, 1)
         self.wt_levels, self.wt_type = check_integer("wt_levels", wt_levels, 1), wt_type
         self.fast = fast and wt_type in ("haar", "db1")
@@ -163,7 +162,7 @@ def swap_depthwise(
         ValueError: There is no depthwise convolution, or one that `WTConv2d` cannot stand for: it is dilated, or
             changes the size by more than its stride.
     """
-    swapped = copy.deepcopy(network)
+    swapped = copied(network)
     layers: dict[nn.Conv2d, WTConv2d] = {}  # a layer in two places stays one layer
     for name, old in _depthwise_in(swapped):
         if old not in layers:

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from chapters_code.outputs import device_of, logits
+from chapters_code.outputs import copied, device_of, logits
 from chapters_code.receptive_field.measure import chosen_pixel
-from chapters_code.receptive_field.tape import copied
 
 __all__ = ["effective_radius", "effective_receptive_field"]
 
@@ -37,7 +36,7 @@ def effective_receptive_field(
     if not isinstance(inputs, Tensor) or inputs.dim() != 4 or not inputs.is_floating_point() or not inputs.numel():
         came = f"{inputs.dtype} {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else type(inputs).__name__
         raise ValueError(f"inputs must be pictures (N, C, H, W) of floating point, at least one; got {came}")
-    network = copied(module).requires_grad_(False)
+    network = copied(module).eval().requires_grad_(False)
     x = inputs.detach().clone().requires_grad_()
     with torch.enable_grad():
         maps = logits(network(x.to(device_of(network, x))))

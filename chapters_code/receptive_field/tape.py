@@ -1,6 +1,5 @@
 """What was called: the operations of one forward pass, in order."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from chapters_code.checks import check_integer
-from chapters_code.outputs import logits
+from chapters_code.outputs import copied, logits
 
-__all__ = ["Call", "Network", "Tape", "copied"]
+__all__ = ["Call", "Network", "Tape"]
 
 # Operators that ask a tensor for its shape and not for its numbers: what they make depends on nothing.
 _SHAPE_ONLY = {
@@ -85,9 +84,7 @@ class Network:
         self.weights: dict[str, Tensor] = {}
         self.fixed: dict[int, Tensor] = {}  # the numbers of the buffers, by their shapes' id
         if isinstance(module, nn.Module):
-            if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-                raise ValueError(f"{self.name} is scripted or traced and hides its calls: take what it was made from")
-            self.module = copied(module).to("meta", torch.float32)
+            self.module = copied(module).eval().to("meta", torch.float32)
             self.weights = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
             buffers = zip(self.module.buffers(), module.buffers(), strict=True)
             self.fixed = {id(shape): buffer.to("cpu", torch.float32) for shape, buffer in buffers}
@@ -188,21 +185,3 @@ class Tape(TorchDispatchMode):
             numbers = tree_leaves(call.operator(**settings))
             self.values |= {id(one): number for one, number in zip(call.outputs, numbers, strict=True)}
         return self.values[id(tensor)]
-
-
-def copied(module: nn.Module) -> nn.Module:
-    """Copy a module, for evaluation.
-
-    Raises:
-        ValueError: It holds something that cannot be copied.
-    """
-    # `torch.nn.utils.weight_norm` leaves the weight that it computed last on the layer, and a computed tensor cannot be
-    # copied.  Its numbers can; the next forward pass computes it anew.
-    attributes = [one for part in module.modules() for one in vars(part).values() if isinstance(one, Tensor)]
-    numbers = {id(one): one.detach().clone() for one in attributes if not one.is_leaf}
-    try:
-        return copy.deepcopy(module, numbers).eval()
-    except (RuntimeError, TypeError, copy.Error) as error:
-        raise ValueError(
-            f"{type(module).__name__} cannot be copied, and the module itself must stay as it is: {error}"
-        ) from error

@@ -103,7 +103,7 @@ LOOPS = {
         "conv_transpose2d_zero_inserted",
     ),
     "conv1d_dilated_loops": (
-        lambda x: dilated.conv1d_dilated_loops(x[0], torch.ones(1, 3, 2), 2),
+        lambda x: dilated.conv1d_dilated_loops(x[0], torch.ones(1, 6, 2), 2),
         r"torch\.nn\.functional\.conv1d",
     ),
 }

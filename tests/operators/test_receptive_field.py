@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.testing import assert_close
 from torchvision import models
 
 from chapters_code import pooling
+from chapters_code.cost import cost
 from chapters_code.dilated import conv2d_polyphase, conv2d_zero_stuffed
 from chapters_code.pooling import max_pool2d_loops
 from chapters_code.receptive_field import (
@@ -756,3 +758,35 @@ def test_a_way_down_that_is_longer_than_the_picture_still_moves_on(size, halving
     field = receptive_field(DownAndBack(halvings), size, pixel=(0, 0))
     block = 2**halvings
     assert (field.size, field.stride, field.start) == ((block, block), (1, 1), (0, 0))
+
+
+def test_scripted_and_unusual_modules_are_measured_or_refused_in_words():
+    """`cost` and the effective field copy a module, too."""
+    scripted = warned_less(lambda: torch.jit.script(nn.Conv2d(1, 2, 3)))
+    for asked in (
+        lambda module: receptive_field(module, 9),
+        lambda module: cost(module, 1, 1, 9, 9),
+        lambda module: effective_receptive_field(module, torch.randn(1, 1, 9, 9)),
+    ):
+        for module in (scripted, nn.Sequential(scripted)):
+            with pytest.raises(ValueError, match="scripted or traced"):
+                asked(module)
+        asked(warned_less(lambda: nn.utils.weight_norm(nn.Conv2d(1, 2, 3))))
+
+
+def warned_less(make):
+    """Both are deprecated, and used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make()
+
+
+def test_another_default_dtype_changes_no_field():
+    for dtype in (torch.float64, torch.bfloat16):
+        torch.set_default_dtype(dtype)
+        try:
+            block = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.MaxPool2d(2))
+            assert receptive_field(block, 16).size == (4, 4)
+            assert cost(block, 1, 1, 16, 16).multiply_adds == 18 * 256
+        finally:
+            torch.set_default_dtype(torch.float32)
