@@ -214,6 +214,10 @@ SCREEN = """() => ({
   overflow: document.scrollingElement.scrollWidth - innerWidth,
   stretched: [...document.images].filter(i => i.checkVisibility() && i.naturalWidth > 0
     && Math.abs(i.height * i.naturalWidth / i.naturalHeight - i.width) > 4).map(i => i.src),
+  // Formulas may scroll; figures that move look after themselves.
+  cut: [...document.querySelectorAll("article :is(pre, .output, .pst-scrollable-table-container)")].filter(e =>
+    e.checkVisibility() && !e.closest("[data-figure]") && e.scrollWidth > e.clientWidth + 1)
+    .map(e => `${e.scrollWidth} > ${e.clientWidth}: ${e.innerText.slice(0, 60)}`),
 })"""
 
 
@@ -841,7 +845,7 @@ def test_every_picture_has_alt_text(visits):
 @pytest.mark.browser
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pages_fit_every_screen(visits, width):
-    """No page is wider than the screen, and no picture is pressed to fit."""
+    """No page is wider than the screen, no picture is pressed to fit, and no code, output or table is cut off."""
 
     def misfit(visit):
         screen = visit.screens.get(width, {})

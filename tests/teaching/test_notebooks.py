@@ -103,6 +103,8 @@ def figure_faults(notebook) -> list[str]:
     """
     faults, unproved, age = [], None, 0
     for cell in code(notebook):
+        if explores(cell):  # its picture changes with the sliders
+            continue
         if unproved and (age := age + 1) > 1:
             faults.append(f"{unproved} has no number beside it in the next cell")
             unproved = None
@@ -190,7 +192,124 @@ def exercise_faults(notebook, chapter: int) -> list[str]:
     return faults
 
 
+# --- how a chapter is laid out ----------------------------------------------------------------------
+CORE_WORDS, CORE_CELLS, WIDTH = 2800, 60, 88
+CAPTION = re.compile(r"\*\*Figure (\d+)\.(\d+)\.\*\* \S")
+HEAD = (
+    r"# \d\d · ",
+    r"\*\*Afterwards you can\*\* \S",
+    r"\*\*Needs\*\* \S",
+    notebooks.TAKES.pattern + r" .*\bGPU\b",
+    r"\*\*In a hurry\?\*\* Read ",
+)
+
+
+def explores(cell) -> bool:
+    """Whether a cell has sliders for a live kernel."""
+    return "explore(" in cell.source
+
+
+def is_figure(output) -> bool:
+    """Whether an output is a picture, or a figure that moves."""
+    data = output.get("data", {})
+    return "image/png" in data or "data-figure" in data.get("text/html", "")
+
+
+def head_faults(notebook) -> list[str]:
+    """The first cell has the title, what one can do afterwards, needs, how long it takes, and a way for the hurried."""
+    places = [re.search(part, notebook.cells[0].source) for part in HEAD]
+    faults = [f"the head lacks {part}" for part, place in zip(HEAD, places, strict=True) if not place]
+    starts = [place.start() for place in places if place]
+    return faults + (["the parts of the head are in another order"] if starts != sorted(starts) else [])
+
+
+def length_faults(notebook) -> list[str]:
+    """What stands before the first Deeper section, or the exercises, can be read at one sitting."""
+    words, cells = 0, set()
+    for part, cell, text in notebooks.parts(notebook):
+        if part != "core":
+            break
+        cells.add(cell.id)
+        words += notebooks.count_words(text) if cell.cell_type == "markdown" else 0
+    faults = [f"the core has {words} words of text, and {CORE_WORDS} are the most"] if words > CORE_WORDS else []
+    return faults + ([f"the core has {len(cells)} cells, {CORE_CELLS} are the most"] if len(cells) > CORE_CELLS else [])
+
+
+def part_faults(notebook) -> list[str]:
+    """First the core, then what is deeper, then the exercises, then what to remember."""
+    order = [part for part, _, _ in notebooks.parts(notebook)]
+    order = [part for part, before in zip(order, [None, *order], strict=False) if part != before]
+    wanted = ["core", *(["deeper"] if "deeper" in order else []), "exercises", "core"]
+    return [] if order in (wanted, wanted[:-1]) else [f"the parts come in the order {order}"]
+
+
+def caption_faults(notebook) -> list[str]:
+    """After each figure comes its caption, and no other paragraph is one; the numbers run through the chapter.
+
+    What sliders show needs none: it changes with them.
+    """
+    chapter, faults, number = int(notebook.cells[0].source[2:4]), [], 0
+    for cell, before in zip(notebook.cells, [None, *notebook.cells], strict=False):
+        shown = before is not None and before.cell_type == "code" and not explores(before)
+        figure = shown and "remove-output" not in tags(before) and any(map(is_figure, before.outputs))
+        caption = CAPTION.match(cell.source) if cell.cell_type == "markdown" else None
+        if figure and not caption:
+            faults.append(f"{name(before)} has no caption in the next cell")
+        if caption and not figure:
+            faults.append(f"the caption {caption.group()!r} follows no figure")
+        if caption:
+            number += 1
+            if (int(caption[1]), int(caption[2])) != (chapter, number):
+                faults.append(f"{caption.group()!r} is figure {chapter}.{number}")
+    return faults + [
+        f"the caption {line!r} stands inside a cell"
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in re.findall(r"^\*\*Figure \d+\.\d+\.\*\*.*", cell.source, re.MULTILINE)[
+            bool(CAPTION.match(cell.source)) :
+        ]
+    ]
+
+
+def fold_faults(notebook) -> list[str]:
+    """One cell imports the book, says the versions, and is folded; what sliders show first is not left out."""
+    faults = []
+    for cell in code(notebook):
+        last = cell.source.rstrip().rpartition("\n")[2]
+        if "hide-cell" in tags(cell) and (last != "versions()" or "nbval-ignore-output" not in tags(cell)):
+            faults.append(f"{name(cell)} is folded, and must end with versions() and have the tag nbval-ignore-output")
+        if "hide-cell" not in tags(cell) and "versions()" in cell.source:
+            faults.append(f"{name(cell)} says the versions and is not folded")
+        if explores(cell) and "remove-output" in tags(cell):
+            faults.append(f"{name(cell)} hides what its sliders show first: take the tag remove-output away")
+    folded = sum("hide-cell" in tags(cell) for cell in code(notebook))
+    return faults + ([] if folded == 1 else [f"{folded} cells are folded, the imports alone should be"])
+
+
+def width_faults(notebook) -> list[str]:
+    """Nothing that is printed or listed is wider than a column of the site."""
+    faults = []
+    for cell in code(notebook):
+        # What `check` says is prose, and goes on below.
+        for output in () if "exercise" in tags(cell) else cell.outputs:
+            data = output.get("data", {})
+            text = output.get("text", "")
+            if not is_figure(output) and "text/html" not in data:
+                is_table = "text/markdown" in data and not data["text/markdown"].startswith("```")
+                text += "" if is_table else str(data.get("text/plain", ""))
+            faults += [
+                f"{name(cell)} shows {len(line)} characters: {line}" for line in text.split("\n") if len(line) > WIDTH
+            ]
+    return faults
+
+
 RULES = [
+    head_faults,
+    length_faults,
+    part_faults,
+    caption_faults,
+    fold_faults,
+    width_faults,
     order_faults,
     setup_faults,
     metadata_faults,
@@ -237,11 +356,20 @@ def test_every_exercise_stands_in_one_chapter_in_order_and_has_a_solution():
 
 
 # --- every fault is found -------------------------------------------------------------------------
-def chapter(*cells, count=True):
+GOOD_HEAD = """# 01 · Title
+
+**Afterwards you can** see. **Needs** eyes.
+**Takes** about 5 minutes; the exercises about 0. No GPU.
+
+**In a hurry?** Read it."""
+
+
+def chapter(*cells, count=True, head="# Title"):
     """A notebook in order that begins with the set-up cell."""
     setup = new_code_cell(notebooks.SETUP_CELL.read_text(encoding="utf-8").strip())
     setup.metadata = {"tags": list(notebooks.SETUP_TAGS)}
-    notebook = new_notebook(cells=[new_markdown_cell("# Title"), setup, *cells], metadata=notebooks.METADATA)
+    cells = [new_markdown_cell(head), setup, *cells]
+    notebook = new_notebook(cells=cells, metadata=notebooks.METADATA)
     for number, cell in enumerate(code(notebook), start=1):
         cell.execution_count = number if count else 1
     return notebook
@@ -262,14 +390,45 @@ def printed(text, name="stdout"):
     return new_output("stream", name=name, text=text)
 
 
+def moving():
+    """The output that a figure that moves leaves."""
+    return new_output("execute_result", {"text/html": "<div data-figure='one'></div>", "text/plain": "a figure"})
+
+
+def shown(lines):
+    """The output that `show_source` leaves."""
+    return new_output("display_data", {"text/markdown": f"```python\n{lines}\n```", "text/plain": lines})
+
+
+def imports():
+    """The cell that imports the book."""
+    return cell("import torch\nversions()", tagged=["hide-cell", "nbval-ignore-output"])
+
+
+def text(source):
+    """A Markdown cell."""
+    return new_markdown_cell(source)
+
+
 def test_a_good_chapter_has_no_fault():
     good = chapter(
+        imports(),
         cell("import torch\nfrom chapters_code.pooling import max_pool2d", printed("3 cracks")),
         cell("show(a)", figure()),
-        cell("%timeit -n 1 -r 1 1\na.sum()", printed("7")),
+        text("**Figure 1.1.** A road.\n\nMore."),
+        cell("%timeit -n 1 -r 1 1\na.sum()", printed("7" * 88)),
+        cell("explore(f, x)", figure(), tagged=["nbval-ignore-output"]),
+        text("## Deeper: more\n\n**Figures** move."),
+        cell("Window()", moving()),
+        text("**Figure 1.2.** Another road."),
+        text("## Deeper: still more"),
         cell("show(b)\nshow(c)", figure(), printed("2"), figure()),
+        text("**Figure 1.3.** Two roads."),
         cell("    \nassert b.sum() > 0"),
-        cell("check('1.1', f)", tagged=["exercise"]),
+        text("## Exercises"),
+        cell("check('1.1', f)", printed("prose " * 99), tagged=["exercise"]),
+        text("## What to remember"),
+        head=GOOD_HEAD,
     )
     assert [rule(good) for rule in RULES] == [[]] * len(RULES)
     assert exercise_faults(good, 1) == []
@@ -278,6 +437,38 @@ def test_a_good_chapter_has_no_fault():
 @pytest.mark.parametrize(
     ("rule", "fault", "said"),
     [
+        (head_faults, chapter(head=GOOD_HEAD.replace("Needs", "Wants")), "the head lacks"),
+        (head_faults, chapter(head=GOOD_HEAD.replace("5 minutes", "an hour")), "Takes"),
+        (head_faults, chapter(head=GOOD_HEAD.replace("GPU", "haste")), "GPU"),
+        (head_faults, chapter(head="**In a hurry?** Read it.\n" + GOOD_HEAD), "another order"),
+        (length_faults, chapter(text("word " * 2800), text("## Exercises")), "2801 words"),
+        (
+            length_faults,
+            chapter(*(text("a") for _ in range(30)), *(cell() for _ in range(29)), text("## Deeper: b")),
+            "61 cells",
+        ),
+        (part_faults, chapter(text("## Exercises"), text("## Deeper: b")), "the order"),
+        (part_faults, chapter(text("## Deeper: b"), text("## More"), text("## Exercises")), "the order"),
+        (part_faults, chapter(text("## Deeper: b")), "the order"),
+        (caption_faults, chapter(cell("show(a)", figure()), text("More."), head=GOOD_HEAD), "no caption"),
+        (caption_faults, chapter(cell("Window()", moving()), cell(), head=GOOD_HEAD), "no caption"),
+        (caption_faults, chapter(text("**Figure 1.1.** A road."), head=GOOD_HEAD), "no figure"),
+        (
+            caption_faults,
+            chapter(cell("show(a)", figure()), text("**Figure 1.2.** A road."), head=GOOD_HEAD),
+            "is figure 1.1",
+        ),
+        (
+            caption_faults,
+            chapter(cell("show(a)", figure()), text("**Figure 1.1.** A.\n\n**Figure 1.2.** B."), head=GOOD_HEAD),
+            "inside a cell",
+        ),
+        (fold_faults, chapter(cell("import os\nversions()")), "not folded"),
+        (fold_faults, chapter(cell("versions()\nimport os", tagged=["hide-cell"])), "must end"),
+        (fold_faults, chapter(imports(), imports()), "2 cells"),
+        (fold_faults, chapter(cell("explore(f, x)", tagged=["remove-output"])), "remove-output"),
+        (width_faults, chapter(cell("x", printed("7" * 89))), "89 characters"),
+        (width_faults, chapter(cell("show_source(f)", shown("7\n" + "7" * 89))), "89 characters"),
         (order_faults, chapter(cell(), count=False), "in the order"),
         (setup_faults, new_notebook(cells=[cell()]), "not the set-up cell"),
         (setup_faults, chapter(cell(tagged=["setup"])), "second set-up cell"),
@@ -328,16 +519,6 @@ def test_a_planted_fault_is_found(rule, fault, said):
 # --- how long a chapter takes -----------------------------------------------------------------------
 
 
-def moving():
-    """The output that a figure that moves leaves."""
-    return new_output("execute_result", {"text/html": "<div data-figure='one'></div>", "text/plain": "a figure"})
-
-
-def shown(lines):
-    """The output that `show_source` leaves."""
-    return new_output("display_data", {"text/markdown": f"```python\n{lines}\n```", "text/plain": lines})
-
-
 @pytest.mark.parametrize(
     ("cells", "minutes"),
     [
@@ -369,7 +550,7 @@ def test_minutes_follow_the_rule(cells, minutes):
     assert tuple(notebooks.minutes(chapter(*cells)).values()) == minutes
 
 
-HEAD = "# 01 · Title\n\n**Takes** about {}; the exercises about {}. No GPU. **In a hurry?** Read."
+TIMED = "# 01 · Title\n\n**Takes** about {}; the exercises about {}. No GPU. **In a hurry?** Read."
 
 
 @pytest.mark.parametrize(
@@ -382,9 +563,9 @@ HEAD = "# 01 · Title\n\n**Takes** about {}; the exercises about {}. No GPU. **I
 def test_the_minutes_in_a_chapters_head_are_put_right_when_it_is_stored(cells, minutes):
     for old in (("45 minutes, and 30 for what is *Deeper*", "90"), ("N minutes", "K"), minutes):
         book = chapter(*cells)
-        book.cells[0].source = HEAD.format(*old)
+        book.cells[0].source = TIMED.format(*old)
 
-        assert notebooks.normalised(book).cells[0].source == HEAD.format(*minutes)
+        assert notebooks.normalised(book).cells[0].source == TIMED.format(*minutes)
     book.cells[0].source = "# 01 · Title\n\n**Takes** an hour, and as long for the exercises."
     assert notebooks.normalised(book).cells[0].source == book.cells[0].source
 
