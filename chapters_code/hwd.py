@@ -89,7 +89,7 @@ class HWDownsampling(nn.Module):
 
 
 def as_kernel(mix: Tensor) -> Tensor:
-    """Return the 2 × 2 kernel that does, with stride 2, what Haar and a 1 × 1 mix do.
+    """Return the 2 × 2 kernel that does with stride 2 what Haar and a 1 × 1 mix do.
 
     Args:
         mix: Weight of the 1 × 1 convolution, (C', 4C, 1, 1); its channels are all a, then all h, v and d.
