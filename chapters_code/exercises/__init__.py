@@ -121,7 +121,7 @@ def check(number: str | float, answer: Callable, seed: int | None = None) -> Non
     try:
         problem, printed = _try(exercise, answer, seed)
     except NotImplementedError:
-        print(f"Exercise {number} waits for you: replace the line with raise by your answer, then run the cell again.")
+        print(f"Exercise {number} waits for you: put your answer in place of raise, and run the cell again.")
         print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
         return
     if problem is None:
