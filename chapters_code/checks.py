@@ -81,6 +81,8 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
     Raises:
         ValueError: It is neither, or a number is below `low`.
     """
+    if single and type(value) is int and value >= low:  # nearly always
+        return value, value
     if is_proxy(value):
         return value
     alone = isinstance(value, Integral) or (is_open(value) and not isinstance(value, Sequence))
@@ -89,8 +91,8 @@ def check_pair(name: str, value: Size, low: int = 1, single: bool = True) -> tup
         wanted = f"two integers of {low} or more"
         wanted = f"an integer of {low} or more, or two such as (3, 5)" if single else f"(height, width), {wanted}"
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    height, width = (one if is_open(one) else int(one) for one in both)
-    return height, width
+    height, width = both
+    return height if is_open(height) else int(height), width if is_open(width) else int(width)
 
 
 def python_integers(value: Size | None) -> Size | None:
@@ -109,6 +111,8 @@ def python_integers(value: Size | None) -> Size | None:
 
 
 def _is_size(value: int, low: int) -> bool:
+    if type(value) is int:
+        return value >= low
     return is_open(value) or (isinstance(value, Integral) and not isinstance(value, bool) and value >= low)
 
 

@@ -32,7 +32,10 @@ __all__ = [
 
 def is_proxy(*values: Any) -> bool:
     """Say whether one of the values stands for a tensor that only comes later, as in `torch.fx.symbolic_trace`."""
-    return any(isinstance(value, Proxy) for value in values)
+    for value in values:
+        if isinstance(value, Proxy):
+            return True
+    return False
 
 
 def is_open(*sizes: Any) -> bool:
@@ -45,7 +48,9 @@ def is_open(*sizes: Any) -> bool:
         False
     """
     for size in sizes:
-        if isinstance(size, torch.SymInt | Proxy) or (isinstance(size, Tensor) and torch.jit.is_tracing()):
+        if type(size) is int:  # nearly always
+            continue
+        if isinstance(size, (torch.SymInt, Proxy)) or (isinstance(size, Tensor) and torch.jit.is_tracing()):
             return True
     return torch.compiler.is_exporting() and torch.compiler.is_dynamo_compiling()
 
