@@ -17,8 +17,9 @@ from sphinx.environment import BuildEnvironment
 
 TABLE = re.compile(r"<table class=\"([^\"]*)\">(.*?)</table>", re.DOTALL)
 CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</\1>", re.DOTALL)
-# As many letters as a telephone has beside each other; cells have this much around them, and break lines from there on.
-ROOM, AROUND, BREAKS = 44, 2, 14
+# As many letters as the narrowest telephone has beside each other; what stands around a cell counts as so many, and
+# words of that many letters together break.
+ROOM, AROUND, BREAKS = 34, 2, 14
 
 CAPTION = re.compile(r"Figure \d+\.\d+\.")
 BIBLIOGRAPHY = "book/bibliography"
