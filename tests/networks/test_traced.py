@@ -168,7 +168,8 @@ def test_torch_fx_writes_every_layer_down_and_its_graph_can_be_copied():
 
 @pytest.mark.slow
 def test_operators_exported_with_open_sizes_are_right_at_other_sizes():
-    hold(exported, ((name, operator.double()) for name, operator in OPERATORS.items()))
+    left_out = [f"db2, {mode}" for mode in ("zero", "constant", "periodic", "antisymmetric")]  # each takes some seconds
+    hold(exported, ((name, operator.double()) for name, operator in OPERATORS.items() if name not in left_out))
 
 
 EXPORTED = [layer for layer in ALONE if "FCN" not in layer.name and "U" not in layer.name]
@@ -315,6 +316,7 @@ def numpy_integers(layer):
     }[layer]()
 
 
+@pytest.mark.slow
 @every(layer=["max", "avg", "blur", "strided", "bilinear", "hwd", "wtconv", "rsu", "unet"])
 def test_settings_may_be_numpy_integers(layer):
     module, x = numpy_integers(layer).eval(), torch.randn(2, 3, 14, 9)
