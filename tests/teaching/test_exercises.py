@@ -102,7 +102,7 @@ def test_the_empty_stub_waits(capsys):
         check(number, stub)
         out = capsys.readouterr().out
 
-        assert out.startswith(f"Exercise {number} waits for you: put your answer in place of raise, and run the cell again.")
+        assert out.startswith(f"Exercise {number} waits for you: put your answer in place of raise")
         assert f'hint("{number}")' in out
         assert exercises._seen == {}, f"{number}: waiting must not cost a hint"
 

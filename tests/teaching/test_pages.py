@@ -45,9 +45,10 @@ STRESS = {
     "doubles the rates", "effective", "equal", "even", "few numbers", "few pictures", "four", "garbled sizes",
     "halve", "horizontal", "linear formula", "measured", "middle", "needs", "never learn", "next", "no more",
     "not", "nothing", "odd", "one block", "one", "opposite", "picture", "prior knowledge", "proved", "random",
-    "rotated", "rotation", "seed by seed", "several inputs", "shifts", "shrink", "size back", "smaller picture",
+    "rotated", "rotation", "seed by seed", "several inputs", "share ten photographs", "shifts", "shrink",
+    "size back", "smaller picture",
     "speed", "start flat", "step", "straight and faint", "stretches", "takes", "theorem", "thin things", "train",
-    "untrained", "very large field", "winding",
+    "untrained", "very large field", "void becomes background", "winding",
 }  # fmt: skip
 SENTENCE = {
     "a", "after", "afterwards", "all", "an", "and", "any", "are", "as", "by", "each", "every", "from", "in", "is",
