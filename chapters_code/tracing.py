@@ -32,10 +32,7 @@ __all__ = [
 
 def is_proxy(*values: Any) -> bool:
     """Say whether one of the values stands for a tensor that only comes later, as in `torch.fx.symbolic_trace`."""
-    for value in values:
-        if isinstance(value, Proxy):
-            return True
-    return False
+    return any(isinstance(value, Proxy) for value in values)
 
 
 def is_open(*sizes: Any) -> bool:
