@@ -246,14 +246,14 @@ def part_faults(notebook) -> list[str]:
 def caption_faults(notebook) -> list[str]:
     """After each figure comes its caption, and no other paragraph is one; the numbers run through the chapter.
 
-    What sliders show needs none: it changes with them.
+    What sliders show may do without: it changes with them.
     """
     chapter, faults, number = int(notebook.cells[0].source[2:4]), [], 0
     for cell, before in zip(notebook.cells, [None, *notebook.cells], strict=False):
-        shown = before is not None and before.cell_type == "code" and not explores(before)
-        figure = shown and "remove-output" not in tags(before) and any(map(is_figure, before.outputs))
+        shown = before is not None and before.cell_type == "code" and "remove-output" not in tags(before)
+        figure = shown and any(map(is_figure, before.outputs))
         caption = CAPTION.match(cell.source) if cell.cell_type == "markdown" else None
-        if figure and not caption:
+        if figure and not caption and not explores(before):
             faults.append(f"{name(before)} has no caption in the next cell")
         if caption and not figure:
             faults.append(f"the caption {caption.group()!r} follows no figure")
