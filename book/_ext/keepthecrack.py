@@ -154,9 +154,8 @@ def solution_cells(
 
 def as_markdown(text: str) -> str:
     """Return Markdown that shows a text as it would be printed, but for `code`, which is shown as such."""
-    return "".join(
-        part if part.startswith("`") else re.sub(r"([^\w\s])", r"\\\1", part) for part in re.split("(`[^`]*`)", text)
-    )
+    parts = re.split("(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else re.sub(r"([!-/:-@[-^`{-~])", r"\\\1", part) for part in parts)
 
 
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
