@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from chapters_code.tracing import one_node
+
 __all__ = [
     *("KINDS", "LIMIT", "STUB", "Answer", "Asked", "Call", "Exercise", "Wrong"),
     *("all_pairs", "compare", "digits", "smallest_first", "whole"),
@@ -320,7 +322,7 @@ def _judge(what: str, one: Any, other: Any, call: str) -> None:
 
 
 def _kind_of(problem: str) -> str:
-    words = {"the shape is": "shape", "the dtype is": "dtype", "you returned": "type"}
+    words = {"the shape is": "shape", "the dtype is": "dtype", "the layout is": "type", "you returned": "type"}
     return next((kind for word, kind in words.items() if word in problem), "numbers")
 
 
@@ -328,6 +330,10 @@ def _kind_of(problem: str) -> str:
 
 _BOOK = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _SOLUTIONS = os.path.join(os.path.dirname(__file__), "solutions") + os.sep
+# All functions that are one node of a graph share this code: which of them is called, it does not say.
+_ONE_NODE = one_node(len).__code__
+# Who may set what watches: this file; and a thread that begins, where it is set to the same.
+_SETS_PROFILE = (__file__, threading.__file__)
 
 
 class _WithoutOperators(TorchDispatchMode):
@@ -346,8 +352,9 @@ class _WithoutOperators(TorchDispatchMode):
 def _closed(operators: Sequence[str], allowed: frozenset[int], open_: str, autograd: bool) -> Iterator[None]:
     """Refuse PyTorch's operators of these names and all of the book but what is allowed, by whatever name it is called.
 
-    What an allowed function calls is allowed, too, and so is what a module does while it is imported.  This keeps
-    honest readers honest.  It can be got round, by another thread, say.
+    What an allowed function calls is allowed, too, and so is what a module does while it is imported.  Threads that the
+    answer starts are watched as well.  This keeps honest readers honest.  It can be got round, by a copy of our code,
+    say.
 
     Args:
         operators: Parts of the names of operators.
@@ -363,22 +370,29 @@ def _closed(operators: Sequence[str], allowed: frozenset[int], open_: str, autog
         raise refused[0]
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
+        if event == "c_call" and argument is sys.setprofile and frame.f_code.co_filename not in _SETS_PROFILE:
+            refuse("sys.setprofile, which the check needs itself")
+        engine = event == "c_call" and gradients and getattr(argument, "__name__", "") == "run_backward"
+        if engine and not _within(frame, allowed):
+            refuse("autograd (torch's run_backward)")
         if event != "call":
             return
-        code = frame.f_code
+        code = _code(frame)
         if code.co_filename.startswith(_BOOK):
             if code.co_filename != __file__ and not _within(frame, allowed):
                 refuse("our solution" if code.co_filename.startswith(_SOLUTIONS) else f"the book's {_called(code)}")
         elif id(code) in gradients and not _within(frame.f_back, allowed):
             refuse(f"autograd (torch's {code.co_name})")
 
-    before = sys.getprofile()
+    before, of_threads = sys.getprofile(), threading.getprofile()
+    threading.setprofile(watch)
     sys.setprofile(watch)
     try:
         with _WithoutOperators(operators, refuse) if operators else nullcontext():
             yield
     finally:
         sys.setprofile(before)
+        threading.setprofile(of_threads)
         if refused:  # also where the answer has caught it, and gone on
             raise refused[0]
 
@@ -386,11 +400,18 @@ def _closed(operators: Sequence[str], allowed: frozenset[int], open_: str, autog
 def _within(frame: FrameType | None, allowed: frozenset[int]) -> bool:
     """Whether the code that runs was called by something allowed, or runs since a module is imported."""
     while frame is not None and frame.f_code.co_filename != __file__:
-        code = frame.f_code
+        code = _code(frame)
         if id(code) in allowed or (code.co_name == "<module>" and code.co_filename.startswith(_BOOK)):
             return True
         frame = frame.f_back
     return False
+
+
+def _code(frame: FrameType) -> CodeType:
+    """Return the code that runs; of a function that is one node, its own, not what wraps them all."""
+    if frame.f_code is not _ONE_NODE:
+        return frame.f_code
+    return getattr(frame.f_locals["function"], "__code__", _ONE_NODE)
 
 
 def _called(code: CodeType) -> str:
@@ -418,7 +439,7 @@ def _codes_of(one: Any) -> list[CodeType]:
         one = one.fget
     codes = []
     while one is not None:  # a decorated function, and what it was made of
-        codes += [one.__code__] if hasattr(one, "__code__") else []
+        codes += [one.__code__] if getattr(one, "__code__", _ONE_NODE) is not _ONE_NODE else []
         one = getattr(one, "__wrapped__", None) or getattr(one, "__func__", None)
     return codes
 
@@ -439,7 +460,7 @@ def _open(allows: tuple) -> str:
 def _ways_to_a_gradient() -> frozenset[int]:
     transforms = ("vjp", "jvp", "grad", "grad_and_value", "jacrev", "jacfwd", "hessian", "linearize")
     functional = ("vjp", "jvp", "jacobian", "hessian", "vhp", "hvp")
-    ways = [torch.autograd.grad, torch.autograd.backward]
+    ways = [torch.autograd.grad, torch.autograd.backward, torch.autograd.forward_ad.make_dual]
     ways += [getattr(torch.func, name) for name in transforms if hasattr(torch.func, name)]
     ways += [getattr(torch.autograd.functional, name) for name in functional]
     return frozenset(id(code) for way in ways for code in _codes_of(way))
@@ -626,6 +647,8 @@ def _difference(one: Any, other: Any) -> str | None:
             f"the dtype is {one.dtype}, it should be {other.dtype}; .to({other.dtype}) changes it, and x.new_zeros"
             " begins with the dtype of x"
         )
+    if one.layout != other.layout:
+        return f"the layout is {one.layout}, it should be {other.layout}; .to_dense() makes a plain tensor of it"
     if one.device != other.device:
         return f"the numbers lie on {one.device}, they should lie on {other.device}, where the input is"
     one, other = one.detach(), other.detach()

@@ -453,3 +453,9 @@ def forgets_the_rule(nest, plain, seconds):
     plan = _planned(nest, plain, seconds)
     del plan["ahead"]
     return plan
+
+
+@wrong("10.6", "it should say")
+def a_rule_that_counts_its_calls(nest, plain, seconds):
+    said = iter([True] * 4 + [False] * 8)
+    return _planned(nest, plain, seconds) | {"ahead": lambda differences: next(said)}

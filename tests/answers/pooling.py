@@ -1,5 +1,7 @@
 """Answers to the exercises of Chapter 01."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import torch
@@ -7,7 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from answers import right, wrong
+from chapters_code.exercises.solutions import pooling as solutions
 from chapters_code.pooling import max_pool2d, max_pool2d_loops, windows
+from chapters_code.strided import conv2d
 
 # ---- 1.1 min_pool2d -----------------------------------------------------------------------------
 
@@ -113,6 +117,38 @@ def forgets_to_return(x, kernel_size):
 @wrong("1.1", "returned a list")
 def returns_a_list(x, kernel_size):
     return (-max_pool2d(-x, kernel_size)).tolist()
+
+
+@right("1.1")
+def works_in_another_thread(x, kernel_size):
+    with ThreadPoolExecutor(1) as workers:
+        return workers.submit(lambda: -max_pool2d(-x, kernel_size)).result()
+
+
+@wrong("1.1", "without our solution")
+def asks_the_solution_in_another_thread(x, kernel_size):
+    with ThreadPoolExecutor(1) as workers:
+        return workers.submit(solutions.min_pool2d, x, kernel_size).result()
+
+
+@wrong("1.1", "without sys.setprofile")
+def looks_away_while_it_asks_the_solution(x, kernel_size):
+    watch = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        return solutions.min_pool2d(x, kernel_size)
+    finally:
+        sys.setprofile(watch)
+
+
+@wrong("1.1", "without the book's conv2d. Of the book you may use max_pool2d,")
+def convolves_first(x, kernel_size):
+    return -max_pool2d(-conv2d(x, torch.eye(x.shape[1], dtype=x.dtype)[:, :, None, None]), kernel_size)
+
+
+@wrong("1.1", "the layout is torch.sparse_coo, it should be torch.strided; .to_dense() makes")
+def returns_a_sparse_tensor(x, kernel_size):
+    return (-max_pool2d(-x, kernel_size)).to_sparse()
 
 
 # ---- 1.2 median_pool2d --------------------------------------------------------------------------
@@ -443,6 +479,15 @@ def walks_over_every_window(x, kernel_size, gradient):
         place = x[n, c, top : top + kernel_size, left : left + kernel_size].argmax().item()
         out[n, c, top + place // kernel_size, left + place % kernel_size] = gradient[n, c, i, j]
     return out
+
+
+@wrong("1.6", "without autograd (torch's run_backward)")
+def starts_the_engine_of_autograd(x, kernel_size, gradient):
+    with torch.enable_grad():
+        pixels = x.clone().requires_grad_()
+        pooled = windows(pixels, kernel_size).max(dim=-1).values
+        engine = torch.autograd.Variable._execution_engine
+        return engine.run_backward((pooled,), (gradient,), False, False, (pixels,), False, False)[0]
 
 
 @wrong("1.6", "without autograd (torch's grad)")
