@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from scipy.stats import t as student
 from torch import Tensor
@@ -210,10 +211,14 @@ def _judge_plan(plan: object, nest: Recipe, plain: Recipe, seconds: dict[str, fl
     return True
 
 
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _arms(listed: object, nest: Recipe) -> tuple[tuple[Recipe, list[int]], tuple[Recipe, list[int]]]:
     """Sort the runs into the longer arm and the nest, each a recipe and its seeds."""
     if not isinstance(listed, list | tuple) or not all(
-        isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], Recipe) and type(one[1]) is int
+        isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], Recipe) and _is_integer(one[1])
         for one in listed
     ):
         raise Wrong('"runs" must be a list of pairs, each a Recipe and a seed (an integer).')
