@@ -1003,10 +1003,11 @@ def test_hints_and_solution_are_folded_right_under_their_exercise(open_page, nam
     assert dict(zip(numbers, found, strict=True)) == titles
     assert not page.locator("details[open]:is(.hint, .solution)").count()
     inside = page.locator("details.hint > p").evaluate_all("all => all.map((one) => one.textContent)")
-    wanted = [" ".join(hint.replace("`", "").split()) for number in numbers for hint in hints[number]]
     # Pages have typographic quotes and dots.
     typed = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "–": "--"})
-    assert [" ".join(text.translate(typed).split()) for text in inside] == wanted
+    wanted = [hint.replace("`", "") for number in numbers for hint in hints[number]]
+    inside, wanted = ([" ".join(text.translate(typed).split()) for text in texts] for texts in (inside, wanted))
+    assert inside == wanted
 
     hint = page.locator("details.hint").last
     assert not hint.locator("p").is_visible()
