@@ -191,7 +191,9 @@ class Subset(Segmentation):
     def __init__(self, whole: Segmentation, indices: Iterable[int]) -> None:
         indices = indices.tolist() if isinstance(indices, Tensor | np.ndarray) else indices
         try:
-            given = [-1.0 if isinstance(one, bool) else one for one in indices]  # True is no 1 here
+            given = list(indices)
+            if any(isinstance(one, bool) for one in given):
+                raise TypeError("True is no 1 here")
             self.whole, self.indices = whole, tuple(range(len(whole))[index] for index in given)
         except TypeError:
             raise ValueError(

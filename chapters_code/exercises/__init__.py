@@ -132,10 +132,7 @@ def check(number: str | float, answer: Callable, seed: int | None = None) -> Non
     print(f"Exercise {number}: not yet. {problem}\n")
     if problem.hint is not None:  # the mistake is known, and so is what helps
         _print_hint(exercise, problem.hint - 1)
-    elif problem.kind not in (
-        "numbers",
-        "gradient",
-    ):  # a wrong dtype, a stop, a closed function: the reason says it all
+    elif problem.kind not in ("numbers", "gradient"):  # a stop, a closed function: the reason says it all
         print(f'Stuck? hint("{number}") gives a hint.')
     else:
         # Running the same answer again shows the same hint again, and uses up none.

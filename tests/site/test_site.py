@@ -558,12 +558,11 @@ def test_every_entry_of_the_bibliography_has_its_key_as_its_address(site):
 
 
 @pytest.mark.browser
-def test_only_a_paragraph_that_begins_with_a_figures_number_is_a_caption(browser, chapter_with_folds):
-    page = browser.new_page()
+def test_only_a_paragraph_that_begins_with_a_figures_number_is_a_caption(lend_page, chapter_with_folds):
+    page = lend_page()
     page.goto(chapter_with_folds)
 
     assert page.locator("p.figure-caption").all_inner_texts() == ["Figure 1.1. What to see, with a word in bold."]
-    page.close()
 
 
 @pytest.mark.browser

@@ -794,15 +794,21 @@ def test_an_answer_that_never_ends_is_stopped_and_told_so(monkeypatch, answer, e
     assert grade("1.5", book_answer("1.5")) is None
 
 
+def right_after(seconds):
+    """A right answer to 1.5 that takes so long for each input."""
+
+    def answer(kernel_size, stride):
+        time.sleep(seconds)
+        return kernel_size + stride - 1
+
+    return answer
+
+
 def test_an_answer_that_ends_late_is_not_hit_afterwards(monkeypatch):
     """One long call of C cannot be cut short; when it comes back, nothing is left to hit the next cell."""
     monkeypatch.setattr(checking, "LIMIT", 0.3)
 
-    def late(kernel_size, stride):
-        time.sleep(0.7)
-        return kernel_size + stride - 1
-
-    assert "was stopped" in grade("1.5", late)
+    assert "was stopped" in grade("1.5", right_after(0.7))
     for _ in range(10**5):
         pass
 
@@ -822,11 +828,7 @@ def test_a_reader_who_stops_the_cell_is_obeyed_and_exit_is_a_mistake():
 def test_an_answer_that_is_slow_each_time_is_stopped_in_the_end(monkeypatch):
     monkeypatch.setattr(checking, "LIMIT", 0.1)
 
-    def slow(kernel_size, stride):
-        time.sleep(0.09)
-        return kernel_size + stride - 1
-
-    assert "it had run for more than 1.2 seconds on all inputs together" in grade("1.5", slow)
+    assert "it had run for more than 1.2 seconds on all inputs together" in grade("1.5", right_after(0.09))
 
 
 def test_a_check_goes_by_float32_whatever_the_reader_has_set():

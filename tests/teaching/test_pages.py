@@ -46,9 +46,8 @@ STRESS = {
     "halve", "horizontal", "linear formula", "measured", "middle", "needs", "never learn", "next", "no more",
     "not", "nothing", "odd", "one block", "one", "opposite", "picture", "prior knowledge", "proved", "random",
     "rotated", "rotation", "seed by seed", "several inputs", "share ten photographs", "shifts", "shrink",
-    "size back", "smaller picture",
-    "speed", "start flat", "step", "straight and faint", "stretches", "takes", "theorem", "thin things", "train",
-    "untrained", "very large field", "void becomes background", "winding",
+    "size back", "smaller picture", "speed", "start flat", "step", "straight and faint", "stretches", "takes",
+    "theorem", "thin things", "train", "untrained", "very large field", "void becomes background", "winding",
 }  # fmt: skip
 SENTENCE = {
     "a", "after", "afterwards", "all", "an", "and", "any", "are", "as", "by", "each", "every", "from", "in", "is",
