@@ -1,6 +1,6 @@
 """Exercises that answer back: `check` says right, or what is wrong and the next hint (all chapters).
 
-    check("1.1", my_function)     tries your answer
+    check("1.1", my_function)     tries your answer: a function, a number, or some sentences
     hint("1.1")                   one hint more
     solution("1.1")               our answer, and why it works
 
@@ -18,13 +18,18 @@ from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 import torch
 from IPython.display import display
+from torch import Tensor
 
-from chapters_code.exercises.checking import Answer, Exercise, Wrong, whole
+from chapters_code.exercises.checking import STUB, Answer, Exercise, Wrong, plain, whole
 
-__all__ = ["check", "grade", "hint", "hints", "numbers", "solution", "solution_note", "solution_source"]
+__all__ = [
+    *("check", "grade", "hint", "hints", "kind", "numbers", "rubric"),
+    *("solution", "solution_note", "solution_source"),
+]
 
 # Each chapter's checks and hints are in NAME.py, its answers in solutions/NAME.py.
 _NAMES = {module.name for module in iter_modules(__path__)} - {"checking", "solutions"}
@@ -53,28 +58,40 @@ def hints(number: str | float) -> tuple[str, ...]:
     return _find(number).hints
 
 
-def grade(number: str | float, answer: Callable, seed: int | None = None) -> str | None:
+def kind(number: str | float) -> str:
+    """Return what an exercise asks for, one of `chapters_code.exercises.checking.TASKS`."""
+    return _find(number).kind
+
+
+def grade(number: str | float, answer: Any, seed: int | None = None) -> str | None:
     """Try an answer; return None if it is right, and what is wrong with it if not.
 
     Args:
         number: The exercise, for example "1.1".
-        answer: The function.
+        answer: The function; for an exercise that asks for a value (predict, compute, measure), the value.
         seed: Draw the inputs from this seed only.  Without it they are drawn twice: from a seed that the reader's
             random numbers give, so that a page shows the same again, and from a new one, so that no answer can have
             learnt the results by heart.  What is wrong names its seed.
 
     Raises:
         NotImplementedError: The answer is still the empty stub.
-        ValueError: There is no exercise of that number, or the answer is not a function.
+        ValueError: There is no exercise of that number, the answer is not a function where one is asked for, or it is
+            in words, which a person must read: `rubric` says what to look for.
     """
     # Without its mistakes: nobody asks for the hint, and to look for it takes time.
     wrong = _try(replace(_find(number), mistakes=()), answer, seed)[0]
     return None if wrong is None else str(wrong)
 
 
-def _try(exercise: Exercise, function: Callable, seed: int | None) -> tuple[Wrong | None, str]:
+def _try(exercise: Exercise, function: Any, seed: int | None) -> tuple[Wrong | None, str]:
     """Return what is wrong, if anything is, and what the answer printed on the first input."""
     number = exercise.number
+    if exercise.check is None:
+        raise ValueError(
+            f"Exercise {number} is answered in words, which a person must read; rubric({number!r}) says how"
+        )
+    if exercise.kind != "code":
+        return _try_value(exercise, function), ""
     if not callable(function):
         raise ValueError(
             f"check({number!r}, ...) wants your function itself, got {type(function).__name__}:"
@@ -94,6 +111,24 @@ def _try(exercise: Exercise, function: Callable, seed: int | None) -> tuple[Wron
     return None, answer.printed
 
 
+def _try_value(exercise: Exercise, value: Any) -> Wrong | None:
+    """Return what is wrong with a value, if anything is, with the hint for a mistake that is known."""
+    if value is ...:
+        raise NotImplementedError(STUB)
+    if callable(value) and not isinstance(value, Tensor):
+        raise ValueError(
+            f"check({exercise.number!r}, ...) wants a value, got a function: call it, and hand on what it returns"
+        )
+    with torch.random.fork_rng(devices=[]), _plain_settings():
+        torch.default_generator.manual_seed(0)
+        try:
+            exercise.check(value)
+        except Wrong as wrong:
+            fits = (place for place, known in exercise.mistakes if plain(known) == plain(value))
+            return Wrong(str(wrong), wrong.kind, next(fits, None))
+    return None
+
+
 @contextmanager
 def _plain_settings() -> Iterator[None]:
     """Check as in a fresh notebook: on the CPU and in float32, whatever the reader has set as default."""
@@ -107,25 +142,30 @@ def _plain_settings() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def check(number: str | float, answer: Callable, seed: int | None = None) -> None:
-    """Try your answer on many inputs, and say that it is right, or what is wrong and the hint that fits.
+def check(number: str | float, answer: Any, seed: int | None = None) -> None:
+    """Try your answer, and say that it is right, or what is wrong and the hint that fits.
 
     Args:
         number: The exercise, for example "1.1".
-        answer: Your function.
+        answer: Your function, which is tried on many inputs; or your value; or your sentences, a `str`.
         seed: Try the inputs of one seed only, which the message of a wrong answer names.
     """
     exercise = _find(number)
     _say_which(number, exercise)
     number = exercise.number
+    if exercise.check is None:
+        _read_yourself(exercise, answer)
+        return
     try:
         problem, printed = _try(exercise, answer, seed)
     except NotImplementedError:
-        print(f"Exercise {number} waits for you: put your answer in place of raise, and run the cell again.")
+        stub = "raise" if exercise.kind == "code" else "..."
+        print(f"Exercise {number} waits for you: put your answer in place of {stub}, and run the cell again.")
         print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
         return
     if problem is None:
-        print(f"Exercise {number}: right. Your answer agrees with the trusted one on every input tried.")
+        agrees = " Your answer agrees with the trusted one on every input tried." if exercise.kind == "code" else ""
+        print(f"Exercise {number}: right.{agrees}")
         if printed:
             print(f"On the first input your code printed:\n{printed}")
         return
@@ -142,6 +182,33 @@ def check(number: str | float, answer: Callable, seed: int | None = None) -> Non
         else:
             _next_hint(exercise)
         _failed[number] = code
+
+
+def _read_yourself(exercise: Exercise, words: Any) -> None:
+    """Show what a good answer says, to somebody who has written one."""
+    number = exercise.number
+    if not isinstance(words, str):
+        raise ValueError(f"Exercise {number} is answered in words: a text in quotes, got {type(words).__name__}")
+    if not words.strip():
+        print(f"Exercise {number} waits for you: write your sentences between the quotes, and run the cell again.")
+        print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
+        return
+    print(f"Exercise {number}: only a person can read your {len(words.split())} words. Does your answer say this?")
+    for point in rubric(number):
+        print(f"  [ ] {point}")
+    print(f'solution("{number}") shows how we say it.')
+
+
+def rubric(number: str | float) -> tuple[str, ...]:
+    """Return what a good answer in words says, one point each.
+
+    Raises:
+        ValueError: There is no exercise of that number, or `check` can decide it.
+    """
+    exercise = _find(number)
+    if exercise.check is not None:
+        raise ValueError(f"check decides Exercise {exercise.number}; only answers in words have a rubric")
+    return _solution(number)[0]()
 
 
 def hint(number: str | float) -> None:
@@ -166,7 +233,11 @@ def _print_hint(exercise: Exercise, place: int) -> None:
 def solution(number: str | float) -> None:
     """Show our answer and why it works."""
     _say_which(number, _find(number))
-    source, note = solution_source(number), solution_note(number)
+    note = solution_note(number)
+    if kind(number) == "explain":
+        display({"text/plain": note, "text/markdown": note}, raw=True)
+        return
+    source = solution_source(number)
     display({"text/plain": f"{source}\n{note}", "text/markdown": f"```python\n{source}```\n\n{note}"}, raw=True)
 
 

@@ -33,8 +33,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from chapters_code.tracing import one_node
 
 __all__ = [
-    *("KINDS", "LIMIT", "STUB", "Answer", "Asked", "Call", "Exercise", "Wrong"),
-    *("all_pairs", "compare", "digits", "smallest_first", "whole"),
+    *("KINDS", "LIMIT", "STUB", "TASKS", "Answer", "Asked", "Call", "Exercise", "Wrong"),
+    *("agree", "all_pairs", "compare", "digits", "plain", "smallest_first", "whole"),
 ]
 
 # The seconds that an answer may take for one input; for all inputs of a check together it has twelve times as long.
@@ -45,6 +45,9 @@ _NO_GRADIENT = "none comes back; build the answer from tensor operations on its 
 # What can be wrong: the values; the way back; how the result looks; a stop; an input that was changed; a function that
 # is closed; something else that was asked for.
 KINDS = ("numbers", "gradient", "shape", "dtype", "type", "error", "time", "changed", "closed", "asked")
+# What an exercise asks for: a function; a value, thought out before anything runs, worked out on paper, or measured by
+# running something; or some sentences.
+TASKS = ("code", "predict", "compute", "measure", "explain")
 # Kept under a name of our own: an answer may have put another function in the place of torch.isclose.
 _isclose = torch.isclose
 
@@ -65,17 +68,24 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: `check(answer)` returns None if the answer is right, and raises `Wrong` with the reason if not."""
+    """One exercise: `check(answer)` returns None if the answer is right, and raises `Wrong` with the reason if not.
+
+    Its solution is a function called `name`: of a code exercise, what is asked for; where a value is asked for, one
+    that takes nothing and returns it; and where words are asked for, one whose docstring is the answer in words and
+    which returns what a good answer says, a tuple of points.
+    """
 
     number: str
     name: str  # what the answer, and its solution, is called
-    check: Callable[[Callable], None]
+    check: Callable[[Any], None] | None  # None: in words, which a person must read
     hints: tuple[str, ...]  # from a nudge to almost the answer
     # What an answer may use of the book: functions, classes with all their methods, whole modules.
     allows: tuple[Callable | ModuleType, ...] = ()
     # Mistakes that are recognised, and the number of the hint that helps: what computes the same wrong result, or a
-    # kind of `Wrong`, or words of its first line.  The first that fits counts.
-    mistakes: tuple[tuple[int, Callable | str], ...] = ()
+    # kind of `Wrong`, or words of its first line; or, where a value is asked for, a wrong value.  The first that fits
+    # counts.
+    mistakes: tuple[tuple[int, Any], ...] = ()
+    kind: str = "code"  # one of TASKS
 
 
 @dataclass
@@ -131,6 +141,44 @@ class Asked:
 
     def __call__(self, *arguments: object) -> object:
         return self.ask(self.answer(*arguments), *arguments)
+
+
+def plain(value: Any) -> Any:
+    """Return a number of PyTorch or NumPy as one of Python, and tuples and lists of them as tuples."""
+    if isinstance(value, tuple | list):
+        return tuple(map(plain, value))
+    one = isinstance(value, np.generic) or (isinstance(value, Tensor | np.ndarray) and value.ndim == 0)
+    return value.item() if one else value
+
+
+def agree(given: Any, wanted: Any, *, within: float = 0.0, among: Sequence[str] = ()) -> None:
+    """Raise `Wrong` unless a value is the wanted one; what is wanted is not told.
+
+    Args:
+        given: What the reader says: a number, True or False, a word, or a tuple of them.
+        wanted: What is right, worked out by the check.
+        within: How far a floating-point number may be off.
+        among: The words there are to choose from.
+    """
+    given, wanted = plain(given), plain(wanted)
+    if isinstance(wanted, tuple):
+        if not isinstance(given, tuple) or len(given) != len(wanted):
+            raise Wrong(f"{len(wanted)} values were wanted, in brackets and with commas; you said {given!r}.", "type")
+        for place, (one, other) in enumerate(zip(given, wanted, strict=True), 1):
+            try:
+                agree(one, other, within=within, among=among)
+            except Wrong as wrong:
+                raise Wrong(f"Value {place} of {len(wanted)}: {wrong}", wrong.kind) from None
+        return
+    if isinstance(wanted, str) and given not in among:
+        raise Wrong(f"One of {', '.join(map(repr, among))} was wanted, you said {given!r}.", "type")
+    if isinstance(wanted, bool) and not isinstance(given, bool):
+        raise Wrong(f"True or False was wanted, you said {given!r}.", "type")
+    if not isinstance(wanted, str | bool) and (isinstance(given, bool) or not isinstance(given, int | float)):
+        raise Wrong(f"A number was wanted, you said {given!r}.", "type")
+    right = given == wanted if isinstance(wanted, str | bool) else abs(given - wanted) <= within
+    if not right:
+        raise Wrong(f"You said {given!r}, and that is not what comes out.", "numbers")
 
 
 def whole(low: int, high: int) -> int:

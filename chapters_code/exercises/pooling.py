@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import pooling
-from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, all_pairs, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -108,6 +108,12 @@ def _check_max_pool2d_gradient(answer: Callable) -> None:
         for x, kernel in _fitting(pictures, (2, 3))
     ]
     compare(answer, trusted, calls, without=("max_pool",), autograd=False)
+
+
+def _check_dark_pixels_left(answer: object) -> None:
+    road = torch.ones(1, 1, 8, 8)
+    road[..., 3] = 0
+    agree(answer, int((functional.max_pool2d(road, 2) == 0).sum()))
 
 
 EXERCISES = (
@@ -212,5 +218,26 @@ EXERCISES = (
             (3, "shape"),
             (1, "changed"),
         ),
+    ),
+    Exercise(
+        "1.7",
+        "dark_pixels_left",
+        _check_dark_pixels_left,
+        (
+            "Which columns does the window that holds column 3 have?",
+            "Each of these windows holds two dark pixels and two bright ones. Max pooling keeps which of them?",
+        ),
+        mistakes=((2, 4), (1, 8), (2, 0.5), (2, 2)),
+        kind="predict",
+    ),
+    Exercise(
+        "1.8",
+        "why_the_mean_forgets_less",
+        None,
+        (
+            "Take one window of four pixels with one dark among them. Say what each kind of pooling returns for it.",
+            "From which of the two results can you tell that something dark was there?",
+        ),
+        kind="explain",
     ),
 )

@@ -2,6 +2,8 @@
 
 `@right("1.1")` marks an answer that must pass.  `@wrong("1.1", "words")` marks one that must be refused, in a
 message that holds these words.  The function's name says what is special about the answer.
+
+Where a value is asked for, `right_values("1.7", ...)` and `wrong_values("1.7", ..., words="...")` list some.
 """
 
 from collections import defaultdict
@@ -9,8 +11,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-RIGHT: dict[str, list[Callable]] = defaultdict(list)
-WRONG: dict[str, list[tuple[Callable, str]]] = defaultdict(list)
+RIGHT: dict[str, list] = defaultdict(list)
+WRONG: dict[str, list[tuple]] = defaultdict(list)
 
 
 def right(number: str) -> Callable[[Callable], Callable]:
@@ -27,6 +29,14 @@ def wrong(number: str, words: str) -> Callable[[Callable], Callable]:
         return answer
 
     return mark
+
+
+def right_values(number: str, *values: object) -> None:
+    RIGHT[number] += values
+
+
+def wrong_values(number: str, *values: object, words: str = "is not what comes out") -> None:
+    WRONG[number] += [(value, words) for value in values]
 
 
 # One module for each chapter; each fills in its own.

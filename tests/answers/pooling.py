@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.exercises.solutions import pooling as solutions
 from chapters_code.pooling import max_pool2d, max_pool2d_loops, windows
 from chapters_code.strided import conv2d
@@ -624,3 +624,10 @@ def goes_back_from_a_sum(x, kernel_size, gradient):
 @wrong("1.6", "without autograd (torch's vjp)")
 def asks_for_a_vector_jacobian_product(x, kernel_size, gradient):
     return torch.func.vjp(lambda x: windows(x, kernel_size).max(dim=-1).values, x)[1](gradient)[0]
+
+
+# ---- 1.7 dark_pixels_left -----------------------------------------------------------------------
+
+right_values("1.7", 0, 0.0)
+wrong_values("1.7", 4, 8, 1)
+wrong_values("1.7", "none", True, [0], words="A number was wanted")

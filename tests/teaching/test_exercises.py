@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+import math
 import re
 import sys
 import threading
@@ -20,11 +21,25 @@ from torch.nn import functional
 
 import answers
 from chapters_code import exercises, pooling
-from chapters_code.exercises import check, checking, grade, hint, hints, solution, solution_note, solution_source
-from chapters_code.exercises.checking import Answer, Call, Wrong, all_pairs, compare, smallest_first, whole
+from chapters_code.exercises import (
+    check,
+    checking,
+    grade,
+    hint,
+    hints,
+    rubric,
+    solution,
+    solution_note,
+    solution_source,
+)
+from chapters_code.exercises.checking import Answer, Call, Wrong, agree, all_pairs, compare, smallest_first, whole
 from chapters_code.pooling import max_pool2d, windows
 
 NUMBERS = exercises.numbers()
+CODE, VALUES, WORDS = (
+    tuple(number for number in NUMBERS if exercises.kind(number) in kinds)
+    for kinds in (("code",), ("predict", "compute", "measure"), ("explain",))
+)
 NOTEBOOKS = Path(exercises.__file__).parents[2] / "notebooks"
 
 
@@ -41,7 +56,8 @@ def book_answer(number: str):
     """What the page shows, in a place of its own: the solutions themselves are closed."""
     space = {}
     exec(compile(solution_source(number), "solution", "exec"), space)
-    return space[exercises._find(number).name]
+    function = space[exercises._find(number).name]
+    return function() if number in VALUES else function
 
 
 def min_pool2d(x, kernel_size):
@@ -53,40 +69,41 @@ def min_pool2d(x, kernel_size):
 
 def test_there_are_enough_answers_of_both_kinds():
     assert set(answers.RIGHT) | set(answers.WRONG) <= set(NUMBERS), "answers to exercises that do not exist"
-    few = [n for n in NUMBERS if len(answers.RIGHT.get(n, ())) < 2 or len(answers.WRONG.get(n, ())) < 4]
+    few = [n for n in CODE if len(answers.RIGHT.get(n, ())) < 2 or len(answers.WRONG.get(n, ())) < 4]
+    few += [n for n in VALUES if len(answers.RIGHT.get(n, ())) < 1 or len(answers.WRONG.get(n, ())) < 3]
     assert not few, f"write 2 right and 4 wrong answers, or more, to {few} in tests/answers/"
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [*CODE, *VALUES])
 def test_a_solution_stands_on_its_own_and_is_right(number):
     """What the page shows is all that a reader needs to paste: imports and code, without the explanation.
 
     On two draws, as every answer here, of which one is new every time this test runs.
     """
-    assert book_answer(number).__doc__ is None
+    assert number in VALUES or book_answer(number).__doc__ is None
     assert grade(number, book_answer(number)) is None
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [*CODE, *VALUES])
 def test_other_right_answers_are_right(number):
     for answer in answers.RIGHT[number]:
-        assert grade(number, answer) is None, answer.__name__
+        assert grade(number, answer) is None, answer
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [*CODE, *VALUES])
 def test_wrong_answers_are_refused_for_their_own_reason(number):
     """Whatever is drawn: a check that finds a mistake only now and then has not found it."""
     for answer, words in answers.WRONG[number]:
         for seed in range(3):
-            assert words in (grade(number, answer, seed) or "nothing was found"), (answer.__name__, seed)
+            assert words in (grade(number, answer, seed) or "nothing was found"), (answer, seed)
 
 
 @pytest.mark.slow
 def test_no_answer_of_another_exercise_is_right():
     """Only those that can be called with the same number of arguments: the others stop with a TypeError."""
-    takes = {number: len(inspect.signature(book_answer(number)).parameters) for number in NUMBERS}
-    for number, other in permutations(NUMBERS, 2):
+    takes = {number: len(inspect.signature(book_answer(number)).parameters) for number in CODE}
+    for number, other in permutations(CODE, 2):
         if takes[number] == takes[other]:
             assert grade(number, book_answer(other)) is not None, (number, other)
 
@@ -99,10 +116,11 @@ def test_the_empty_stub_waits(capsys):
         raise NotImplementedError("your turn")
 
     for number in NUMBERS:
-        check(number, stub)
+        check(number, stub if number in CODE else "" if number in WORDS else ...)
         out = capsys.readouterr().out
 
-        assert out.startswith(f"Exercise {number} waits for you: put your answer in place of raise")
+        place = "put your answer in place of" if number not in WORDS else "write your sentences between the quotes"
+        assert out.startswith(f"Exercise {number} waits for you: {place}")
         assert f'hint("{number}")' in out
         assert exercises._seen == {}, f"{number}: waiting must not cost a hint"
 
@@ -185,7 +203,13 @@ def test_every_mistake_of_every_exercise_names_a_hint_that_there_is():
         exercise = exercises._find(number)
         for place, how in exercise.mistakes:
             assert 1 <= place <= len(exercise.hints), number
-            assert callable(how) or how in checking.KINDS or "value" in how or number in ("8.7", "10.3"), (number, how)
+            assert (
+                number in VALUES
+                or callable(how)
+                or how in checking.KINDS
+                or "value" in how
+                or number in ("8.7", "10.3")
+            ), (number, how)
 
 
 @pytest.mark.slow
@@ -193,8 +217,11 @@ def test_what_computes_a_known_mistake_is_wrong_and_is_known_by_it():
     """As an answer it would be refused, and the hint is that of the first mistake that computes the same."""
     for number in NUMBERS:
         exercise = exercises._find(number)
-        for _, how in exercise.mistakes:
-            if callable(how):
+        for place, how in exercise.mistakes:
+            if number in VALUES:
+                wrong, _ = exercises._try(exercise, how, None)
+                assert wrong is not None and wrong.hint == place, (number, how)
+            elif callable(how):
                 # All of the book is open here: a mistake may be written with its functions.
                 opened = replace(exercise, allows=(*exercise.allows, *modules_of(exercise)))
                 wrong, _ = exercises._try(opened, lambda *given, how=how: how(*given), 0)
@@ -366,7 +393,7 @@ def test_compare_hands_settings_on_by_name_and_judges_each_value_of_a_pair():
 
 
 def test_a_solution_is_explained_and_imports_nothing_that_it_does_not_use():
-    for number in NUMBERS:
+    for number in (*CODE, *VALUES):
         tree, note = ast.parse(solution_source(number)), solution_note(number)
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         for line in tree.body[:-1]:
@@ -391,6 +418,65 @@ def test_numbers_are_those_of_the_book_in_order():
     for chapter in chapters:
         assert sum(one == chapter for one, _ in places) >= 5, f"chapter {chapter} has fewer than five exercises"
     assert len(chapters) == len(exercises._CHAPTERS)
+
+
+# ---- values, and words ---------------------------------------------------------------------------
+
+
+def test_a_value_is_judged_and_the_right_one_is_not_told():
+    assert grade("1.7", book_answer("1.7")) is None
+    for value in (np.float32(0), torch.tensor(0)):
+        assert grade("1.7", value) is None, "a number of NumPy or PyTorch is a number"
+    assert grade("1.7", 3) == "You said 3, and that is not what comes out."
+    for value in ("0", True, None, (0,)):
+        assert grade("1.7", value) == f"A number was wanted, you said {value!r}."
+    with pytest.raises(ValueError, match=r"check\('1.7', ...\) wants a value, got a function: call it"):
+        grade("1.7", lambda: 0)
+
+
+def test_a_known_wrong_value_gets_the_hint_that_helps(capsys):
+    for place, value in exercises._find("1.7").mistakes:
+        check("1.7", value)
+        assert f"Hint {place} of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "more", "words"),
+    [
+        ((1, 2), (1, 3), {}, "Value 2 of 2: You said 2, and that is not what comes out."),
+        (1, (1, 3), {}, "2 values were wanted, in brackets and with commas; you said 1."),
+        (1.2, 1.0, {"within": 0.1}, "You said 1.2,"),
+        (math.nan, 1.0, {"within": 0.1}, "You said nan,"),
+        (1, True, {}, "True or False was wanted, you said 1."),
+        (False, True, {}, "You said False,"),
+        ("big", "max", {"among": ("max", "mean")}, "One of 'max', 'mean' was wanted, you said 'big'."),
+        ("mean", "max", {"among": ("max", "mean")}, "You said 'mean',"),
+    ],
+)
+def test_agree_says_what_is_wrong_with_a_value(given, wanted, more, words):
+    with pytest.raises(Wrong) as raised:
+        agree(given, wanted, **more)
+    assert str(raised.value).startswith(words)
+
+
+def test_agree_takes_lists_and_numbers_that_are_close_enough():
+    agree([1, True, "max"], (1, True, "max"), among=("max",))
+    agree(torch.tensor(0.95), 1, within=0.06)
+
+
+def test_an_answer_in_words_is_read_by_a_person(capsys):
+    for number in WORDS:
+        check(number, "Each window keeps a mixture, so something of the crack stays.")
+        out = capsys.readouterr().out
+        assert out.startswith(f"Exercise {number}: only a person can read your 11 words.")
+        assert all(f"[ ] {point}" in out for point in rubric(number))
+        assert 2 <= len(rubric(number)) <= 5 and len(solution_note(number)) > 80
+        with pytest.raises(ValueError, match="in words, which a person must read"):
+            grade(number, "words")
+        with pytest.raises(ValueError, match="a text in quotes, got int"):
+            check(number, 3)
+    with pytest.raises(ValueError, match="check decides Exercise 1.1"):
+        rubric("1.1")
 
 
 # ---- answers that try to be believed ------------------------------------------------------------
@@ -717,7 +803,7 @@ def test_the_book_may_be_imported_by_an_answer():
     compare(answer, lambda x: x, [Call.of(torch.ones(2))])
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", CODE)
 def test_the_solution_itself_is_no_answer(number):
     exercise, solutions = exercises._EXERCISES[number]
 
@@ -879,7 +965,7 @@ def disguised(value):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", CODE)
 def test_what_a_check_asks_for_stands_in_the_task(number):
     """A right answer may look otherwise; and where a gradient, a dtype or an integer is wanted, the task says so."""
     task, ours, results = tasks()[number], book_answer(number), []

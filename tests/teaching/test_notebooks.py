@@ -351,8 +351,7 @@ def test_every_exercise_stands_in_one_chapter_in_order_and_has_a_solution():
 
     assert tuple(found) == exercises.numbers()
     for number in found:
-        solution = exercises.solution_source(number)
-        assert ast.parse(solution).body, f"the solution of {number} is empty"
+        assert ast.parse(exercises.solution_source(number)).body, f"the solution of {number} is empty"
 
 
 # --- every fault is found -------------------------------------------------------------------------

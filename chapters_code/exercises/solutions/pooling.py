@@ -65,3 +65,25 @@ def max_pool2d_gradient(x, kernel_size, gradient):
         place = int(window.argmax())
         out[n, c, top + place // kernel_size, left + place % kernel_size] = gradient[n, c, i, j]
     return out
+
+
+def dark_pixels_left():
+    """None. Each window that meets the crack holds two dark pixels and two bright ones, and max pooling keeps a bright
+    one. A crack that is one pixel wide cannot fill a window of 2 × 2, wherever it lies.
+    """
+    road = torch.ones(1, 1, 8, 8)
+    road[..., 3] = 0
+    return int((functional.max_pool2d(road, 2) == 0).sum())
+
+
+def why_the_mean_forgets_less():
+    """The largest number of a window does not depend on the others at all: three bright pixels and a dark one give the
+    same as four bright ones. So after max pooling nobody, and no later layer, can tell the two apart. Every pixel has a
+    share in the mean: the same window gives a value a little darker than its neighbours. The crack is fainter, but it
+    is there, and a later layer can make it stronger again.
+    """
+    return (
+        "Max pooling gives the same for a window with one dark pixel and for one with none.",
+        "In the mean every pixel has a share, so the crack leaves a trace, though a fainter one.",
+        "What two inputs have in common after a layer, no later layer can tell apart.",
+    )
