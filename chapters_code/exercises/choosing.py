@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.stats import t as student
+from scipy.special import stdtrit  # quantiles of Student's t; scipy.stats has them, too, and takes two seconds to import
 from torch import Tensor
 
 from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
@@ -64,7 +64,7 @@ def _check_paired(answer: Callable) -> None:
     for count in (2, 3, 5, 9):
         common = torch.randint(70, 90, (count,)) / 100.0  # what a seed does to both
         ours, theirs = (common.double() + torch.randint(0, 9, (count,)) / 100 for _ in range(2))
-        calls.append(Call.of(ours, theirs, round(float(student.ppf(0.975, count - 1)), 3)))
+        calls.append(Call.of(ours, theirs, round(float(stdtrit(count - 1, 0.975)), 3)))
     compare(answer, trusted, calls)
 
 
@@ -240,7 +240,7 @@ def _judge_rule(ahead: object, count: int) -> None:
     """Try the rule on differences whose answer is known."""
     if not callable(ahead):
         raise Wrong('"ahead" must be a function of the list of differences.')
-    limit = float(student.ppf(0.975, count - 1))
+    limit = float(stdtrit(count - 1, 0.975))
     cases = [
         *((size, share, True) for size in (0.1, 0.001) for share in (3.0, 1.02)),
         *((size, share, False) for size in (0.1, 0.001) for share in (0.98, 0.5, -0.5, -3.0)),

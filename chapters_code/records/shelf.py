@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from chapters_code.files import written_whole
 
 __all__ = ["Shelf"]
@@ -64,6 +62,8 @@ class Shelf:
         return json.loads((self.folder / "schema.json").read_text(encoding="utf-8"))
 
     def _check(self, record: Any, name: str) -> None:
+        import jsonschema  # here: beside JupyterLab it takes two seconds to import, and most chapters read no record
+
         try:
             jsonschema.validate(record, self._schema)
         except jsonschema.ValidationError as error:
