@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.special import stdtrit  # quantiles of Student's t; scipy.stats has them, too, and takes two seconds to import
+
+# stdtrit gives quantiles of Student's t, as scipy.stats does, which takes two seconds to import.
+from scipy.special import stdtrit
 from torch import Tensor
 
 from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
