@@ -1,15 +1,16 @@
-"""Checks and hints of Chapter 07: Haar by hand and back, what a lost band costs, HWD as one convolution."""
+"""Checks and hints of Chapter 07: Haar by hand and back, what a lost band costs, HWD as one convolution, fair tests."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import product
 
+import pywt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import wavelets
-from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, all_pairs, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -132,6 +133,33 @@ def _check_last_bands(answer: Callable) -> None:
         return torch.stack([averages, h, v, d]).reshape(4, 1, side, side)
 
     compare(answer, trusted, [Call.of(level) for level in (1, 2, 3, 4)])
+
+
+def _check_edge_in_v(answer: object) -> None:
+    def not_zero(bright: int) -> int:
+        picture = torch.zeros(8, 8, dtype=torch.float64)
+        picture[:, :bright] = 1
+        _, (_, v, _) = pywt.dwt2(picture.numpy(), "haar")
+        return int((abs(v) > 1e-9).sum())
+
+    agree(answer, (not_zero(4), not_zero(5)))
+
+
+def _check_crack_after_three_steps(answer: object) -> None:
+    road = torch.full((8, 8), 10.0, dtype=torch.float64)
+    road[:, 0] = 2
+    a, (_, v, _), *_ = pywt.wavedec2(road.numpy(), "haar", level=3)
+    agree(answer, (a.item(), v.item()), within=1e-3)
+
+
+def _check_steps_alike(answer: object) -> None:
+    gradients, matrix = torch.randn(20_000, 4, dtype=torch.float64), _haar_matrix()
+
+    def alike(step: Callable[[Tensor], Tensor]) -> Tensor:
+        turned_back = step(gradients @ matrix.T) @ matrix
+        return functional.cosine_similarity(step(gradients), turned_back).mean()
+
+    agree(answer, (alike(torch.neg), alike(lambda gradient: -gradient.sign())), within=0.02)
 
 
 EXERCISES = (
@@ -282,5 +310,53 @@ EXERCISES = (
             (3, "shape"),
             (2, "numbers"),
         ),
+    ),
+    Exercise(
+        "7.9",
+        "edge_in_v",
+        _check_edge_in_v,
+        (
+            "Which columns make the first block of a row, which the second, and so on?",
+            "v compares the two columns within a block. Does either edge lie within a block, or between two?",
+            "v has 4 × 4 numbers: an edge from top to bottom goes through four blocks at most.",
+        ),
+        mistakes=((2, (4, 4)), (2, (4, 0)), (3, (0, 8)), (3, (8, 8))),
+        kind="predict",
+    ),
+    Exercise(
+        "7.10",
+        "crack_after_three_steps",
+        _check_crack_after_three_steps,
+        (
+            "Do the first step on a block with the crack and on one without it: 2, 10, 2, 10 and 10, 10, 10, 10.",
+            "All rows are alike, so the a of the first step is four columns. Two of them make the blocks of the next"
+            " step. Every step halves its sums.",
+            "v is left minus right, so a dark crack on the left makes it negative.",
+        ),
+        mistakes=((2, (9, -1)), (2, (576, -64)), (2, (12, -8)), (2, (32, -8)), (3, (72, 8))),
+        kind="compute",
+    ),
+    Exercise(
+        "7.11",
+        "steps_alike",
+        _check_steps_alike,
+        (
+            "SGD's step is the gradient, turned round. What does Adam's first step keep of it? Tensor.sign says it.",
+            "Two steps can be compared only on the same axes: as_kernel turns HWD's step back.",
+            "flatten(1) makes each step a row of four numbers, and cosine_similarity takes two such tensors.",
+        ),
+        mistakes=((1, (1, 1)), (2, (0.5, 0.33))),
+        kind="measure",
+    ),
+    Exercise(
+        "7.12",
+        "what_the_gain_shows",
+        None,
+        (
+            "List all in which HWD differs from max pooling. Which of it has to do with a wavelet?",
+            "Which layer has all of that list but the wavelet?",
+            "And how far are two runs apart that are equal on paper?",
+        ),
+        kind="explain",
     ),
 )

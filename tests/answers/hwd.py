@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.hwd import as_kernel
 from chapters_code.wavelets import filters, haar_dwt2, haar_idwt2, wavedec2
 
@@ -427,3 +427,18 @@ def fills_in_numbers(x):
     for number, band in enumerate(bands):
         out[:, number] = band / 2
     return out.flatten(1, 2)
+
+
+# ---- 7.9 edge_in_v, 7.10 crack_after_three_steps, 7.11 steps_alike ------------------------------
+
+right_values("7.9", (0, 4), [0, 4])
+wrong_values("7.9", (4, 4), (4, 0), (0, 8), (8, 8), (0, 16), (1, 1))
+wrong_values("7.9", 4, "between", words="2 values were wanted")
+
+right_values("7.10", (72, -8), (72.0, -8.0))
+wrong_values("7.10", (9, -1), (576, -64), (32, -8), (12, -8), (72, 8), (72, 0), (72, -4))
+wrong_values("7.10", 72, words="2 values were wanted")
+
+right_values("7.11", (1, 0.67), (1.0, 0.66), (0.999, 0.68))
+wrong_values("7.11", (1, 1), (0.5, 0.33), (1, 0.33), (1, 0.5), (0.67, 1), (1, 0.75))
+wrong_values("7.11", 0.67, words="2 values were wanted")

@@ -3,7 +3,8 @@
 import torch
 from torch.nn import functional
 
-from chapters_code.wavelets import haar_dwt2, haar_idwt2
+from chapters_code.hwd import as_kernel, as_mix
+from chapters_code.wavelets import haar_dwt2, haar_idwt2, wavedec2
 
 
 def back_1d(a, d):
@@ -84,3 +85,57 @@ def last_bands(level):
     halves = torch.cat([ones[side // 2 :], -ones[: side // 2]])
     pairs = ((ones, ones), (halves, ones), (ones, halves), (halves, halves))  # down, across
     return torch.stack([torch.outer(*pair) for pair in pairs])[:, None] / side
+
+
+def edge_in_v():
+    """None, and four. Between columns 3 and 4 two blocks meet: each block is of one grey, so all its differences are 0,
+    and v does not see the clearest edge that there is. One pixel further to the right the edge cuts blocks in two, and
+    v has one number for each of the four blocks. A band of one step sees only what lies *within* its blocks; the next
+    step, on a, sees edges between them.
+    """
+    found = []
+    for bright in (4, 5):
+        picture = torch.zeros(8, 8)
+        picture[:, :bright] = 1
+        found.append(int(haar_dwt2(picture).v.count_nonzero()))
+    return tuple(found)
+
+
+def crack_after_three_steps():
+    """72 and −8. A block with the crack has a = 12, 32, 72 after one, two and three steps; one without has 20, 40, 80.
+    v is −8 each time: the crack is as long as the block, so its differences add up as often as they are halved. It is
+    not the crack that becomes smaller from step to step, it is the road beside it that becomes larger.
+    """
+    road = torch.full((8, 8), 10.0)
+    road[:, 0] = 2
+    coefficients = wavedec2(road, level=3)
+    return coefficients[0].item(), coefficients[1].v.item()
+
+
+def steps_alike():
+    """1 and 0.67. SGD's step turned back is the step itself: the two layers go on as one. Adam's first steps have the
+    same length, two learning rates for four weights, and point in different directions, 48° apart if the cosine is 2/3.
+    Nobody knows which of the two leads further down. It is 2/3 exactly on average, since a coordinate and its turned
+    one have a correlation of 1/2, and agree in sign two times in three.
+    """
+    torch.manual_seed(7)
+    gradients = torch.randn(10_000, 1, 2, 2)
+    found = []
+    for step in (torch.neg, lambda gradient: -gradient.sign()):
+        of_control, of_hwd = step(gradients), as_kernel(step(as_mix(gradients)))
+        found.append(functional.cosine_similarity(of_control.flatten(1), of_hwd.flatten(1)).mean().item())
+    return tuple(found)
+
+
+def what_the_gain_shows():
+    """Very little. Two runs of one and the same layer, with two seeds, may be as far apart. And if more seeds confirm
+    the gain, it is a gain over max pooling: HWD has weights where max pooling has none, and it sees all four pixels of
+    a block. A convolution of 2 × 2 with stride 2 has both, too, computes the same functions with as many weights, and
+    has no wavelet. It is the control: only where HWD beats it, seed by seed, has the wavelet helped.
+    """
+    return (
+        "HWD differs from max pooling in more than the wavelet: it learns weights, and it sees all four pixels.",
+        "The control that is missing is a 2 × 2 convolution with stride 2 (or space-to-depth and 1 × 1).",
+        "That control computes the same functions with as many weights, so what is left is the wavelet.",
+        "One run of each says nothing: it takes several seeds, and the spread of their differences.",
+    )
