@@ -1,15 +1,17 @@
-"""Checks and hints of Chapter 08: reach, cost, one level by hand, folded scales, shifts, a file, a swap, a gradient."""
+"""Checks and hints of Chapter 08: reach and cost, one level by hand, folded scales, shifts, files, a gradient."""
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 
+import pywt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import wtconv
-from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, all_pairs, compare, digits, whole
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, agree, all_pairs, compare, digits, whole
 from chapters_code.wavelets import haar_dwt2, haar_idwt2
 from chapters_code.wtconv import WTConv2d
 
@@ -50,6 +52,7 @@ def _check_seen_from(answer: Callable) -> None:
     compare(answer, trusted, [Call.of(*one) for one in (*small, *larger)])
 
 
+@cache
 def _learnt(channels: int, kernel_size: int, levels: int, bias: bool) -> int:
     with torch.device("meta"):
         layer = WTConv2d(channels, channels, kernel_size, bias=bias, wt_levels=levels)
@@ -255,6 +258,42 @@ def _check_weight_gradient(answer: Callable) -> None:
     compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
 
+def _check_one_bright_pixel(answer: object) -> None:
+    picture = torch.zeros(16, 16, dtype=torch.float64)
+    picture[5, 10] = 1
+    averages, *details = pywt.wavedec2(picture.numpy(), "haar", level=2)
+    out = pywt.waverec2([averages, *(tuple(0 * band for band in step) for step in details)], "haar")
+    agree(answer, (int((out > 1e-9).sum()), out.max()), within=1e-4)
+
+
+def _check_cheapest_reach(answer: object) -> None:
+    far = [(kernel, levels) for kernel in (3, 5, 7) for levels in (4, 5, 6) if kernel * 2**levels >= 100]
+    numbers, kernel, levels = min((_learnt(1, *one, True), *one) for one in far)
+    agree(answer, (kernel, levels, numbers))
+
+
+def _check_one_kernel_for_all(answer: object) -> None:
+    # One kernel in all bands of a level is a convolution with dilation 2 of what is split there: of block means.
+    kernels = torch.randn(3, 1, 1, 5, 5, dtype=torch.float64)
+    speck = torch.zeros(1, 1, 8, 160, dtype=torch.float64)
+    speck[..., 72:84] = torch.randn(8, 12)
+
+    def layer(x: Tensor, levels: int) -> Tensor:
+        out = torch.zeros_like(x)
+        for level, kernel in enumerate(kernels[:levels]):
+            means = functional.avg_pool2d(x, 2**level)
+            coarse = functional.conv2d(means, kernel, padding=4, dilation=2)
+            out += functional.interpolate(coarse, scale_factor=float(2**level), mode="nearest")
+        return out
+
+    def follows(levels: int, shift: int) -> bool:
+        return torch.allclose(
+            layer(speck.roll(shift, 3), levels), layer(speck, levels).roll(shift, 3), rtol=0, atol=1e-9
+        )
+
+    agree(answer, tuple(next(shift for shift in range(1, 9) if follows(levels, shift)) for levels in (1, 2, 3)))
+
+
 EXERCISES = (
     Exercise(
         "8.1",
@@ -401,5 +440,59 @@ EXERCISES = (
             (3, "shape"),
             (2, "numbers"),
         ),
+    ),
+    Exercise(
+        "8.9",
+        "one_bright_pixel",
+        _check_one_bright_pixel,
+        (
+            "Where do the pixels of one number of a, on the second level, lie?",
+            "On the way down a step halves the sum of four pixels; on the way up it halves what it hands to each of"
+            " them.",
+        ),
+        mistakes=((1, (1, 1)), (1, (4, 0.25)), (2, (16, 0.25)), (2, (16, 1)), (1, (25, 0.04)), (1, (400, 0.0025))),
+        kind="predict",
+    ),
+    Exercise(
+        "8.10",
+        "cheapest_reach",
+        _check_cheapest_reach,
+        (
+            "For each of the three kernels: how often must it be doubled to reach 100 pixels? 96 are too few.",
+            "Then count (1 + 4L) kernels with k² weights each, the scales and the bias, and compare.",
+            "Each kernel has a scale, and the channel has one bias.",
+        ),
+        mistakes=(
+            (1, (3, 5, 211)),
+            (2, (7, 4, 851)),
+            (2, (5, 5, 547)),
+            (3, (3, 6, 225)),
+            (3, (3, 6, 226)),
+            (3, (3, 6, 250)),
+        ),
+        kind="compute",
+    ),
+    Exercise(
+        "8.11",
+        "one_kernel_for_all",
+        _check_one_kernel_for_all,
+        (
+            "Build the layer, change the kernels of all its levels, and only then ask for the errors, as the table of"
+            " *Which shifts it follows* does.",
+            "Are the kernels changed in every level? wavelet_convs holds one convolution for each.",
+            "The first level alone follows every shift; think of the second as standing on blocks of 2 × 2.",
+        ),
+        mistakes=((1, (2, 4, 8)), (2, (1, 4, 8)), (3, (1, 1, 1))),
+        kind="measure",
+    ),
+    Exercise(
+        "8.12",
+        "why_not_every_shift",
+        None,
+        (
+            "Take columns 0 to 3 in blocks of two, and move the picture by one column. Which pixels share a block now?",
+            "To what does the dilated kernel hold on, the pixel or a block? And which pixels lie between its taps?",
+        ),
+        kind="explain",
     ),
 )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.fast.wtconv import convolve_bands
 from chapters_code.wavelets import haar_dwt2, haar_idwt2
 from chapters_code.wtconv import WTConv2d, swap_depthwise
@@ -740,3 +740,18 @@ def asks_for_a_vector_jacobian_product(x, gradient, kernel_size):
     weight = x.new_zeros(x.shape[1], 1, kernel_size, kernel_size)
     out = lambda weight: functional.conv2d(x, weight, padding=kernel_size // 2, groups=len(weight))  # noqa: E731
     return torch.func.vjp(out, weight)[1](gradient)[0]
+
+
+# ---- 8.9 one_bright_pixel, 8.10 cheapest_reach, 8.11 one_kernel_for_all -------------------------
+
+right_values("8.9", (16, 1 / 16), (16, 0.0625))
+wrong_values("8.9", (1, 1), (4, 0.25), (16, 0.25), (16, 1), (25, 0.04), (400, 0.0025), (16, 0.125))
+wrong_values("8.9", 16, "a block", words="2 values were wanted")
+
+right_values("8.10", (3, 6, 251))
+wrong_values("8.10", (3, 5, 211), (7, 4, 851), (5, 5, 547), (3, 6, 225), (3, 6, 226), (3, 6, 250), (3, 6, 10_001))
+wrong_values("8.10", (3, 6), words="3 values were wanted")
+
+right_values("8.11", (1, 2, 4), [1, 2, 4])
+wrong_values("8.11", (2, 4, 8), (1, 1, 1), (1, 4, 8), (2, 2, 2), (1, 2, 8))
+wrong_values("8.11", 1, words="3 values were wanted")

@@ -106,3 +106,69 @@ def weight_gradient(x, gradient, kernel_size):
     kernels = gradient.flatten(0, 1)[:, None]
     sums = functional.conv2d(x.flatten(0, 1)[None], kernels, padding=kernel_size // 2, groups=len(kernels))
     return sums.unflatten(1, (-1, channels)).sum(1).transpose(0, 1)
+
+
+def one_bright_pixel():
+    """16 pixels of 1/16. Without the details a block of 4 × 4 is all that the layer knows: the pixel goes down to half
+    and half again, and comes up, halved twice more, to every pixel of its block. It has become its block's mean, and
+    where in the block it was, nobody can tell. The base, and h, v and d of both levels, are there to know it.
+    """
+    layer = WTConv2d(1, 1, 3, bias=False, wt_levels=2)
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
+    layer.wavelet_convs[1].weight.data[0, 0, 1, 1] = 1
+    layer.wavelet_scale[1].weight.data.fill_(1)
+    picture = torch.zeros(1, 1, 16, 16)
+    picture[..., 5, 10] = 1
+    with torch.no_grad():
+        out = layer(picture)
+    return int(out.count_nonzero()), out.max().item()
+
+
+def cheapest_reach():
+    """The smallest kernel with the most levels: 3 × 3 and six levels, 251 numbers for 192 × 192 pixels. Five levels
+    reach 96 only. A level costs 4 (k² + 1) numbers and doubles the reach, whatever k is; a larger kernel costs as much
+    more in *every* level. One dense kernel of 100 × 100 would have 10,001.
+    """
+    found = []
+    for kernel_size in (3, 5, 7):
+        levels = next(levels for levels in range(1, 10) if kernel_size * 2**levels >= 100)
+        found.append(((1 + 4 * levels) * (kernel_size**2 + 1) + 1, kernel_size, levels))
+    numbers, kernel_size, levels = min(found)
+    return kernel_size, levels, numbers
+
+
+def one_kernel_for_all():
+    """1, 2 and 4: half of what random kernels give. With one kernel in all its bands a level is a convolution with
+    dilation 2 of the map that it splits, and that follows every shift of *this map*. The first level splits the
+    picture itself. The second splits the band a of the first, which stands on blocks of 2, and the third one on blocks
+    of 4. So it is the halving before a level that cannot be undone, and not the one within it.
+    """
+    torch.manual_seed(8)
+    speck = torch.zeros(1, 1, 96, 112, dtype=torch.float64)
+    speck[..., 44:52, 48:60] = torch.randn(8, 12, dtype=torch.float64)
+    found = []
+    with torch.no_grad():
+        for levels in (1, 2, 3):
+            layer = WTConv2d(1, 1, 5, wt_levels=levels).double()
+            for convolution in layer.wavelet_convs:
+                convolution.weight[1:] = convolution.weight[0]
+            out = layer(speck)
+            errors = [(layer(speck.roll(shift, -1)) - out.roll(shift, -1)).abs().max() for shift in range(1, 9)]
+            found.append(next(shift for shift, error in enumerate(errors, 1) if error < 1e-9))
+    return tuple(found)
+
+
+def why_not_every_shift():
+    """WTConv takes its averages and differences over blocks of 2 × 2, and the blocks stand still: columns 0 and 1, 2
+    and 3, and so on. Move the picture by one column, and other pixels share a block, so the bands hold other numbers,
+    not the old ones in another place. Moved by two, every pixel comes to the same place in the next block, and the
+    bands move along by one. A dilated kernel stands around the pixel and not on a block, so it follows every shift. It
+    pays with holes: of the pixels between its taps it sees none, where a tap of WTConv on a sees the mean of all four.
+    """
+    return (
+        "WTConv's blocks stand still; after a shift by one pixel other pixels share a block, and the bands differ.",
+        "After a shift by two pixels (2ᴸ for L levels) each pixel has the same place in another block, and all moves.",
+        "A dilated kernel stands around the pixel itself, so it follows every shift.",
+        "It pays with holes: it skips the pixels between its taps, and a tap on band a sees a mean of them all.",
+    )
