@@ -1,6 +1,7 @@
 """Checks and hints of Chapter 00: pictures and masks as tensors, and sums with sizes."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code.data.pictures import VOID
-from chapters_code.exercises.checking import Call, Exercise, compare
+from chapters_code.data.synthetic import cracked_road
+from chapters_code.exercises.checking import Call, Exercise, agree, compare
 
 __all__ = ["EXERCISES"]
 
@@ -89,6 +91,35 @@ def _check_crop(answer: Callable) -> None:
     # "Keep both dtypes", whichever they are.
     others = [call((5, 4), 3, 2, 4, 5, of=of) for of in ((torch.float32, torch.uint8), (torch.float64, torch.int32))]
     compare(answer, trusted, [*inside, *over_the_edge, *others])
+
+
+def _check_percent_right(answer: object) -> None:
+    road, broad = torch.zeros(100, 100), torch.zeros(100, 100)
+    road[:, 50] = 1
+    broad[:, 49:52] = 1
+    agree(answer, tuple(int((said == road).sum()) / 100 for said in (torch.zeros(100, 100), broad)), within=0.01)
+
+
+def _check_sizes_before(answer: object) -> None:
+    def positions(size: int) -> int:
+        row, kernel = torch.zeros(1, 1, size), torch.zeros(1, 1, 5)
+        return functional.conv1d(row, kernel, stride=3, padding=1, dilation=2).shape[-1]
+
+    fitting = [size for size in range(7, 100) if positions(size) == 10]
+    agree(answer, (fitting[0], fitting[-1]))
+
+
+@cache
+def _found_and_true() -> tuple[float, float]:
+    roads = [cracked_road(seed=number) for number in range(20)]
+    crack = np.stack([road.mask.numpy() == 1 for road in roads])
+    called = np.stack([road.image[1].numpy() < 70 for road in roads])
+    both = (crack & called).sum()
+    return 100 * both / crack.sum(), 100 * both / called.sum()
+
+
+def _check_found_and_true(answer: object) -> None:
+    agree(answer, _found_and_true(), within=1)
 
 
 EXERCISES = (
@@ -171,5 +202,55 @@ EXERCISES = (
             (3, "numbers"),
             (2, "error"),
         ),
+    ),
+    Exercise(
+        "0.6",
+        "percent_right",
+        _check_percent_right,
+        (
+            "The second program misses no crack pixel. What does the mask say in the two columns beside the crack?",
+            "Count the wrong pixels, for each program. A column has 100 of the 10,000 pixels.",
+            "The first program is wrong in one column, which is 1 %. In how many columns is the second one wrong?",
+        ),
+        mistakes=((1, (99, 100)), (2, (1, 3)), (3, (99, 99)), (3, (0.99, 0.98))),
+        kind="predict",
+    ),
+    Exercise(
+        "0.7",
+        "sizes_before",
+        _check_sizes_before,
+        (
+            "How many pixels does the window cover from its first tap to its last, the holes between them included?",
+            "Ten positions are the first one and nine steps. How many pixels do they cover in all? Some of these are"
+            " padding, on both sides.",
+            "That is the smallest size. Up to stride − 1 pixels more fill no further step, and rounding down drops"
+            " them.",
+        ),
+        mistakes=((1, (30, 32)), (2, (37, 39)), (2, (35, 37)), (2, (36, 38)), (3, (34, 34)), (3, (34, 37))),
+        kind="compute",
+    ),
+    Exercise(
+        "0.8",
+        "found_and_true",
+        _check_found_and_true,
+        (
+            "A comparison gives True and False, and the sum of these counts the True ones. Count over all roads first,"
+            " and divide at the end.",
+            "Three counts are enough: pixels that are crack, pixels that are called crack, and pixels that are both.",
+            "Both numbers are the last count, once as a share of the first and once as a share of the second. In"
+            " percent.",
+        ),
+        mistakes=((3, (7, 89)), (3, (0.89, 0.07))),
+        kind="measure",
+    ),
+    Exercise(
+        "0.9",
+        "why_not_the_mean",
+        None,
+        (
+            "Take a block with two pixels of person and two of background. What is the mean, and which class is that?",
+            "Which of the numbers in a block may stand in the smaller mask, so that no number is invented?",
+        ),
+        kind="explain",
     ),
 )

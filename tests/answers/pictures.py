@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code import shapes
 from chapters_code.exercises import solution_source
 from chapters_code.exercises.solutions import pictures as solutions
@@ -433,3 +433,18 @@ def runs_what_the_page_shows(size, kernel_size, stride, padding):
 @wrong("0.3", "without the book's _conv_side")
 def calls_a_private_helper(size, kernel_size, stride, padding):
     return shapes._conv_side(size, kernel_size, stride, padding, 1)
+
+
+# ---- 0.6 to 0.8: values -------------------------------------------------------------------------
+
+right_values("0.6", (99, 98), [99.0, 98.0])
+wrong_values("0.6", (99, 100), (99, 99), (98, 99), (1, 3), (0.99, 0.98))
+wrong_values("0.6", 99, words="2 values were wanted")
+
+right_values("0.7", (34, 36), [34, 36])
+wrong_values("0.7", (30, 32), (37, 39), (35, 37), (36, 38), (34, 34), (34, 37), (36, 34))
+wrong_values("0.7", 34, range(34, 37), words="2 values were wanted")
+
+right_values("0.8", (89, 7), (89.3, 6.8), tuple(torch.tensor([89.3, 6.8])))
+wrong_values("0.8", (7, 89), (0.89, 0.07), (100, 7), (89, 89), (89, 1))
+wrong_values("0.8", 89, words="2 values were wanted")
