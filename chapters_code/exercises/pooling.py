@@ -116,6 +116,23 @@ def _check_dark_pixels_left(answer: object) -> None:
     agree(answer, int((functional.max_pool2d(road, 2) == 0).sum()))
 
 
+def _check_darkest_of_each(answer: object) -> None:
+    straight, slanted = torch.ones(1, 16, 16), torch.ones(1, 16, 16)
+    straight[..., 3] = 0
+    slanted[..., range(15), range(1, 16)] = 0
+    for _ in range(3):
+        straight, slanted = functional.avg_pool2d(straight, 2), functional.avg_pool2d(slanted, 2)
+    agree(answer, (straight.min(), slanted.min()), within=1e-4)
+
+
+def _check_brightness_of_noise(answer: object) -> None:
+    noise, means = torch.randn(1, 1, 1024, 1024), []
+    for _ in range(4):
+        noise = functional.max_pool2d(noise, 2)
+        means.append(noise.mean())
+    agree(answer, (means[0], means[3]), within=0.05)
+
+
 EXERCISES = (
     Exercise(
         "1.1",
@@ -239,5 +256,29 @@ EXERCISES = (
             "From which of the two results can you tell that something dark was there?",
         ),
         kind="explain",
+    ),
+    Exercise(
+        "1.9",
+        "darkest_of_each",
+        _check_darkest_of_each,
+        (
+            "Three times 2 × 2 is the same as once 8 × 8, for means as for the largest numbers.",
+            "A number of the small road is the share of 64 pixels that are bright. How many of the 64 are dark?",
+            "Draw the slanted crack in the first block of 8 × 8. In which row does it leave the block?",
+        ),
+        mistakes=((1, (0.5, 0.75)), (1, (0.5, 0.5)), (2, (0.125, 7 / 64)), (3, (0.875, 0.875))),
+        kind="compute",
+    ),
+    Exercise(
+        "1.10",
+        "brightness_of_noise",
+        _check_brightness_of_noise,
+        (
+            "What one pooling gives is the input of the next. The brightness is the mean of all numbers.",
+            "Each window hands on its brightest pixel and forgets the three others. Can the mean stay at 0?",
+            "The pixels differ less after each pooling, so the brightest of four adds less each time.",
+        ),
+        mistakes=((2, (0, 0)), (3, (1, 4)), (3, (1.0, 1.0))),
+        kind="measure",
     ),
 )

@@ -631,3 +631,14 @@ def asks_for_a_vector_jacobian_product(x, kernel_size, gradient):
 right_values("1.7", 0, 0.0)
 wrong_values("1.7", 4, 8, 1)
 wrong_values("1.7", "none", True, [0], words="A number was wanted")
+
+
+# ---- 1.9 and 1.10: values -----------------------------------------------------------------------
+
+right_values("1.9", (56 / 64, 57 / 64), (0.875, 0.8906), torch.tensor([56, 57]).div(64).tolist())
+wrong_values("1.9", (0.5, 0.75), (0.5, 0.5), (0.125, 7 / 64), (0.875, 0.875), (57 / 64, 56 / 64), (0, 0))
+wrong_values("1.9", 0.875, words="2 values were wanted")
+
+right_values("1.10", (1.03, 2.82), (1.0, 2.8), [torch.tensor(1.03), torch.tensor(2.82)])
+wrong_values("1.10", (0, 0), (1, 4), (1.0, 1.0), (0, 2.82), (1.03, 2.34), (2.82, 1.03))
+wrong_values("1.10", 1.03, words="2 values were wanted")

@@ -258,7 +258,7 @@ def test_no_hint_gives_a_line_of_the_solution_away():
             assert [line for line in telling if line in text] == [], number
 
 
-@pytest.mark.parametrize(("written", "meant"), [(1.1, "1.1"), ("1,1", "1.1"), (" 1.1 ", "1.1"), (10.2, "10.2")])
+@pytest.mark.parametrize(("written", "meant"), [(0.1, "0.1"), ("1,1", "1.1"), (" 1.1 ", "1.1"), (10.2, "10.2")])
 def test_a_number_may_stand_without_quotes(capsys, written, meant):
     hint(written)
     assert capsys.readouterr().out == f"Hint 1 of {len(hints(meant))}: {hints(meant)[0]}\n"

@@ -87,3 +87,28 @@ def why_the_mean_forgets_less():
         "In the mean every pixel has a share, so the crack leaves a trace, though a fainter one.",
         "What two inputs have in common after a layer, no later layer can tell apart.",
     )
+
+
+def darkest_of_each():
+    """56/64 = 0.875 and 57/64 = 0.890625. Three times 2 × 2 is once 8 × 8, so each small pixel is the mean of 64. The
+    straight crack has 8 of them, wherever it lies, and each pooling halves it. The slanted one leaves its block one row
+    early, in row 7, and its last pixel belongs to the block beside it. Nothing of it is lost; it is spread.
+    """
+    roads = torch.ones(2, 1, 16, 16)
+    roads[0, :, :, 3] = 0
+    for k in range(15):
+        roads[1, :, k, k + 1] = 0
+    straight, slanted = functional.avg_pool2d(roads, 8)
+    return straight.min().item(), slanted.min().item()
+
+
+def brightness_of_noise():
+    """About 1.03 and 2.82, if the noise has mean 0 and spread 1. The brightest of four pixels lies above their mean,
+    and four poolings take the brightest of 256. So max pooling turns noise into light: whatever a crack was made into
+    must be brighter than that, or it drowns. Average pooling leaves the mean at 0, and halves the spread each time.
+    """
+    noise, means = torch.randn(1, 1, 1024, 1024), []
+    for _ in range(4):
+        noise = max_pool2d(noise, 2)
+        means.append(noise.mean().item())
+    return means[0], means[3]
