@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import strided
-from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, compare, digits, whole
 from chapters_code.shapes import conv_size
 
 __all__ = ["EXERCISES"]
@@ -148,6 +148,30 @@ def _check_fold_blur(answer: Callable) -> None:
     compare(answer, _folded, [Call.of(weight) for weight in weights], gradients=True)
 
 
+def _check_fence_from_two_places(answer: object) -> None:
+    fence = (torch.arange(17) % 2).float().expand(16, 17)
+    agree(answer, tuple(fence[::2, start::2].mean() for start in (0, 1)))
+
+
+def _check_stripes_after(answer: object) -> None:
+    stripes = torch.cos(2 * math.pi * 0.4 * torch.arange(40.0, dtype=torch.float64))
+    # Forty pixels hold whole waves, so the stripes go on at the ends as if they met.
+    blurred = (stripes.roll(1) + 2 * stripes + stripes.roll(-1)) / 4
+    before, after = (torch.fft.rfft(row[::2]).abs() for row in (stripes, blurred))
+    agree(answer, (before.argmax() / 20, after.max() / before.max()), within=0.005)
+
+
+def _check_calm_of_two_poolings(answer: object) -> None:
+    noise = torch.randn(20, 1, 96, 127)
+
+    def change(pool: Callable) -> float:
+        a, b = (one - one.mean() for one in (pool(noise[..., :-1]), pool(noise[..., 1:])))
+        return math.sqrt((a - b).square().sum() / (a.square().sum() + b.square().sum()))
+
+    pools = (lambda x: functional.max_pool2d(x, 2), lambda x: functional.max_pool2d(x, 3, 2, 1))
+    agree(answer, tuple(map(change, pools)), within=0.02)
+
+
 EXERCISES = (
     Exercise(
         "2.1",
@@ -284,5 +308,52 @@ EXERCISES = (
             (2, "shape"),
             (2, "numbers"),
         ),
+    ),
+    Exercise(
+        "2.8",
+        "fence_from_two_places",
+        _check_fence_from_two_places,
+        (
+            "Which columns are kept: the even ones or the odd ones? And which of them are bright?",
+            "The camera moves by one pixel, and the same columns of the *picture* are kept. Which columns of the fence"
+            " are these now?",
+        ),
+        mistakes=((1, (0.5, 0.5)), (1, (1, 0)), (2, (0, 0)), (2, (0, 0.5))),
+        kind="predict",
+    ),
+    Exercise(
+        "2.9",
+        "stripes_after",
+        _check_stripes_after,
+        (
+            "The small picture has half as many pixels, so there are twice as many cycles in each. How many cycles per"
+            " pixel can a picture show at most, and what becomes of more?",
+            "Twice the frequency, if it is below 0.25; 1 − twice the frequency, above.",
+            "The share that is kept is a power of the cosine. The power is one less than the number of taps.",
+        ),
+        mistakes=((1, (0.8, 0.095)), (2, (0.4, 0.095)), (3, (0.2, 0.31)), (3, (0.2, 0.03)), (2, (0.2, 0.65))),
+        kind="compute",
+    ),
+    Exercise(
+        "2.10",
+        "calm_of_two_poolings",
+        _check_calm_of_two_poolings,
+        (
+            "shift_change wants a layer, or a function of a picture, and the noise. A lambda makes one of max_pool2d"
+            " with settings.",
+            "The second pooling is ResNet's: kernel 3, stride 2, padding 1. Did you give all three?",
+        ),
+        mistakes=((2, (0.75, 0.75)), (1, (1, 1))),
+        kind="measure",
+    ),
+    Exercise(
+        "2.11",
+        "why_blur_first",
+        None,
+        (
+            "Stripes of 0.45 cycles per pixel look like stripes of 0.1 after the stride. What else looks like that?",
+            "Compare the two rows of numbers after the stride. Could any layer treat one otherwise than the other?",
+        ),
+        kind="explain",
     ),
 )

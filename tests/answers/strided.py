@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.shapes import conv_size
 from chapters_code.strided import binomial, blur, conv2d_loops, conv2d_matrix
 
@@ -495,3 +495,18 @@ def answers_with_numpys_bool(kernel, stride):
     columns = kernel.sum(dim=0).double().numpy()
     totals = np.array([columns[first::stride].sum() for first in range(stride)])
     return (totals == totals[0]).all()
+
+
+# ---- 2.8 to 2.10: values ------------------------------------------------------------------------
+
+right_values("2.8", (0, 1), [0.0, 1.0])
+wrong_values("2.8", (0.5, 0.5), (1, 0), (0, 0), (0, 0.5), (1, 1))
+wrong_values("2.8", 0, words="2 values were wanted")
+
+right_values("2.9", (0.2, 0.0955), (0.2, math.cos(0.4 * math.pi) ** 2), (1 / 5, 0.1))
+wrong_values("2.9", (0.8, 0.095), (0.4, 0.095), (0.2, 0.31), (0.2, 0.03), (0.2, 0.65), (0.1, 0.095), (0.095, 0.2))
+wrong_values("2.9", 0.2, words="2 values were wanted")
+
+right_values("2.10", (0.75, 0.63), (0.752, 0.629), np.array([0.75, 0.63]).tolist())
+wrong_values("2.10", (0.75, 0.75), (1, 1), (0.63, 0.75), (0.75, 0.58), (0.71, 0.58))
+wrong_values("2.10", 0.75, words="2 values were wanted")

@@ -1,9 +1,12 @@
 """Solutions of Chapter 02."""
 
+import math
+
 import torch
 
+from chapters_code.pooling import max_pool2d
 from chapters_code.shapes import conv_size
-from chapters_code.strided import binomial, conv2d
+from chapters_code.strided import binomial, conv2d, shift_change
 
 
 def padding_around(size, kernel_size, stride):
@@ -85,3 +88,46 @@ def fold_blur(weight):
         for j in range(3):
             out[..., i : i + rows, j : j + columns] += blur[i, j] * weight
     return out
+
+
+def fence_from_two_places():
+    """0 and 1. Every second column is kept, and every second column is dark: from the first place all that is kept is
+    dark, from the second all is bright. The stripes are gone without a trace, and the whole picture turns from black to
+    white because the camera moved by one pixel. Average pooling gives an even 0.5 in both places.
+    """
+    fence = (torch.arange(17) % 2).float().expand(16, 17)
+    here, moved = fence[:, :-1], fence[:, 1:]
+    return here[::2, ::2].mean().item(), moved[::2, ::2].mean().item()
+
+
+def stripes_after():
+    """0.2 and about 0.095. Twice 0.4 would be 0.8 cycles per pixel, and no picture can show more than 0.5: the stripes
+    come back as 1 − 0.8 = 0.2, five pixels from one to the next. Three taps keep cos(0.4 π)² of them, a tenth. They are
+    false stripes all the same, and a tenth of a strong pattern may be as strong as a crack.
+    """
+    frequency, taps = 0.4, 3
+    return 1 - 2 * frequency, math.cos(math.pi * frequency) ** (taps - 1)
+
+
+def calm_of_two_poolings():
+    """About 0.75 and 0.63. When the camera moves by one pixel, a window of 3 still sees two of its three columns, and a
+    window of 2 only one of its two. So the largest number stays the same more often, and the output is calmer, though
+    nobody meant a blur. A blur of three taps is calmer still (0.58): a largest number can jump, and a mean cannot.
+    """
+    noise = torch.randn(20, 1, 96, 127)
+    ways = (lambda x: max_pool2d(x, 2), lambda x: max_pool2d(x, 3, stride=2, padding=1))
+    return tuple(shift_change(way, noise) for way in ways)
+
+
+def why_blur_first():
+    """After the stride, stripes of 0.45 cycles per pixel are the same numbers as coarse stripes of 0.05 cycles that
+    were really there: both have 0.1 cycles per small pixel. A blur behind the stride sees only these numbers. It cannot
+    weaken the false stripes and leave the true ones; stripes as coarse as that it hardly weakens at all. Before the
+    stride the two still differ: the false ones are fine, and a blur takes most of them away before they can change
+    their name.
+    """
+    return (
+        "A stride of 2 turns waves above 0.25 cycles per pixel into coarser ones.",
+        "After the stride, false stripes and true ones are the same numbers: no layer behind it can tell them apart.",
+        "Before the stride the fine waves can still be told by their frequency, and a blur weakens just these.",
+    )
