@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from chapters_code import aspp
-from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -132,6 +132,32 @@ def _check_aspp_by_hand(answer: Callable) -> None:
     compare(answer, _aspp, calls, gradients=True)
 
 
+def _check_branches_that_follow(answer: object) -> None:
+    x, order = torch.randn(1, 2, 10, 15, dtype=torch.float64), torch.randperm(150)
+    kernel, point = torch.randn(3, 2, 3, 3, dtype=torch.float64), torch.randn(3, 2, 1, 1, dtype=torch.float64)
+
+    def shuffled(maps: Tensor) -> Tensor:
+        return maps.flatten(2)[..., order].unflatten(2, (10, 15))
+
+    branches = [lambda maps: functional.conv2d(maps, point)]
+    branches += [lambda maps, rate=rate: _pyramid(maps, kernel, (rate,)) for rate in (6, 12, 18)]
+    branches += [lambda maps: functional.adaptive_avg_pool2d(maps, 1).expand_as(maps)]
+    agree(answer, tuple(torch.allclose(branch(shuffled(x)), shuffled(branch(x))) for branch in branches))
+
+
+def _check_taps_at_two_strides(answer: object) -> None:
+    maps = [(512 // stride, 768 // stride) for stride in (16, 32)]
+    agree(answer, tuple(_taps(*size, 12) / (size[0] * size[1]) for size in maps), within=0.01)
+
+
+def _check_reach_of_one_pixel(answer: object) -> None:
+    # With ones as weights no sum can be zero by chance.
+    x = torch.zeros(1, 1, 41, 41, dtype=torch.float64)
+    x[..., 20, 20] = 1
+    near = x + _pyramid(x, torch.ones(1, 1, 3, 3, dtype=torch.float64), (6, 12, 18)).sum(dim=1, keepdim=True)
+    agree(answer, tuple(int(one.count_nonzero()) for one in (near + x.mean(), near)))
+
+
 EXERCISES = (
     Exercise(
         "4.1",
@@ -246,5 +272,70 @@ EXERCISES = (
             (3, "error"),
             (3, "numbers"),
         ),
+    ),
+    Exercise(
+        "4.8",
+        "branches_that_follow",
+        _check_branches_that_follow,
+        (
+            "What does a branch read besides the pixel itself? If nothing, it does not mind where the pixel goes.",
+            "How many taps of the kernel are on a map of 10 × 15 at each of the three rates, and at how many pixels?"
+            " Look at the two tables below Figure 4.4.",
+            "Does a sum mind the order of what is added up? And is a map that is the same everywhere changed by moving"
+            " its pixels?",
+        ),
+        mistakes=(
+            (2, (True, False, False, False, True)),
+            (2, (True, False, True, True, True)),
+            (3, (True, False, False, True, False)),
+            (3, (True, False, False, False, False)),
+            (1, (False, False, False, False, False)),
+        ),
+        kind="predict",
+    ),
+    Exercise(
+        "4.9",
+        "taps_at_two_strides",
+        _check_taps_at_two_strides,
+        (
+            "The rate counts pixels of the map. How large is the map at stride 16, and at stride 32?",
+            "One side of n pixels: the centre tap is inside n times, each of the two others n − 12 times. Divide by n.",
+            "Rows and columns do not depend on each other, so their two means are multiplied.",
+        ),
+        mistakes=(
+            (1, (5.625, 5.625)),
+            (1, (9, 9)),
+            (3, (5.625, 2.8125)),
+            (3, (5.625, 1.40625)),
+        ),
+        kind="compute",
+    ),
+    Exercise(
+        "4.10",
+        "reach_of_one_pixel",
+        _check_reach_of_one_pixel,
+        (
+            "Subtract the answer for the black map first: the biases are in both.",
+            "Count with a small threshold, such as 1e-9, and not with one that you could see: a mean over 1681 pixels"
+            " changes by little.",
+            "Without the mean: one centre that all branches share, and then the outer taps of three kernels.",
+        ),
+        mistakes=(
+            (2, (25, 25)),
+            (3, (1681, 27)),
+            (3, (1681, 1369)),
+            (1, (1681, 1681)),
+        ),
+        kind="measure",
+    ),
+    Exercise(
+        "4.11",
+        "why_large_photographs_fail",
+        None,
+        (
+            "How large is the map of a crop, and which taps of the three kernels are ever on it?",
+            "What gradient does a weight get that has met only zeros? And what does it meet on a map of 80 × 120?",
+        ),
+        kind="explain",
     ),
 )

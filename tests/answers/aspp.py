@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.aspp import ASPP, valid_taps
 
 # ---- 4.1 image_level ----------------------------------------------------------------------------
@@ -457,3 +457,26 @@ def adds_the_norms(in_channels, out_channels, rates):
 @wrong("4.7", "without the book's ASPP")
 def calls_the_books_layer(x, image, point, kernels, rates, join):
     return ASPP(x.shape[1], len(image), rates)(x)
+
+
+# ---- 4.8 branches_that_follow -------------------------------------------------------------------
+
+right_values("4.8", (True, False, False, True, True), [True, False, False, True, True])
+# All 3 × 3 kernels see neighbours; the mean changes; rate 12 sees its centre only.
+wrong_values("4.8", (True, False, False, False, True), (True, False, False, True, False))
+wrong_values("4.8", (True, False, True, True, True), (False, False, False, False, True))
+wrong_values("4.8", (True, False, True), words="5 values were wanted")
+wrong_values("4.8", (1, 0, 0, 1, 1), words="True or False was wanted")
+
+# ---- 4.9 taps_at_two_strides --------------------------------------------------------------------
+
+right_values("4.9", (5.625, 3), (5.63, 3.0), torch.tensor([5.625, 3.0]).tolist())
+# The rate shrinks with the map; a quarter of the pixels has a quarter of the taps; pixels of the picture; swapped.
+wrong_values("4.9", (5.625, 5.625), (5.625, 1.40625), (8.77, 8.77), (3.0, 5.625))
+wrong_values("4.9", 5.625, words="2 values were wanted")
+
+# ---- 4.10 reach_of_one_pixel --------------------------------------------------------------------
+
+right_values("4.10", (1681, 25), (41 * 41, 1 + 3 * 8))
+# The mean reaches nothing; three centres; the whole window; black is not subtracted.
+wrong_values("4.10", (25, 25), (1681, 27), (1681, 1369), (1681, 1681), (25, 1681))

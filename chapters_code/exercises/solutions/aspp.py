@@ -1,9 +1,10 @@
 """Solutions of Chapter 04."""
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-from chapters_code.aspp import valid_taps
+from chapters_code.aspp import ASPP, valid_taps
 
 
 def image_level(x):
@@ -74,3 +75,65 @@ def aspp_by_hand(x, image, point, kernels, rates, join):
     for kernel, rate in zip(kernels, rates, strict=True):
         branches.append(functional.conv2d(x, kernel, padding=rate, dilation=rate))
     return functional.conv2d(torch.cat(branches, dim=1), join)
+
+
+def branches_that_follow():
+    """The 1 × 1 convolution sees one pixel at a time, so it follows. At rate 18 the 3 × 3 convolution sees no more than
+    that: all its outer taps are on the padding, and on this map it *is* a 1 × 1. At rates 6 and 12 some taps still
+    reach other pixels, and a shuffle brings other neighbours there. The mean does not change at all, and a map of one
+    number looks the same however its pixels are moved. So the last two branches know nothing of neighbours, and nothing
+    of shape.
+    """
+    x, order = torch.rand(1, 1, 10, 15), torch.randperm(150)
+    nine = torch.ones(1, 1, 3, 3)
+
+    def shuffled(maps):
+        return maps.flatten(2)[..., order].unflatten(2, (10, 15))
+
+    branches = [lambda x: functional.conv2d(x, nine[..., :1, :1])]
+    branches += [lambda x, rate=rate: functional.conv2d(x, nine, padding=rate, dilation=rate) for rate in (6, 12, 18)]
+    branches += [lambda x: x.mean(dim=(2, 3), keepdim=True).expand_as(x)]
+    return tuple(torch.allclose(branch(shuffled(x)), shuffled(branch(x))) for branch in branches)
+
+
+def taps_at_two_strides():
+    """At stride 16 the map is 32 × 48, and the means of the two sides are (32 + 2 · 20) / 32 = 2.25 and (48 + 2 · 36) /
+    48 = 2.5: together 5.625. At stride 32 the map is 16 × 24, and 1.5 · 2 = 3. The map has shrunk, the rate has not. At
+    stride 32 a rate of 6 would reach as far in the picture, and see 5.625 again.
+    """
+    means = []
+    for stride in (16, 32):
+        rows, columns = 512 // stride, 768 // stride
+        means.append((rows + 2 * (rows - 12)) / rows * (columns + 2 * (columns - 12)) / columns)
+    return tuple(means)
+
+
+def reach_of_one_pixel():
+    """All 1681 pixels change, and without the branch of the mean it is 25: the centre, which all branches share, and
+    eight taps for each of three rates. The mean is what makes every pixel depend on every other. Each depends on it
+    only a little, but no margin around a tile is wide enough for it.
+    """
+    torch.manual_seed(4)
+    aspp, x = ASPP(1, 1).double(), torch.zeros(1, 1, 41, 41).double()
+    one = x.clone()
+    one[..., 20, 20] = 1
+    everywhere = int(((aspp(one) - aspp(x)).abs() > 1e-9).sum())
+    nn.init.zeros_(aspp.pooled[0].weight)
+    return everywhere, int(((aspp(one) - aspp(x)).abs() > 1e-9).sum())
+
+
+def why_large_photographs_fail():
+    """On a map of 10 × 15 all outer taps of rate 18 lie on the padding, and most of those of rate 12. What they are
+    multiplied by is 0, so their gradient is 0, and they keep the random numbers that they began with; on maps of the
+    same size nobody notices. On a map of 80 × 120 the same taps fall on features, and add noise to every pixel. She
+    could have known: `valid_taps` says how many taps are on the map, and so does the share of the weights that get a
+    gradient. The cure is to train with rates that fit the crop, such as (1, 2, 4), or on larger crops, or at a smaller
+    output stride.
+    """
+    return (
+        "On the small map the outer taps of the large rates meet only padding, which is 0.",
+        "So their gradient is 0, and they keep their random first values.",
+        "On the large map the same taps meet features, and bring random numbers into the result.",
+        "A test beforehand (taps on the map, or weights with a gradient) and a cure: smaller rates, larger crops, or a"
+        " smaller output stride.",
+    )
