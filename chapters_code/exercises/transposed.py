@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import transposed
-from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, all_pairs, compare, digits, whole
 from chapters_code.shapes import conv_size, conv_transpose_size
 from chapters_code.strided import conv2d_matrix
 
@@ -115,6 +115,29 @@ def _check_balance(answer: Callable) -> None:
         )
     ]
     compare(answer, trusted, calls)
+
+
+def _check_there_and_back(answer: object) -> None:
+    x, nine = torch.zeros(1, 1, 8, 12), torch.ones(1, 1, 3, 3)
+    x[..., 4, 5] = 1
+    back = functional.conv_transpose2d(functional.conv2d(x, nine, padding=1), nine, padding=1)
+    agree(answer, (int(back.count_nonzero()), back[0, 0, 4, 5]))
+
+
+def _check_five_doublings(answer: object) -> None:
+    x, kernel = torch.zeros(1, 1, 10, 15), torch.zeros(1, 1, 3, 3)
+    for _ in range(5):
+        x = functional.conv_transpose2d(x, kernel, stride=2, padding=1)
+    agree(answer, tuple(x.shape[2:]))
+
+
+def _check_round_trips(answer: object) -> None:
+    crack, left = torch.zeros(1, 1, 15, 21, dtype=torch.float64), []
+    crack[..., 10] = 1
+    for _ in range(10):
+        crack = functional.avg_pool2d(functional.interpolate(crack, scale_factor=8, mode="bilinear"), 8)
+        left.append(crack[0, 0, 7, 10].item())
+    agree(answer, (left[0], left[-1]), within=0.005)
 
 
 EXERCISES = (
@@ -236,5 +259,67 @@ EXERCISES = (
             (2, "numbers"),
             (3, "error"),
         ),
+    ),
+    Exercise(
+        "5.8",
+        "there_and_back",
+        _check_there_and_back,
+        (
+            "The first step gathers: which outputs have the bright pixel in their window?",
+            "After it there is a square of ones. The second step scatters: every one of them stamps nine ones around"
+            " itself.",
+            "How far from the pixel is the farthest place that a stamp reaches? And how many stamps cover the pixel?",
+        ),
+        mistakes=(
+            (1, (1, 1)),
+            (2, (9, 1)),
+            (2, (9, 9)),
+            (3, (25, 1)),
+            (3, (81, 9)),
+        ),
+        kind="predict",
+    ),
+    Exercise(
+        "5.9",
+        "five_doublings",
+        _check_five_doublings,
+        (
+            "Put the settings into the formula of the size, for one layer and a side of n. What is left of it?",
+            "Padding is cut off here, once on each side, and output_padding is 0.",
+            "One layer makes 2n − 1 of n. Do it five times, to each side.",
+        ),
+        mistakes=(
+            (1, (320, 480)),
+            (2, (351, 511)),
+            (3, (19, 29)),
+            (2, (381, 541)),
+        ),
+        kind="compute",
+    ),
+    Exercise(
+        "5.10",
+        "round_trips",
+        _check_round_trips,
+        (
+            "One round trip is two calls: BilinearUpsample2d(8, 'replicate'), then functional.avg_pool2d by 8.",
+            "Each trip begins with what the trip before has left.",
+            "Look at the neighbours, too: what the crack loses lies beside it, and a part of that comes back.",
+        ),
+        mistakes=(
+            (1, (1, 1)),
+            (2, (0.75, 0.75)),
+            (3, (0.75, 0.056)),
+        ),
+        kind="measure",
+    ),
+    Exercise(
+        "5.11",
+        "why_even_counts_do_not_help",
+        None,
+        (
+            "How many taps does each phase of the 4 × 4 kernel have, and what do they add up to?",
+            "What in a layer says how many stamps meet at a pixel, and what says how strong they are together?",
+        ),
+        kind="explain",
     ),
 )

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.strided import conv2d_matrix
 from chapters_code.transposed import bilinear_kernel, conv_transpose2d_loops, overlap_count, phase_sums
 
@@ -409,3 +409,23 @@ def paints(place, size, kernel_size, stride):
 def asks_for_a_vector_jacobian_product(gradient, weight, size, stride, padding):
     x = gradient.new_zeros(len(gradient), weight.shape[1], *size)
     return torch.func.vjp(lambda x: functional.conv2d(x, weight, None, stride, padding), x)[1](gradient)[0]
+
+
+# ---- 5.8 there_and_back -------------------------------------------------------------------------
+
+right_values("5.8", (25, 9), (5 * 5, 3 * 3), [25, 9.0])
+# It is undone; only the stamp of the pixel itself; only the first step; each stamp apart.
+wrong_values("5.8", (1, 1), (9, 9), (9, 1), (81, 9), (25, 1))
+
+# ---- 5.9 five_doublings -------------------------------------------------------------------------
+
+right_values("5.9", (289, 449), (9 * 32 + 1, 14 * 32 + 1))
+# Doubled; padding forgotten; one layer; padding added; rows and columns swapped.
+wrong_values("5.9", (320, 480), (351, 511), (19, 29), (449, 289))
+wrong_values("5.9", 289, words="2 values were wanted")
+
+# ---- 5.10 round_trips ---------------------------------------------------------------------------
+
+right_values("5.10", (0.75, 0.257), (0.75, 0.26), torch.tensor([0.75, 0.257]).tolist())
+# Nothing is lost; it is lost once; nothing comes back from the neighbours; nine trips; bilinear on both sides.
+wrong_values("5.10", (1, 1), (0.75, 0.75), (0.75, 0.75**10), (0.75, 0.27), (0.5625, 0.066))

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from chapters_code.transposed import phase_sums
+from chapters_code.transposed import BilinearUpsample2d, phase_sums
 
 
 def stamp(x, kernel, stride, padding):
@@ -68,3 +68,55 @@ def balance(weight, stride):
     """
     rows, columns = (torch.arange(taps) % stride for taps in weight.shape[2:])
     return weight / phase_sums(weight, stride)[:, rows[:, None], columns]
+
+
+def there_and_back():
+    """25 pixels, and 9 at the pixel itself. The convolution makes nine ones of the single one, since nine windows see
+    it. Then each of the nine is stamped onto nine pixels: together 5 × 5, and the middle is covered by all of them. The
+    size has come back; the picture is wider and brighter than it was. This layer is the transpose of a convolution, and
+    no inverse.
+    """
+    x, nine = torch.zeros(1, 1, 8, 12), torch.ones(1, 1, 3, 3)
+    x[..., 4, 5] = 1
+    back = functional.conv_transpose2d(functional.conv2d(x, nine, padding=1), nine, padding=1)
+    return int(back.count_nonzero()), back[0, 0, 4, 5].item()
+
+
+def five_doublings():
+    """(n − 1) · 2 − 2 · 1 + 3 = 2n − 1: one pixel less than twice as many, in each layer. The pixel that is missing is
+    doubled, too, so five layers lose 1 + 2 + 4 + 8 + 16 = 31 of 320 rows, and as many columns. With `output_padding=1`
+    each layer gives 2n; so does a kernel of 4 with this stride and padding.
+    """
+    height, width = 10, 15
+    for _ in range(5):
+        height, width = 2 * height - 1, 2 * width - 1
+    return height, width
+
+
+def round_trips():
+    """Three quarters are left after one trip, and about a quarter after ten. To enlarge and to average are no inverses
+    of each other: the tent gives each neighbour an eighth. After ten trips it is not 0.75¹⁰, which would be 0.06, since
+    the neighbours give something back. But what is thin is spread over many cells: each way down and up again costs
+    detail, also if no network is in between.
+    """
+    crack, left = torch.zeros(1, 1, 15, 21), []
+    crack[..., 10] = 1
+    for _ in range(10):
+        crack = functional.avg_pool2d(BilinearUpsample2d(8, "replicate")(crack), 8)
+        left.append(crack[0, 0, 7, 10].item())
+    return left[0], left[-1]
+
+
+def why_even_counts_do_not_help():
+    """Stride 2 divides 4, so each pixel far inside gets four taps: the *counts* are equal. But which four depends on
+    the row and the column modulo 2, its phase, and four random weights have another sum than four others. So a flat map
+    comes out as four different numbers, over and over again. What the size does help with is that no phase is stronger
+    in all channels. To begin without a pattern, start from a bilinear kernel, whose phase sums are equal; or resize
+    first and convolve afterwards; or blur.
+    """
+    return (
+        "4 × 4 at stride 2 makes the counts equal: every phase has four taps.",
+        "A flat map stays flat only if the sums of the taps are equal for all phases, and random weights have other"
+        " sums.",
+        "A way out: a bilinear start, or resize and then convolve, or a blur afterwards.",
+    )
