@@ -1,4 +1,4 @@
-"""Checks and hints of Chapter 09: the sizes, numbers and names in an RSU, its forward pass, a stable loss, max F."""
+"""Checks and hints of Chapter 09: the sizes, numbers and names in an RSU, its way and its shifts, a loss, F."""
 
 from collections.abc import Callable
 from itertools import product
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code import layers, u2net
-from chapters_code.exercises.checking import Call, Exercise, all_pairs, compare, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, all_pairs, compare, whole
+from chapters_code.metrics import max_f_measure
 
 __all__ = ["EXERCISES"]
 
@@ -199,6 +200,41 @@ def _check_max_f(answer: Callable) -> None:
     compare(answer, trusted, calls)
 
 
+def _check_weights_that_work(answer: object) -> None:
+    def working(rate: int) -> int:
+        """Count the weights that some pixel of a map of 3 × 3 multiplies with another one."""
+        kernel = torch.ones(1, 1, 3, 3, requires_grad=True)
+        functional.conv2d(torch.ones(1, 1, 3, 3), kernel, padding=rate, dilation=rate).sum().backward()
+        return int(kernel.grad.count_nonzero())
+
+    agree(answer, tuple(map(working, (1, 2, 4, 8))))
+
+
+def _check_two_f_measures(answer: object) -> None:
+    def of_counts(chosen: int, right: int) -> float:
+        """Score a map that says 1 to so many pixels of 1000, and 0 to the others; 90 are salient."""
+        target = torch.zeros(1, 1000, dtype=torch.int64)
+        target[:, :90] = 1
+        chosen_map = torch.zeros(1, 1000)
+        chosen_map[:, :right] = 1
+        chosen_map[:, 90 : 90 + chosen - right] = 1
+        return max_f_measure(chosen_map, target)
+
+    agree(answer, (of_counts(50, 45), of_counts(162, 81)), within=0.006)
+
+
+def _check_shift_that_is_kept(answer: object) -> None:
+    torch.manual_seed(9)
+    block = u2net.RSU(5, 1, 4, 4).eval().double()
+    x = torch.randn(1, 1, 192, 192, dtype=torch.float64)
+    with torch.no_grad():
+        unmoved = block(x)
+        apart = (
+            (block(x.roll(step, -1)) - unmoved.roll(step, -1))[..., 88:104].abs().max().item() for step in range(1, 33)
+        )
+        agree(answer, next(step for step, difference in enumerate(apart, 1) if difference < 1e-9))
+
+
 EXERCISES = (
     Exercise(
         "9.1",
@@ -336,5 +372,55 @@ EXERCISES = (
             (1, lambda prediction, target: _f(prediction >= 0.5, target)),
             (2, "numbers"),
         ),
+    ),
+    Exercise(
+        "9.9",
+        "weights_that_work",
+        _check_weights_that_work,
+        (
+            "A weight does nothing if its tap lies beyond the map for every pixel, and something if it lies on it for"
+            " one.",
+            "Put the kernel on a pixel in a corner, too. With rate 2, where lie its taps?",
+            "The two pixels that are farthest from each other lie 2 steps apart. Which rates reach as far?",
+        ),
+        mistakes=((1, (9, 9, 9, 9)), (2, (9, 1, 1, 1)), (1, (4, 1, 1, 1)), (2, (4, 4, 1, 1)), (3, (9, 9, 9, 1))),
+        kind="predict",
+    ),
+    Exercise(
+        "9.10",
+        "two_f_measures",
+        _check_two_f_measures,
+        (
+            "P is a share of the chosen pixels, R one of the salient pixels. Write down both for each map; what do you"
+            " see?",
+            "In the formula β² = 0.3 stands beside P below the line, not beside R.",
+            "The numerator is the same for both maps. Only the denominators differ: 0.3 of one number, and all of the"
+            " other.",
+        ),
+        mistakes=((2, (0.64, 0.64)), (3, (0.56, 0.76)), (2, (0.84, 0.52)), (1, (0.7, 0.7))),
+        kind="compute",
+    ),
+    Exercise(
+        "9.11",
+        "shift_that_is_kept",
+        _check_shift_that_is_kept,
+        (
+            "Begin with a loop over the shifts from 1 to 32 that prints the largest difference of the sixteen columns.",
+            "A pooling of 2 × 2 cuts its windows at even columns. Where does a shift by 1 put the cuts? And one by 2?",
+            "The halvings of an RSU-5 are not as many as its height. Each of them doubles the step of the grid.",
+        ),
+        mistakes=((2, 1), (3, 2), (3, 4), (3, 16), (3, 32)),
+        kind="measure",
+    ),
+    Exercise(
+        "9.12",
+        "what_the_sum_is_for",
+        None,
+        (
+            "What must two maps have in common, so that they can be added?",
+            "Put 0 in the place of the U in the formula of the block. Which block is left?",
+            "What has been halved comes back coarse. Which of the two addends was never halved?",
+        ),
+        kind="explain",
     ),
 )

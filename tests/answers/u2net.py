@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.cost import cost
 from chapters_code.layers import conv_norm_relu
 from chapters_code.metrics import max_f_measure
@@ -511,3 +511,23 @@ def builds_its_parts(height, in_channels, mid_channels, out_channels):
 @wrong("9.6", "numbers differ")
 def is_zero_at_zero(logits, target):
     return torch.where(logits == 0, 0 * logits, takes_softplus(logits, target)).mean()
+
+
+# ---- 9.9 weights_that_work ----------------------------------------------------------------------
+
+right_values("9.9", (9, 9, 1, 1), [9, 9, 1, 1])
+wrong_values("9.9", (9, 9, 9, 9), (9, 1, 1, 1), (4, 4, 1, 1), (1, 1, 1, 1), words="Value ")
+wrong_values("9.9", (9, 9, 1), 9, words="4 values were wanted")
+
+# ---- 9.10 two_f_measures ------------------------------------------------------------------------
+
+right_values("9.10", (0.76, 0.56), (0.585 / 0.77, 0.585 / 1.05), (0.7597, 0.557))
+wrong_values("9.10", (0.56, 0.76), (0.64, 0.64), (0.84, 0.52), (0.9, 0.5), words="Value 1 of 2")
+wrong_values("9.10", (0.76, 0.64), (0.76, 0.76), words="Value 2 of 2")
+wrong_values("9.10", 0.76, ("76 %", "56 %"), words="wanted")
+
+# ---- 9.11 shift_that_is_kept --------------------------------------------------------------------
+
+right_values("9.11", 8, 8.0)
+wrong_values("9.11", 1, 2, 4, 16, 32)
+wrong_values("9.11", "never", [8], words="A number was wanted")

@@ -3,6 +3,9 @@
 import torch
 from torch.nn import functional
 
+from chapters_code.metrics import max_f_measure
+from chapters_code.u2net import RSU
+
 
 def map_sizes(height, rows, columns):
     """The first convolution works at the size of the input, and the bottom at the size of the one above it, so the size
@@ -105,3 +108,63 @@ def max_f(prediction, target):
         if hits > 0:
             best = torch.maximum(best, 1.3 * precision * recall / (0.3 * precision + recall))
     return best
+
+
+def weights_that_work():
+    """Nine, nine, one and one. With rate 2 the middle pixel of a 3 × 3 map has nothing but its own tap, but a pixel in
+    a corner reads the three other corners, and one at a side the side across: so each weight has work somewhere. Rates
+    4 and 8 reach beyond the map from everywhere, and what they leave is a 1 × 1 convolution.
+    """
+    found = []
+    for rate in (1, 2, 4, 8):
+        kernel = torch.ones(1, 1, 3, 3, requires_grad=True)
+        x = torch.ones(1, 1, 3, 3)
+        functional.conv2d(x, kernel, padding=rate, dilation=rate).sum().backward()
+        found.append(int(kernel.grad.count_nonzero()))
+    return tuple(found)
+
+
+def two_f_measures():
+    """0.76 and 0.56. The first map has P = 0.9 and R = 0.5, the second P = 0.5 and R = 0.9: F1 would call them equal.
+    Above the line stands 1.3 · 0.45 for both. Below it, 0.3 · 0.9 + 0.5 = 0.77 for the first, 0.3 · 0.5 + 0.9 = 1.05
+    for the second. So a careful map beats a generous one: with β² = 0.3 precision counts for more.
+    """
+    target = torch.zeros(1, 1000, dtype=torch.int64)
+    target[:, :90] = 1
+    careful, generous = torch.zeros(1, 1000), torch.zeros(1, 1000)
+    careful[:, :45] = 1
+    careful[:, 90:95] = 1
+    generous[:, :81] = 1
+    generous[:, 90:171] = 1
+    return max_f_measure(careful, target), max_f_measure(generous, target)
+
+
+def shift_that_is_kept():
+    """Eight. An RSU-5 halves three times, so its coarsest grid has a step of 2 · 2 · 2 pixels. A shift by 8 moves each
+    pooling window onto another one; a shorter one cuts the windows elsewhere, and the largest numbers are others. All
+    the rest of the block, its convolutions and resizings, moves along with any shift that its own grid allows.
+    """
+    torch.manual_seed(9)
+    rsu = RSU(5, 1, 4, 4).eval().double()
+    x = torch.randn(1, 1, 192, 192, dtype=torch.float64)
+    with torch.no_grad():
+        unmoved = rsu(x)
+        for step in range(1, 33):
+            difference = rsu(x.roll(step, -1)) - unmoved.roll(step, -1)
+            if difference[..., 88:104].abs().max() < 1e-9:
+                return step
+
+
+def what_the_sum_is_for():
+    """Two maps can be added if they have as many channels. The input has those that come in, and $F_1(x)$ has the
+    output's already, so it is $F_1(x)$ that is added. If the U says 0, $F_1(x)$ is left: an ordinary convolution with
+    its normalisation and its ReLU, at the full size. So the block never has less to give than one convolution, and the
+    U must learn only what is to be added to it: what one knows from looking far. It need not bring the fine detail
+    once more through its coarse maps, since $F_1(x)$ was never halved. And the gradient, too, has a short way round the
+    U.
+    """
+    return (
+        "The input may have other channels than the output; the first map has the output's, so the two can be added.",
+        "If the U says 0, one ordinary convolution at full size is left.",
+        "The U need only learn what has to be added; the fine detail comes past it.",
+    )
