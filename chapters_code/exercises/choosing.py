@@ -1,4 +1,4 @@
-"""Checks and hints of Chapter 10: what nothing scores, intervals, winners, many questions, thresholds, a plan."""
+"""Checks and hints of Chapter 10: what an answer scores, intervals, winners, many questions, thresholds, a plan."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,8 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, compare, whole
+from chapters_code.exercises.checking import Asked, Call, Exercise, Wrong, agree, compare, whole
+from chapters_code.metrics import crack_scores
 from chapters_code.records import studies
 from chapters_code.train import recipes
 from chapters_code.train.recipes import RECIPES, Recipe, recipe
@@ -265,6 +266,30 @@ def _judge_rule(ahead: object, count: int) -> None:
             )
 
 
+def _check_scores_of_the_neighbour(answer: object) -> None:
+    truth, found = torch.zeros(2, 100, 100, dtype=torch.int64)
+    truth[:, 50], found[:, 51] = 1, 1
+    accuracy = (truth == found).double().mean().item()
+    agree(answer, (accuracy, *(crack_scores(found, truth, tolerance).f1 for tolerance in (0, 1))), within=1e-6)
+
+
+def _check_half_with_twenty(answer: object) -> None:
+    factors = {n: float(student.ppf(0.975, n - 1)) for n in (5, 20)}
+    spread = 0.02 * math.sqrt(5) / factors[5]
+    agree(answer, factors[20] * spread / math.sqrt(20), within=0.0002)
+
+
+def _check_false_alarms(answer: object) -> None:
+    torch.manual_seed(10)
+    drawn = torch.randn(20_000, 10, dtype=torch.float64)
+    alarmed = torch.zeros(len(drawn), dtype=torch.bool)
+    for n in range(5, 11):
+        error = drawn[:, :n].std(dim=1) / math.sqrt(n)
+        alarmed |= drawn[:, :n].mean(dim=1).abs() > float(student.ppf(0.975, n - 1)) * error
+    # Far more than other random numbers would change it, and far less than a mistake does.
+    agree(answer, alarmed.double().mean(), within=0.015)
+
+
 EXERCISES = (
     Exercise(
         "10.1",
@@ -366,5 +391,54 @@ EXERCISES = (
             recipes,
         ),
         mistakes=((2, "error"),),
+    ),
+    Exercise(
+        "10.7",
+        "scores_of_the_neighbour",
+        _check_scores_of_the_neighbour,
+        (
+            "Count the pixels that are wrong: some are missed, and some are false alarms.",
+            "Without tolerance a predicted pixel is right only if the true one is the very same. How many are?",
+            "Within 1 pixel: is there, for each predicted pixel, a true one beside it? And for each true one?",
+        ),
+        mistakes=((1, (0.99, 0.0, 1.0)), (1, (1.0, 0.0, 1.0)), (2, (0.98, 0.5, 1.0)), (3, (0.98, 0.0, 0.99))),
+        kind="predict",
+    ),
+    Exercise(
+        "10.8",
+        "half_with_twenty",
+        _check_half_with_twenty,
+        (
+            "Half an interval is factor · spread / √n. Which of the three stays?",
+            "The factor falls, too, not only 1 / √n.",
+            "Divide the two halves by each other: the spread falls out, and √(5/20) is a round number.",
+        ),
+        mistakes=((2, 0.01), (1, 0.005), (3, 0.015), (1, 0.02)),
+        kind="compute",
+    ),
+    Exercise(
+        "10.9",
+        "false_alarms",
+        _check_false_alarms,
+        (
+            "For each n from 5 to 10 look at the first n columns: mean, spread, factor, and whether the interval is"
+            " clear of 0.",
+            "A study counts once if any of its six looks is clear of 0. Keep one True or False for each row, and join"
+            " them with |.",
+            "The looks share their numbers, so they are not six unrelated questions.",
+        ),
+        mistakes=((2, 0.05), (3, 0.3), (3, 0.26)),
+        kind="measure",
+    ),
+    Exercise(
+        "10.10",
+        "what_an_open_interval_says",
+        None,
+        (
+            "Which other differences does the interval hold, beside 0?",
+            "What would the same sentence say of two runs for each arm, and of an interval ten times as wide?",
+            "To show that a difference is small, where must the whole interval lie, and what must be said before?",
+        ),
+        kind="explain",
     ),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 
 # ---- 10.1 scores_of_nothing ---------------------------------------------------------------------
 
@@ -465,3 +465,24 @@ def forgets_the_rule(nest, plain, seconds):
 def a_rule_that_counts_its_calls(nest, plain, seconds):
     said = iter([True] * 4 + [False] * 8)
     return _planned(nest, plain, seconds) | {"ahead": lambda differences: next(said)}
+
+
+# ---- 10.7 scores_of_the_neighbour ---------------------------------------------------------------
+
+right_values("10.7", (0.98, 0.0, 1.0), [0.98, 0, 1])
+wrong_values("10.7", (0.99, 0, 1), (1.0, 0, 1), words="Value 1 of 3")
+wrong_values("10.7", (0.98, 0.5, 1), words="Value 2 of 3")
+wrong_values("10.7", (0.98, 0, 0.98), (0.98, 0, 0), words="Value 3 of 3")
+wrong_values("10.7", 0.98, words="3 values were wanted")
+
+# ---- 10.8 half_with_twenty ----------------------------------------------------------------------
+
+right_values("10.8", 0.0075, 0.00754, 0.02 * 2.09 / 2.78 / 2)
+wrong_values("10.8", 0.005, 0.01, 0.015, 0.02, 0.04, 0.75)
+wrong_values("10.8", "0.0075", words="A number was wanted")
+
+# ---- 10.9 false_alarms --------------------------------------------------------------------------
+
+right_values("10.9", 0.12, 0.125, 0.13)
+wrong_values("10.9", 0.05, 0.30, 0.26, 12, 0.2)
+wrong_values("10.9", "12 %", words="A number was wanted")

@@ -4,7 +4,9 @@ import dataclasses
 import math
 
 import torch
+from scipy.stats import t as student
 
+from chapters_code.metrics import crack_scores
 from chapters_code.records import studies
 
 
@@ -78,3 +80,54 @@ def plan(nest, plain, seconds):
         "score": {"saliency": "global_max_f", "cracks": "ods_f1@2px"}[nest.task],
         "ahead": ahead,
     }
+
+
+def scores_of_the_neighbour():
+    """0.98, 0 and 1. A hundred pixels are missed and a hundred are false alarms, so 200 of 10,000 are wrong: by pixel
+    accuracy this answer is worse than *nothing*, which has 0.99. Not one pixel is the very same, so F1 without
+    tolerance is 0; within 1 pixel all are right and all are found. Three scores, one answer: last, worthless, perfect.
+    """
+    truth, found = torch.zeros(2, 100, 100, dtype=torch.int64)
+    truth[:, 50] = 1
+    found[:, 51] = 1
+    accuracy = (truth == found).double().mean().item()
+    return accuracy, crack_scores(found, truth, tolerance=0).f1, crack_scores(found, truth, tolerance=1).f1
+
+
+def half_with_twenty():
+    """0.0075. Four times the seeds halve the standard error, and Student's factor falls from 2.78 to 2.09, since the
+    spread is better known: 0.020 · (2.09 / 2.78) / 2. So it is a little better than half as wide, and far from a
+    quarter.
+    """
+    five, twenty = (student.ppf(0.975, n - 1) / math.sqrt(n) for n in (5, 20))
+    return 0.02 * twenty / five
+
+
+def false_alarms():
+    """About 0.12, more than twice the 5 % that he will write beside his result. Each look is another chance to be
+    misled, and he stops only when he is. It is less than six times 5 %, since the looks share their numbers. So the
+    number of seeds is fixed before the first run, or the rule must know that one looks more often.
+    """
+    torch.manual_seed(10)
+    drawn = torch.randn(20_000, 10, dtype=torch.float64)
+    clear = torch.zeros(20_000, dtype=torch.bool)
+    for n in range(5, 11):
+        some = drawn[:, :n]
+        half = student.ppf(0.975, n - 1) * some.std(dim=1) / math.sqrt(n)
+        clear |= some.mean(dim=1).abs() > half
+    return clear.double().mean().item()
+
+
+def what_an_open_interval_says():
+    """The interval holds 0, but it holds + 0.02 and − 0.02 as well. The five runs are as good a proof of these as of no
+    difference, so nothing has been shown: that one sees no difference does not mean that there is none. With two seeds
+    for each arm nearly every interval holds 0. What one may write: the difference is open, and one of more than about
+    0.03 is unlikely. To show that no difference matters, say *before* the runs from which size on it would matter, and
+    take so many seeds that the whole interval lies below that size, on both sides of 0.
+    """
+    return (
+        "The interval holds other differences, too, some large enough to matter; the runs do not exclude them.",
+        "That no difference was seen does not show that there is none: few seeds or a wide spread give the same.",
+        "What may be said: it is open, and a difference beyond the ends of the interval is unlikely.",
+        "To show it, name beforehand the size that matters, and run until the whole interval is smaller.",
+    )
