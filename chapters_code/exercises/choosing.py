@@ -274,7 +274,7 @@ def _check_scores_of_the_neighbour(answer: object) -> None:
 
 
 def _check_half_with_twenty(answer: object) -> None:
-    factors = {n: float(student.ppf(0.975, n - 1)) for n in (5, 20)}
+    factors = {n: float(stdtrit(n - 1, 0.975)) for n in (5, 20)}
     spread = 0.02 * math.sqrt(5) / factors[5]
     agree(answer, factors[20] * spread / math.sqrt(20), within=0.0002)
 
@@ -285,7 +285,7 @@ def _check_false_alarms(answer: object) -> None:
     alarmed = torch.zeros(len(drawn), dtype=torch.bool)
     for n in range(5, 11):
         error = drawn[:, :n].std(dim=1) / math.sqrt(n)
-        alarmed |= drawn[:, :n].mean(dim=1).abs() > float(student.ppf(0.975, n - 1)) * error
+        alarmed |= drawn[:, :n].mean(dim=1).abs() > float(stdtrit(n - 1, 0.975)) * error
     # Far more than other random numbers would change it, and far less than a mistake does.
     agree(answer, alarmed.double().mean(), within=0.015)
 

@@ -119,11 +119,11 @@ def false_alarms():
 
 
 def what_an_open_interval_says():
-    """The interval holds 0, but it holds + 0.02 and − 0.02 as well. The five runs are as good a proof of these as of no
-    difference, so nothing has been shown: that one sees no difference does not mean that there is none. With two seeds
-    for each arm nearly every interval holds 0. What one may write: the difference is open, and one of more than about
-    0.03 is unlikely. To show that no difference matters, say *before* the runs from which size on it would matter, and
-    take so many seeds that the whole interval lies below that size, on both sides of 0.
+    """The interval holds 0, but it holds + 0.02 and − 0.02 as well. The five runs exclude these no more than they
+    exclude no difference, so nothing has been shown: that one sees no difference does not mean that there is none. With
+    two seeds for each arm nearly every interval holds 0. What one may write: the difference is open, and one of more
+    than about 0.03 is unlikely. To show that no difference matters, say *before* the runs from which size on it would
+    matter, and take so many seeds that the whole interval lies below that size, on both sides of 0.
     """
     return (
         "The interval holds other differences, too, some large enough to matter; the runs do not exclude them.",
