@@ -6,7 +6,7 @@
 python := .venv/bin/python
 PORT   ?= 8000
 
-.PHONY: help environment book test quick check format notebooks serve lab repository clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab repository clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -51,6 +51,9 @@ format: environment  ## lay out code and notebooks in the book's style (ruff)
 
 notebooks: environment  ## run all notebooks anew and store their outputs (ONLY=pooling for one)
 	$(python) tools/notebooks.py $(if $(ONLY),--only "$(ONLY)")
+
+slides: environment  ## make a deck of slides of each chapter in _build/slides (ONLY=pooling for one)
+	$(python) tools/slides.py $(if $(ONLY),--only "$(ONLY)")
 
 # An empty URL= takes the address away; no URL at all is a slip, so it only asks.
 repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)
