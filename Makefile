@@ -5,8 +5,10 @@
 
 python := .venv/bin/python
 PORT   ?= 8000
+# Or class: the book without solutions.
+EDITION ?= open
 
-.PHONY: help environment book test quick check format notebooks slides serve lab repository clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -19,12 +21,15 @@ help:
 environment:
 	@sh tools/environment.sh
 
-book: environment  ## build the website into _build/html
-	@$(python) tools/website.py
+book: environment  ## build the website into _build/html (EDITION=class: without solutions, into _build/class/html)
+	@$(python) tools/website.py --edition "$(EDITION)"
 
 serve: book  ## build the website and show it on this computer (PORT=8000)
 	@echo "The site: http://localhost:$(PORT)/  (Ctrl-C stops it)"
-	@$(python) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(python) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/$(if $(filter class,$(EDITION)),class/)html
+
+wheel: environment  ## pack the book's code into _build/wheel (EDITION=class: without solutions, into _build/class/wheel)
+	@$(python) tools/edition.py wheel --edition "$(EDITION)"
 
 lab: environment  ## open the notebooks in JupyterLab
 	cd notebooks && ../$(python) -m jupyterlab

@@ -1,7 +1,8 @@
-"""Build the website with every warning as an error: `python tools/website.py [--out DIR]`.
+"""Build the website with every warning as an error: `python tools/website.py [--edition class] [--out DIR]`.
 
-The site goes to `_build/html` beside this folder, or to `DIR/_build/html`.  Besides, only `book/api` is written: a
-few lines for each module of the package, from which Sphinx makes the API reference.
+The site goes to `_build/html` beside this folder, or to `DIR/_build/html`.  That of the class edition, which has no
+solution, goes to `_build/class/html`; it is built from a copy of the book, see tools/edition.py.  Besides, only
+`book/api` is written: a few lines for each module of the package, from which Sphinx makes the API reference.
 
 A second build reads and writes only what has changed since the first.  It is as good as a clean one, by three rules:
 
@@ -18,6 +19,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -40,7 +42,8 @@ def made_with() -> str:
         for path in sorted(path for folder in ("chapters_code", "notebooks") for path in (ROOT / folder).rglob("*")):
             if path.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in path.parts:
                 yield path.relative_to(ROOT).as_posix().encode()
-        for path in (ROOT / "_config.yml", ROOT / "_toc.yml", *sorted((ROOT / "tools").glob("website.py"))):
+        # website.py, and edition.py, which says what the class edition is made of.
+        for path in (ROOT / "_config.yml", ROOT / "_toc.yml", *sorted((ROOT / "tools").glob("[ew]*.py"))):
             yield path.read_bytes()
         for path in sorted((ROOT / "book").rglob("*")):
             if path.is_file() and "api" not in path.parts and "__pycache__" not in path.parts:
@@ -54,17 +57,20 @@ def made_with() -> str:
     return digest.hexdigest()
 
 
-def build(out: Path) -> int:
+def build(out: Path, edition: str = "open") -> int:
     """Build the site into `out/_build/html`, from nothing or from what is left of the last build.
 
     Args:
         out: A folder; it is made when it is missing.
+        edition: Or "class": into `out/_build/class/html`, without solutions.
 
     Returns:
         0 if the site was built without a warning; otherwise 1, and everything that Sphinx said is printed.
     """
     start = time.perf_counter()
-    home = out / "_build"
+    home = out / "_build" / ("class" if edition == "class" else "")
+    if edition == "class" and (ROOT / "chapters_code" / "exercises" / "solutions").is_dir():
+        return build_copy(out, home / "source")
     html, stamp = home / "html", home / ".made_with"
     state = made_with()
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != state:
@@ -89,6 +95,19 @@ def build(out: Path) -> int:
     print(f"Built in {time.perf_counter() - start:.1f} s.")
     print(f"The site: {html / 'index.html'} (open it, or `make serve`)")
     return 0
+
+
+def build_copy(out: Path, source: Path) -> int:
+    """Write the class edition of the book into `source`, and let it build its own site."""
+    from edition import write_tree
+
+    try:
+        write_tree(source)
+    except ValueError as error:
+        print(f"The site was not built: {error}.", file=sys.stderr)
+        return 1
+    command = [sys.executable, str(source / "tools" / "website.py"), "--edition", "class", "--out", str(out)]
+    return subprocess.run(command).returncode
 
 
 def pages() -> list[str]:
@@ -141,4 +160,6 @@ def run_sphinx(html: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the website of the book.")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder for _build (default: the repository)")
-    sys.exit(build(parser.parse_args().out.resolve()))
+    parser.add_argument("--edition", choices=("open", "class"), default="open", help="class: without solutions")
+    arguments = parser.parse_args()
+    sys.exit(build(arguments.out.resolve(), arguments.edition))

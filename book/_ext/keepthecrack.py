@@ -1,6 +1,7 @@
 """What Keep the Crack adds to Jupyter Book while the site is built; no file of the book is changed by it.
 
-    exercise cell   ->  its hints and its solution, each folded, in a new cell right below it
+    exercise cell   ->  its hints and its solution, each folded, in a new cell right below it; in the class edition,
+                        which has no solutions, the hints alone, and a line in the footer of each page
     figure          ->  the alt text that Python stored beside it, on the page's <img>
     `hide-cell`     ->  folded, and called what it is: the imports
     `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
@@ -20,6 +21,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -46,6 +48,8 @@ SOLUTION = """\
 `````
 ::::::
 """
+
+CLASS_EDITION = '<p class="class-edition">Class edition: your teacher has the solutions.</p>'
 
 # Plain HTML: there are some hundreds of them.  Blank lines, so that Markdown is read inside.
 HINT = """\
@@ -99,10 +103,26 @@ def find_solutions(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> N
     env.solutions = {"digest": digest}
     for number in exercises.numbers():
         try:
-            solution = exercises.solution_source(number), exercises.solution_note(number)
-            env.solutions[number] = *solution, exercises.hints(number)
+            solution = ""
+            if exercises.edition() == "open":
+                solution = solution_of(number)
+            env.solutions[number] = exercises.hints(number), solution
         except ValueError as error:
             logger.warning("exercise %s has no solution: %s", number, error)
+
+
+def solution_of(number: str) -> str:
+    """Return the fold of an exercise's solution, in Markdown."""
+    from chapters_code import exercises
+
+    anchor, note = number.replace(".", "-"), exercises.solution_note(number).strip()
+    return SOLUTION.format(number=number, anchor=anchor, note=note, source=exercises.solution_source(number).strip())
+
+
+def say_which_edition(app: Sphinx, config: Config) -> None:
+    """Let the footer of each page say that this is the class edition, if it is."""
+    if not (EXERCISES / "solutions" / "__init__.py").is_file():
+        config.html_theme_options["extra_footer"] = CLASS_EDITION
 
 
 def figure_alts(cell: nbformat.NotebookNode) -> list[str]:
@@ -125,14 +145,14 @@ def _told_of_figures(cell: nbformat.NotebookNode) -> list[dict]:
 
 
 def solution_cells(
-    cell: nbformat.NotebookNode, docname: str, solutions: dict[str, tuple[str, str, tuple[str, ...]]]
+    cell: nbformat.NotebookNode, docname: str, solutions: dict[str, tuple[tuple[str, ...], str]]
 ) -> list[nbformat.NotebookNode]:
     """Return one Markdown cell with folded hints and solution for each `check("1.1", ...)` in an exercise cell.
 
     Args:
         cell: The exercise.
         docname: The page that it is on, for warnings.
-        solutions: Number -> code, explanation and hints, as `find_solutions` leaves them.
+        solutions: Number -> hints, and the fold of the solution, as `find_solutions` leaves them.
     """
     numbers = CHECK_CALL.findall(cell.source)
     if not numbers:
@@ -142,13 +162,12 @@ def solution_cells(
         if number not in solutions:
             logger.warning("exercise %s has no solution in %s", number, EXERCISES / "solutions", location=docname)
             continue
-        source, note, hints = solutions[number]
+        hints, solution = solutions[number]
         texts = [
             HINT.format(place=place, count=len(hints), text=as_markdown(hint))
             for place, hint in enumerate(hints, start=1)
         ]
-        text = SOLUTION.format(number=number, anchor=number.replace(".", "-"), note=note.strip(), source=source.strip())
-        cells.append(nbformat.v4.new_markdown_cell("\n".join([*texts, text])))
+        cells.append(nbformat.v4.new_markdown_cell("\n".join([*texts, solution])))
     return cells
 
 
@@ -240,6 +259,7 @@ class RunsDirective(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect all of it to Sphinx."""
+    app.connect("config-inited", say_which_edition)
     app.connect("env-before-read-docs", find_solutions)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_figures)

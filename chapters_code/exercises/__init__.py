@@ -4,10 +4,14 @@
     hint("1.1")                   one hint more
     solution("1.1")               our answer, and why it works
 
+There are two editions of the book.  The class edition comes without `solutions/`: there, `solution` says that the
+teacher has it, and all else is the same.  It keeps no secret beyond that: a check must hold what is right, so whoever
+reads the code of the checks finds it there.
+
 A number without quotes, `hint(1.1)`, will do; but to Python 6.10 is 6.1.
 
 Each chapter's checks and hints are in the module of its name, its solutions in `solutions/`: their only home.  The
-site folds them in under each exercise, and the tests run every one of them through its check.
+site of the open edition folds them in under each exercise, and the tests run every one of them through its check.
 """
 
 import ast
@@ -16,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -27,7 +32,7 @@ from torch import Tensor
 from chapters_code.exercises.checking import STUB, Answer, Exercise, Wrong, plain, whole
 
 __all__ = [
-    *("check", "grade", "hint", "hints", "kind", "numbers", "rubric"),
+    *("check", "edition", "grade", "hint", "hints", "kind", "numbers", "rubric"),
     *("solution", "solution_note", "solution_source"),
 ]
 
@@ -37,11 +42,13 @@ _CHAPTERS = sorted(
     (import_module(f"{__name__}.{name}") for name in _NAMES),
     key=lambda chapter: int(chapter.EXERCISES[0].number.split(".")[0]),
 )
-_EXERCISES: dict[str, tuple[Exercise, ModuleType]] = {
-    exercise.number: (exercise, import_module(f"{__name__}.solutions.{chapter.__name__.split('.')[-1]}"))
+# Each exercise, and the name of its chapter's modules.
+_EXERCISES: dict[str, tuple[Exercise, str]] = {
+    exercise.number: (exercise, chapter.__name__.split(".")[-1])
     for chapter in _CHAPTERS
     for exercise in chapter.EXERCISES
 }
+_NOT_HERE = "your teacher has the solution. This is the class edition of the book."
 # How many hints of each exercise this reader has seen.
 _seen: dict[str, int] = {}
 # The code of the answer to each exercise that was last found wrong.
@@ -51,6 +58,13 @@ _failed: dict[str, object] = {}
 def numbers() -> tuple[str, ...]:
     """Return the numbers of all exercises, in the order of the book."""
     return tuple(_EXERCISES)
+
+
+def edition() -> str:
+    """Return which edition of the book this is: "open", or "class", which comes without our solutions."""
+    there = find_spec(f"{__name__}.solutions")
+    # A folder that holds nothing but what is left of old runs is a package, too, but has no origin.
+    return "open" if there is not None and there.origin is not None else "class"
 
 
 def hints(number: str | float) -> tuple[str, ...]:
@@ -161,7 +175,7 @@ def check(number: str | float, answer: Any, seed: int | None = None) -> None:
     except NotImplementedError:
         stub = "raise" if exercise.kind == "code" else "..."
         print(f"Exercise {number} waits for you: put your answer in place of {stub}, and run the cell again.")
-        print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
+        _say_where_help_is(number)
         return
     if problem is None:
         agrees = " Your answer agrees with the trusted one on every input tried." if exercise.kind == "code" else ""
@@ -191,19 +205,28 @@ def _read_yourself(exercise: Exercise, words: Any) -> None:
         raise ValueError(f"Exercise {number} is answered in words: a text in quotes, got {type(words).__name__}")
     if not words.strip():
         print(f"Exercise {number} waits for you: write your sentences between the quotes, and run the cell again.")
-        print(f'Stuck? hint("{number}") gives a hint, solution("{number}") shows our answer.')
+        _say_where_help_is(number)
         return
-    print(f"Exercise {number}: only a person can read your {len(words.split())} words. Does your answer say this?")
+    count = len(words.split())
+    if edition() == "class":
+        print(f"Exercise {number}: only a person can read your {count} words. Your teacher knows what to look for.")
+        return
+    print(f"Exercise {number}: only a person can read your {count} words. Does your answer say this?")
     for point in rubric(number):
         print(f"  [ ] {point}")
     print(f'solution("{number}") shows how we say it.')
+
+
+def _say_where_help_is(number: str) -> None:
+    ours = f', solution("{number}") shows our answer' if edition() == "open" else ""
+    print(f'Stuck? hint("{number}") gives a hint{ours}.')
 
 
 def rubric(number: str | float) -> tuple[str, ...]:
     """Return what a good answer in words says, one point each.
 
     Raises:
-        ValueError: There is no exercise of that number, or `check` can decide it.
+        ValueError: There is no exercise of that number, or `check` can decide it; or this is the class edition.
     """
     exercise = _find(number)
     if exercise.check is not None:
@@ -227,12 +250,17 @@ def _next_hint(exercise: Exercise) -> None:
 def _print_hint(exercise: Exercise, place: int) -> None:
     print(f"Hint {place + 1} of {len(exercise.hints)}: {exercise.hints[place]}")
     if place + 1 == len(exercise.hints):
-        print(f'That was the last hint. solution("{exercise.number}") shows our answer.')
+        ours = f'solution("{exercise.number}") shows our answer.'
+        print(f"That was the last hint. {ours if edition() == 'open' else 'Your teacher has the solution.'}")
 
 
 def solution(number: str | float) -> None:
-    """Show our answer and why it works."""
-    _say_which(number, _find(number))
+    """Show our answer and why it works; in the class edition, say who has it."""
+    exercise = _find(number)
+    _say_which(number, exercise)
+    if edition() == "class":
+        print(f"Exercise {exercise.number}: {_NOT_HERE}")
+        return
     note = solution_note(number)
     if kind(number) == "explain":
         display({"text/plain": note, "text/markdown": note}, raw=True)
@@ -242,7 +270,11 @@ def solution(number: str | float) -> None:
 
 
 def solution_source(number: str | float) -> str:
-    """Return the code of our answer, with the imports it needs and without its explanation."""
+    """Return the code of our answer, with the imports it needs and without its explanation.
+
+    Raises:
+        ValueError: There is no exercise of that number; or this is the class edition.
+    """
     function, solutions = _solution(number)
     source = inspect.getsource(function)
     # Cut by lines: from Python 3.13 on, __doc__ has lost the indentation that the source still has.
@@ -253,7 +285,11 @@ def solution_source(number: str | float) -> str:
 
 
 def solution_note(number: str | float) -> str:
-    """Return the paragraph that says why our answer works, in Markdown."""
+    """Return the paragraph that says why our answer works, in Markdown.
+
+    Raises:
+        ValueError: There is no exercise of that number; or this is the class edition.
+    """
     return inspect.getdoc(_solution(number)[0])
 
 
@@ -270,7 +306,9 @@ def _imports_of(code: str, module: ModuleType) -> str:
 
 def _solution(number: str | float) -> tuple[Callable, ModuleType]:
     exercise = _find(number)
-    solutions = _EXERCISES[exercise.number][1]
+    if edition() == "class":
+        raise ValueError(f"Exercise {exercise.number}: {_NOT_HERE}")
+    solutions = import_module(f"{__name__}.solutions.{_EXERCISES[exercise.number][1]}")
     function = getattr(solutions, exercise.name, None)
     if function is None or not function.__doc__:
         raise ValueError(

@@ -389,6 +389,30 @@ def test_compare_hands_settings_on_by_name_and_judges_each_value_of_a_pair():
         compare(lambda x, axis: (x.sum(axis), 2), trusted, calls)
 
 
+def test_in_the_class_edition_nothing_offers_a_solution_and_nothing_returns_one(monkeypatch, capsys):
+    """As if the package of the solutions were not there; tests/site/test_edition.py leaves it out in truth."""
+    monkeypatch.setattr(exercises, "find_spec", lambda name: None)
+    check("1.1", max_pool2d)
+    for _ in hints("1.1"):
+        hint("1.1")
+    for number, answer in (("1.7", ...), ("1.7", 4), ("1.8", ""), ("1.8", "A dark pixel has a share.")):
+        check(number, answer)
+    out = capsys.readouterr().out
+
+    assert 'Stuck? hint("1.7") gives a hint.\n' in out and 'Stuck? hint("1.8") gives a hint.\n' in out
+    assert out.count("That was the last hint. Your teacher has the solution.\n") == 2
+    assert out.endswith("only a person can read your 6 words. Your teacher knows what to look for.\n")
+    assert "solution(" not in out
+    solution(1.1)
+    here = "Exercise 1.1: your teacher has the solution. This is the class edition of the book."
+    assert capsys.readouterr().out == f"{here}\n"
+    for door, number in ((solution_source, "1.1"), (solution_note, "1.1"), (rubric, "1.8")):
+        with pytest.raises(ValueError, match=f"Exercise {number}: your teacher has the solution"):
+            door(number)
+    with pytest.raises(ValueError, match="there is no exercise '9.9'"):
+        solution("9.9")
+
+
 # ---- solutions ----------------------------------------------------------------------------------
 
 
@@ -805,9 +829,9 @@ def test_the_book_may_be_imported_by_an_answer():
 
 @pytest.mark.parametrize("number", CODE)
 def test_the_solution_itself_is_no_answer(number):
-    exercise, solutions = exercises._EXERCISES[number]
+    function, _ = exercises._solution(number)
 
-    assert "without our solution" in grade(number, getattr(solutions, exercise.name))
+    assert "without our solution" in grade(number, function)
 
 
 # ---- answers that print, or never end -----------------------------------------------------------
@@ -1046,6 +1070,6 @@ def test_gradients_of_all_arguments_are_compared():
 
 
 def test_a_solution_without_an_explanation_is_named(monkeypatch):
-    monkeypatch.setattr(exercises._EXERCISES["1.1"][1].min_pool2d, "__doc__", None)
+    monkeypatch.setattr(exercises._solution("1.1")[0], "__doc__", None)
     with pytest.raises(ValueError, match="exercise 1.1 needs a solution: a function min_pool2d.*with a docstring"):
         solution_source("1.1")
