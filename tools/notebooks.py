@@ -3,11 +3,12 @@
     python tools/notebooks.py                      run all, in order
     python tools/notebooks.py --only 01_pooling    run one
     python tools/notebooks.py --check              run none; name those that are not in normal form
+    python tools/notebooks.py --form               run none; store them in normal form, with the outputs that they have
 
 What is stored is what the site shows and what the tests compare.  So it must not depend on who ran it, when
 or where: no times, no widget state, no traceback, no path of this machine.  A notebook is written whole or
-not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py, and the minutes in its
-head are counted anew.
+not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py, the minutes in its head
+are counted anew, and under the heading of each exercise stands what it asks for and how long it takes.
 """
 
 import argparse
@@ -45,7 +46,7 @@ WORDS_A_MINUTE = 130
 LINE, FIGURE, MOVING_FIGURE = 5 / 60, 1, 3
 STARS = {"★": 5, "★★": 15, "★★★": 30}
 UNSEEN_CODE = {"setup", "remove-cell", "remove-input", "hide-cell", "hide-input"}
-EXERCISE = re.compile(r"^### Exercise \d+\.\d+ (★+)(?!★)", re.MULTILINE)
+EXERCISE = re.compile(r"^### Exercise (\d+\.\d+) (★+)(?!★)", re.MULTILINE)
 TAKES = re.compile(r"\*\*Takes\*\* about \w+ minutes(?:, and \w+ for what is \*Deeper\*)?; the exercises about \w+\.")
 
 
@@ -78,7 +79,7 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     """Return the notebook with today's set-up cell and without what depends on the machine.
 
     Raises:
-        ValueError: An output holds an absolute path.
+        ValueError: An output holds an absolute path, or an exercise is none of the book's or has too many stars.
     """
     notebook = copy.deepcopy(notebook)
     put_setup_cell(notebook, SETUP_CELL.read_text(encoding="utf-8"))
@@ -96,6 +97,7 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
                 " print the file's name, or its place below the book's folder"
             )
     put_minutes(notebook)
+    put_kinds(notebook)
     return notebook
 
 
@@ -128,7 +130,7 @@ def minutes(notebook: NotebookNode) -> dict[str, int]:
     taken = {"core": 0.0, "deeper": 0.0, "exercises": 0.0}
     for part, cell, text in parts(notebook):
         if part == "exercises":
-            taken[part] += sum(STARS.get(stars, 0) for stars in EXERCISE.findall(text))
+            taken[part] += sum(STARS.get(stars, 0) for _, stars in EXERCISE.findall(text))
         elif cell.cell_type == "markdown":
             taken[part] += count_words(text) / WORDS_A_MINUTE
         elif cell.cell_type == "code":
@@ -162,6 +164,34 @@ def put_minutes(notebook: NotebookNode) -> None:
     said = f"**Takes** about {taken['core']} minutes{deeper}; the exercises about {taken['exercises']}."
     for cell in notebook.cells[:1]:
         cell.source = TAKES.sub(said, cell.source)
+
+
+def put_kinds(notebook: NotebookNode) -> None:
+    """Write under the heading of each exercise what it asks for and how long it takes: `*Code, 15 minutes.*`.
+
+    Raises:
+        ValueError: There is no such exercise in the book, or no such number of stars.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" and EXERCISE.search(cell.source)]
+    if not cells:
+        return
+    # Here, since the exercises bring PyTorch with them.
+    from chapters_code.exercises import kind
+    from chapters_code.exercises.checking import TASKS
+
+    # What an author writes, `*Predict.*` at the beginning of the task, and what stood here before.
+    line = rf"\*(?:{'|'.join(map(str.capitalize, TASKS))})(?:, \d+ minutes)?\.\*\s*"
+    heading = re.compile(rf"{EXERCISE.pattern}(.*)\s*(?:{line})?", re.MULTILINE)
+
+    def with_line(match: re.Match) -> str:
+        number, stars, title = match.groups()
+        if stars not in STARS:
+            raise ValueError(f"Exercise {number} has {stars}, and there are {', '.join(STARS)}")
+        said = f"*{kind(number).capitalize()}, {STARS[stars]} minutes.*"
+        return f"### Exercise {number} {stars}{title.rstrip()}\n\n{said}\n\n"
+
+    for cell in cells:
+        cell.source = heading.sub(with_line, cell.source).rstrip("\n")
 
 
 def as_text(notebook: NotebookNode) -> str:
@@ -252,18 +282,23 @@ def main() -> int:
     """Run or check the notebooks; return 0 if all is well."""
     parser = argparse.ArgumentParser(description="Run the notebooks anew and store them in normal form.")
     parser.add_argument("--only", metavar="NAME", help="one notebook, for example 01_pooling")
-    parser.add_argument("--check", action="store_true", help="run nothing; name those not in normal form")
+    idle = parser.add_mutually_exclusive_group()
+    idle.add_argument("--check", action="store_true", help="run nothing; name those not in normal form")
+    idle.add_argument("--form", action="store_true", help="run nothing; store all in normal form")
     arguments = parser.parse_args()
+    # This tree's chapters_code, whichever copy is installed.
+    sys.path.insert(0, str(ROOT))
     # No picture of a data set may be stored, so the notebooks see none: the drawn ones take their place.
     os.environ.pop("BOOK_DATA", None)
     os.environ["BOOK_OFFLINE"] = "1"
+    os.environ["BOOK_PROGRESS"] = "off"  # to store the book is not to do its exercises
     failed = 0
     for path in paths(arguments.only):
         print(path.relative_to(ROOT), end=" ... ", flush=True)
         try:
             notebook = nbformat.read(path, as_version=4)
             put_setup_cell(notebook, SETUP_CELL.read_text(encoding="utf-8"))
-            if not arguments.check:
+            if not (arguments.check or arguments.form):
                 execute(notebook)
             text = as_text(normalised(notebook))
         except (RuntimeError, ValueError) as error:
@@ -276,7 +311,7 @@ def main() -> int:
         else:
             failed += not same
             stale = head(notebook) != head(nbformat.reads(text, as_version=4))
-            print("in normal form" if same else "not in normal form: say `make notebooks`", end="")
+            print("in normal form" if same else "not in normal form: say `make notebooks`, or use --form", end="")
             print(" (the minutes in its head are no longer true)" if stale else "")
     return int(failed > 0)
 

@@ -374,6 +374,18 @@ def test_check_names_what_is_not_in_normal_form_and_changes_nothing(copy):
 
 
 @pytest.mark.slow
+def test_form_stores_the_normal_form_and_runs_nothing(copy):
+    small(copy, "1 / 0  # runs in no book")
+
+    answer, text = store(copy, "--form")
+    checked, _ = store(copy, "--check")
+
+    assert answer.returncode == checked.returncode == 0, answer.stderr
+    assert '"scrolled"' not in text and "ZeroDivisionError" not in text
+    assert "stored" in answer.stdout
+
+
+@pytest.mark.slow
 def test_a_notebook_that_is_not_there_is_an_error(copy):
     answer, _ = store(copy, "--only", "07_hwd")
 

@@ -7,6 +7,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -567,6 +568,53 @@ def test_the_minutes_in_a_chapters_head_are_put_right_when_it_is_stored(cells, m
         assert notebooks.normalised(book).cells[0].source == TIMED.format(*minutes)
     book.cells[0].source = "# 01 · Title\n\n**Takes** an hour, and as long for the exercises."
     assert notebooks.normalised(book).cells[0].source == book.cells[0].source
+
+
+# --- what an exercise asks for ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("### Exercise 1.1 ★ One\n\nWrite it.", "### Exercise 1.1 ★ One\n\n*Code, 5 minutes.*\n\nWrite it."),
+        ("### Exercise 1.7 ★★ A\n\n*Predict.* A road.", "### Exercise 1.7 ★★ A\n\n*Predict, 15 minutes.*\n\nA road."),
+        # An older line, of another kind and with other minutes; no blank line; a kind that the text begins with.
+        (
+            "### Exercise 1.8 ★★★ A\n*Code, 5 minutes.*\nSay.",
+            "### Exercise 1.8 ★★★ A\n\n*Explain, 30 minutes.*\n\nSay.",
+        ),
+        ("### Exercise 1.1 ★ One\n\n*Careful.* Go.", "### Exercise 1.1 ★ One\n\n*Code, 5 minutes.*\n\n*Careful.* Go."),
+        ("### Exercise 1.1 ★ Only a heading", "### Exercise 1.1 ★ Only a heading\n\n*Code, 5 minutes.*"),
+        (
+            "## Exercises\n\nHow.\n\n### Exercise 1.1 ★ One\n\nA.\n\n### Exercise 1.7 ★ Two\n\n*Predict.*\nB.",
+            "## Exercises\n\nHow.\n\n### Exercise 1.1 ★ One\n\n*Code, 5 minutes.*\n\nA.\n\n"
+            "### Exercise 1.7 ★ Two\n\n*Predict, 5 minutes.*\n\nB.",
+        ),
+        ("## Exercises\n\n*Code.* Without a heading.", "## Exercises\n\n*Code.* Without a heading."),
+    ],
+)
+def test_under_its_heading_stands_what_an_exercise_asks_for_and_how_long_it_takes(written, stored):
+    """By its kind and its stars; and a second time changes nothing."""
+    for source in (written, stored):
+        assert notebooks.normalised(chapter(text(source))).cells[-1].source == stored
+
+
+@pytest.mark.parametrize(
+    ("heading", "said"), [("1.99 ★ One", "there is no exercise '1.99'"), ("1.1 ★★★★ One", "has ★★★★, and there are ★")]
+)
+def test_a_heading_of_no_exercise_is_not_stored(heading, said):
+    with pytest.raises(ValueError, match=said):
+        notebooks.normalised(chapter(text(f"### Exercise {heading}")))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_heading_above_an_exercise_has_its_number(path):
+    """From which the line below it is made."""
+    cells = read(path).cells
+    for before, cell in pairwise(cells):
+        if "exercise" in tags(cell):
+            heading = notebooks.EXERCISE.findall(before.source)[-1:]
+            assert [number for number, _ in heading] == [number for number, _ in checks(cell)]
 
 
 FIT = "network = FCN()\nrecord = fit(network, plan, learnt, unseen, out)"
