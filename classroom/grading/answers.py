@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 
-__all__ = ["Found", "Unreadable", "cells_of", "find"]
+__all__ = ["Found", "Unreadable", "cells_of", "checked", "find"]
 
 _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 _LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
@@ -97,7 +97,7 @@ def find(cells: list[Cell], names: dict[str, str], values: Iterable[str] = ()) -
     found: dict[str, Found] = {}
     values = frozenset(values)
     for place, cell in enumerate(cells):
-        for number, expression in _checked(cell):
+        for number, expression in checked(cell):
             if number in names:
                 found[number] = _program(cells, place, expression or names[number], number in values)
     for number, name in names.items():
@@ -109,7 +109,7 @@ def find(cells: list[Cell], names: dict[str, str], values: Iterable[str] = ()) -
     return found
 
 
-def _checked(cell: Cell) -> Iterator[tuple[str, str]]:
+def checked(cell: Cell) -> Iterator[tuple[str, str]]:
     """Go through the calls of `check`: the number, and the expression that is checked."""
     if cell.tree is None:
         yield from ((match[1].replace(",", "."), "") for match in _CHECK.finditer(cell.source))

@@ -11,6 +11,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,10 +29,10 @@ from torch import Tensor, nn
 from chapters_code import exercises
 from chapters_code.exercises import checking
 from chapters_code.exercises.checking import STUB, Exercise, Wrong
+from classroom.checks import exercise_of
 from classroom.grading import wire
-from classroom.variants import variants
 
-__all__ = ["Limits", "Verdict", "exercise_of", "judge"]
+__all__ = ["Limits", "Verdict", "judge", "server"]
 
 _NOTE = "\n\nThe inputs were drawn with seed "
 
@@ -62,13 +64,6 @@ class Verdict:
     hint: str = ""
     seed: int | None = None  # for the teacher: of the inputs that showed it
     words: str = ""  # what the student wrote, where words are asked for
-
-
-def exercise_of(number: str) -> Exercise:
-    """Return an exercise by its number, or the second version of one ("1.1b")."""
-    if number.endswith("b"):
-        return variants()[number[:-1]].exercise
-    return exercises._find(number)
 
 
 def judge(number: str, program: Sequence, answer: str, seeds: Sequence[int], limits: Limits, server: str) -> Verdict:
@@ -287,7 +282,7 @@ class Remote:
         if isinstance(value, wire.Named):
             if value.name.startswith("numpy."):
                 return np.dtype(value.name.removeprefix("numpy.")).type(value.value)
-            members = {name: None for name in value.has}
+            members = dict.fromkeys(value.has)
             return type(str(value.name), (tuple,), members)(self._opened(one) for one in value.value)
         if type(value) in (list, tuple):
             return type(value)(map(self._opened, value))
@@ -351,9 +346,6 @@ def _take_over(mine: Any, theirs: Any) -> None:
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """Start the process that forks for each answer, and yield the path of its socket."""
-    import subprocess
-    import sys
-
     root = Path(__file__).parents[2]
     folder = tempfile.mkdtemp(prefix="grade-")  # only this user may enter
     path = os.path.join(folder, "socket")
