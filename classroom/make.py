@@ -90,9 +90,8 @@ def _head(chapter: Chapter, tasks: Sequence[Task]) -> list[NotebookNode]:
 
 def _said(task: Task) -> NotebookNode:
     heading = f"## Exercise {task.number} {'★' * task.stars} {task.title}"
-    return nbformat.v4.new_markdown_cell(
-        f"{heading}\n\n{task.text}\n\n({_points(task.points)})", id=f"task-{_id(task)}"
-    )
+    text = f"{heading}\n\n{task.text}\n\n({_points(task.points)})"
+    return nbformat.v4.new_markdown_cell(text, id=f"task-{_id(task)}")
 
 
 def _points(count: int) -> str:

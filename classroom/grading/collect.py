@@ -176,4 +176,5 @@ def _time(member: zipfile.ZipInfo) -> float:
 
 def _hidden(name: PurePosixPath) -> bool:
     """Whether it is something that a system or a program has left, and nobody has handed in."""
-    return any(part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini") for part in name.parts)
+    left = ("Thumbs.db", "desktop.ini", "__MACOSX")
+    return any((part.startswith(".") and part != "..") or part in left for part in name.parts)

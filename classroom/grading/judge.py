@@ -45,7 +45,6 @@ class Limits:
     memory: int = 2 * 2**30  # bytes beyond what PyTorch itself has
     output: int = 2**20  # characters printed
     file: int = 2**20  # bytes of one file
-    threads: bool = False  # whether the answer may start threads
 
     def plain(self) -> dict:
         return {**asdict(self), "cpu": int(12 * self.seconds) + 2}
