@@ -95,7 +95,7 @@ def test_other_right_answers_are_right(number):
 def test_wrong_answers_are_refused_for_their_own_reason(number):
     """Whatever is drawn: a check that finds a mistake only now and then has not found it."""
     for answer, words in answers.WRONG[number]:
-        for seed in range(3):
+        for seed in range(3 if number in CODE else 1):  # a value is judged whatever is drawn
             assert words in (grade(number, answer, seed) or "nothing was found"), (answer, seed)
 
 
