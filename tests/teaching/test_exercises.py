@@ -403,7 +403,7 @@ def test_in_the_class_edition_nothing_offers_a_solution_and_nothing_returns_one(
     assert out.count("That was the last hint. Your teacher has the solution.\n") == 2
     assert out.endswith("only a person can read your 6 words. Your teacher knows what to look for.\n")
     assert "solution(" not in out
-    solution(1.1)
+    solution("1.1")
     here = "Exercise 1.1: your teacher has the solution. This is the class edition of the book."
     assert capsys.readouterr().out == f"{here}\n"
     for door, number in ((solution_source, "1.1"), (solution_note, "1.1"), (rubric, "1.8")):
