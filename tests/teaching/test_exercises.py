@@ -409,8 +409,8 @@ def test_in_the_class_edition_nothing_offers_a_solution_and_nothing_returns_one(
     for door, number in ((solution_source, "1.1"), (solution_note, "1.1"), (rubric, "1.8")):
         with pytest.raises(ValueError, match=f"Exercise {number}: your teacher has the solution"):
             door(number)
-    with pytest.raises(ValueError, match="there is no exercise '9.9'"):
-        solution("9.9")
+    with pytest.raises(ValueError, match="there is no exercise '99.9'"):
+        solution("99.9")
 
 
 # ---- solutions ----------------------------------------------------------------------------------
