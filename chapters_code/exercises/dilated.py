@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chapters_code import dilated
-from chapters_code.exercises.checking import Call, Exercise, compare, digits, whole
+from chapters_code.exercises.checking import Call, Exercise, agree, compare, digits, whole
 
 __all__ = ["EXERCISES"]
 
@@ -101,6 +101,37 @@ def _check_without_holes(answer: Callable) -> None:
         grown.append(Call.of(tuple(rates[place] for place in order), kernel_size))
     calls = [Call.of(rates, kernel_size) for rates in ((), *_stacks(12)) for kernel_size in (3, 5)]
     compare(answer, trusted, [*calls, *grown])
+
+
+def _spread(rates: tuple[int, ...], side: int = 61) -> Tensor:
+    """Return what plain means of nine pixels, `rate` apart, make of a single 1 in the middle."""
+    x, mean = torch.zeros(1, 1, side, side, dtype=torch.float64), torch.full((1, 1, 3, 3), 1 / 9, dtype=torch.float64)
+    x[..., side // 2, side // 2] = 1
+    for rate in rates:
+        x = functional.conv2d(x, mean, padding=rate, dilation=rate)
+    return x[0, 0]
+
+
+def _check_holes_left(answer: object) -> None:
+    field = _spread((3, 3, 3, 1))[20:41, 20:41]
+    agree(answer, int((field == 0).sum()))
+
+
+def _check_fourth_rate(answer: object) -> None:
+    def field(rate: int) -> list[int]:
+        """The pixels of a row that are seen: one choice of a tap in every layer, each choice in turn."""
+        return sorted({sum(choice) for choice in product(*((-one, 0, one) for one in (1, 2, 5, rate)))})
+
+    def size(rate: int) -> int:
+        return field(rate)[-1] - field(rate)[0] + 1
+
+    largest = max(rate for rate in range(1, 60) if len(field(rate)) == size(rate))
+    agree(answer, (largest, size(largest)))
+
+
+def _check_share_in_the_middle(answer: object) -> None:
+    middle = slice(30 - 4, 30 + 5)
+    agree(answer, tuple(100 * _spread(rates)[middle, middle].sum() for rates in ((1, 2, 5), (1,) * 8)), within=1)
 
 
 EXERCISES = (
@@ -197,5 +228,55 @@ EXERCISES = (
             " Up to which r do the copies touch?",
             "Sort the rates; 1 + (kernel_size − 1) · (sum of the smaller ones) is what is seen so far.",
         ),
+    ),
+    Exercise(
+        "3.7",
+        "holes_left",
+        _check_holes_left,
+        (
+            "The order of the layers changes nothing. So let the layer of rate 1 come first: which pixels of a row does"
+            " it see?",
+            "The others lay copies of these three pixels 3 apart. Do the copies touch?",
+        ),
+        mistakes=((1, 312), (2, 392), (2, 80)),
+        kind="predict",
+    ),
+    Exercise(
+        "3.8",
+        "fourth_rate",
+        _check_fourth_rate,
+        (
+            "How many pixels of a row do the rates 1, 2, 5 see? There is no hole among them.",
+            "The fourth layer lays three copies of this row beside each other. How far apart may they be, so that they"
+            " touch?",
+            "The field is 1 + 2 · the sum of all rates, the new one among them.",
+        ),
+        mistakes=((1, (8, 33)), (2, (16, 49)), (2, (18, 53)), (3, (17, 34)), (3, (17, 17))),
+        kind="compute",
+    ),
+    Exercise(
+        "3.9",
+        "share_in_the_middle",
+        _check_share_in_the_middle,
+        (
+            "look takes (1, 1, H, W) in float64. Put the 1 in the middle of zeros that are large enough, 41 × 41 say.",
+            "The middle 9 × 9 pixels reach from 4 before the middle to 4 behind it. A slice ends one before its second"
+            " number.",
+            "All numbers of the result add up to 1 if nothing fell off the rim. The share is the sum of the 81 numbers,"
+            " in percent.",
+        ),
+        mistakes=((3, (28, 28)), (3, (0.4, 0.91))),
+        kind="measure",
+    ),
+    Exercise(
+        "3.10",
+        "why_more_of_the_same_does_not_help",
+        None,
+        (
+            "Count columns from the output pixel. In which columns do the taps of the first layer stand? And those of"
+            " the next?",
+            "If a pixel is multiplied by no weight at all, what can training do about it?",
+        ),
+        kind="explain",
     ),
 )

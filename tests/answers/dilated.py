@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.dilated import conv2d_polyphase, count_holes, dilate_kernel, footprint
 
 # ---- 3.1 field_size -----------------------------------------------------------------------------
@@ -422,3 +422,18 @@ def answers_with_numpys_bool(rates, kernel_size):
     ordered = np.sort(np.array(rates, dtype=int))
     seen = 1 + (kernel_size - 1) * (np.cumsum(ordered) - ordered)
     return (ordered <= seen).all()
+
+
+# ---- 3.7 to 3.9: values -------------------------------------------------------------------------
+
+right_values("3.7", 0, 0.0)
+wrong_values("3.7", 312, 392, 80, 1)
+wrong_values("3.7", "none", words="A number was wanted")
+
+right_values("3.8", (17, 51), [17, 51])
+wrong_values("3.8", (8, 33), (16, 49), (18, 53), (17, 34), (17, 17), (51, 17))
+wrong_values("3.8", 17, words="2 values were wanted")
+
+right_values("3.9", (40, 91), (39.6, 90.7), tuple(torch.tensor([39.6, 90.7])))
+wrong_values("3.9", (28, 28), (0.4, 0.91), (91, 40), (40, 40), (100, 100))
+wrong_values("3.9", 40, words="2 values were wanted")

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import torch
+from torch.nn import functional
 
-from chapters_code.dilated import footprint
+from chapters_code.dilated import count_holes, footprint
 
 
 def field_size(rates, kernel_size):
@@ -72,3 +73,51 @@ def without_holes(rates, kernel_size):
             return False
         seen += (kernel_size - 1) * rate
     return True
+
+
+def holes_left():
+    """None. Rates 3, 3, 3 touch every third pixel of a row, and one plain layer carries each of these to its two
+    neighbours: there is nothing left between them. One layer mends all 312 holes, wherever it stands, for the order of
+    the layers changes nothing. With rates of 4 it could not: one column in four would stay open.
+    """
+    return count_holes((3, 3, 3, 1))
+
+
+def fourth_rate():
+    """17 and 51. The rates 1, 2, 5 see 1 + 2 · 8 = 17 pixels of a row, without a hole, and copies of that row touch if
+    they are 17 apart. With the new rate the field is 1 + 2 · 25 = 51. It is three times 17: the copies touch and
+    nowhere overlap. Yet a rate this large is hardly a good choice where the picture is small.
+    """
+    seen = 1 + 2 * sum((1, 2, 5))
+    return seen, 1 + 2 * sum((1, 2, 5, seen))
+
+
+def share_in_the_middle():
+    """About 40 and 91. The fields are the same, 17 × 17, and the middle 81 of the 289 pixels are 28 %. Through eight
+    plain layers nearly all ways lead to the middle, so nine tenths of the output come from there. Through rates 1, 2, 5
+    two fifths do: this stack uses the whole of its field. How far a stack *can* see and where it looks are two
+    questions.
+    """
+    mean, shares = torch.full((1, 1, 3, 3), 1 / 9, dtype=torch.float64), []
+    for rates in ((1, 2, 5), (1,) * 8):
+        x = torch.zeros(1, 1, 41, 41, dtype=torch.float64)
+        x[..., 20, 20] = 1
+        for rate in rates:
+            x = functional.conv2d(x, mean, padding=rate, dilation=rate)
+        shares.append(100 * x[..., 16:25, 16:25].sum().item())
+    return tuple(shares)
+
+
+def why_more_of_the_same_does_not_help():
+    """Count columns from the output pixel. All taps of the first layer stand in even columns, and the next layer moves
+    on from there by −2, 0 or 2: an even number again. So a hundred layers see the even columns of a very large field,
+    and a crack in an odd column meets no tap. Training changes weights, but no weight is ever multiplied by those
+    pixels, so the output is the same with and without the crack. One layer of rate 1 ends it: it leads from even to odd
+    columns.
+    """
+    return (
+        "An even number plus −2, 0 or 2 is even: layers of rate 2 never reach an odd column, however many there are.",
+        "The field grows, but its size says only where the outermost taps stand.",
+        "Training changes weights; pixels that no weight is multiplied by cannot change the output.",
+        "A layer of rate 1 mends it (or rates by the rule: none larger than the field of the smaller ones).",
+    )
