@@ -20,7 +20,6 @@ nbconvert writes the slides, reveal.js shows them (sphinx-revealjs brings its fi
 import argparse
 import base64
 import html
-import math
 import re
 import shutil
 import struct
@@ -136,8 +135,7 @@ def table_of(cell: NotebookNode) -> str:
 def plain(text: str) -> str:
     """Return Markdown without what a slide has no use for: folds, code, tables, boxes, formulas, links."""
     text = re.sub(r"<details>.*?</details>|^```.*?^```|^\|.*?$|^:.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"(?<=\d)\s×\s(?=\d)", "\u00a0×\u00a0", FORMULA.sub("", text))  # a size holds together
-    return unlinked(re.sub(r"\s*\([^()]*\[Deeper\]\([^)]*\)[^()]*\)", "", text))
+    return unlinked(re.sub(r"\s*\([^()]*\[Deeper\]\([^)]*\)[^()]*\)", "", FORMULA.sub("", text)))
 
 
 def unlinked(text: str) -> str:
@@ -153,7 +151,8 @@ def count(*texts: str) -> int:
 def paragraphs(text: str) -> list[str]:
     """Return the paragraphs and the entries of lists, each in one line."""
     text = re.sub(r"^\s*(?:[*>-]|\d+\.) ", "\n\n", plain(text), flags=re.MULTILINE)
-    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+    blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+    return [re.sub(r"(?<=\d) × (?=\d)", "\u00a0×\u00a0", block) for block in blocks]  # a size holds together
 
 
 def sentences(paragraph: str) -> list[str]:
@@ -184,18 +183,24 @@ def key_sentences(text: str) -> list[str]:
     return found
 
 
-def chunks(texts: list[str], room: int) -> Iterator[list[str]]:
-    """Deal texts out, in their order, so that no part but one of a single text has more words than `room`."""
-    part, parts = [], math.ceil(count(*texts) / room)
-    if parts > 1:  # no part with a few words only
-        room = min(room, count(*texts) // parts + 12)
+def chunks(texts: list[str], room: int) -> list[list[str]]:
+    """Deal texts out, in their order, into as few parts as it takes, and as even ones.
+
+    No part has more words than `room`, but for one of a single text.
+    """
+    fewest = len(filled(texts, room))
+    return next(parts for words in range(1, room + 1) if len(parts := filled(texts, words)) <= fewest)
+
+
+def filled(texts: list[str], room: int) -> list[list[str]]:
+    """Deal texts out, each part as full as it may be."""
+    parts = []
     for text in texts:
-        if part and count(*part, text) > room:
-            yield part
-            part = []
-        part.append(text)
-    if part:
-        yield part
+        if parts and count(*parts[-1], text) <= room:
+            parts[-1].append(text)
+        else:
+            parts.append([text])
+    return parts
 
 
 # --- slides -----------------------------------------------------------------------------------------
@@ -229,7 +234,7 @@ def section_slides(section: Section) -> Iterator[NotebookNode]:
     if any(lead in one for one in keys + conclusions):
         lead = ""  # it is said below
     if not chosen and not keys:
-        lead = " ".join(next(chunks(sentences(next(iter(paragraphs(before)), "")), CAPTION_WORDS), []))
+        lead = " ".join(next(iter(filled(sentences(next(iter(paragraphs(before)), "")), CAPTION_WORDS)), []))
 
     title = f"## {section.title}\n\n"
     notes = words("", "\n\n".join(texts), "notes")
@@ -238,7 +243,7 @@ def section_slides(section: Section) -> Iterator[NotebookNode]:
         used = count(lead, *keys) if len(chosen) == 1 else 0
         title += f"{lead}\n{bullets(keys)}"
     else:
-        opening = next(chunks(keys, WORDS - count(lead)), [])
+        opening = next(iter(filled(keys, WORDS - count(lead))), [])
         yield words("", f"{title}{lead}\n\n{formula}\n{bullets(opening)}")
         yield from [notes] if texts else []
         for part in chunks(keys[len(opening) :], WORDS):
@@ -253,7 +258,7 @@ def section_slides(section: Section) -> Iterator[NotebookNode]:
     if chosen and not last_formula and count(*conclusions) <= room(chosen[-1]) - used:
         yield words("conclusion", bullets(conclusions), "fragment")
         return
-    for part in list(chunks(conclusions, WORDS)) or [[]]:
+    for part in chunks(conclusions, WORDS) or [[]]:
         yield words("", f"## {section.title}\n\n{last_formula}\n{bullets(part)}")
         last_formula = ""
 
@@ -286,8 +291,8 @@ def shown_slides(heading: str, shown: Shown) -> Iterator[NotebookNode]:
     if shown.kind in (*FIGURES, "listing"):
         metadata["transient"] = {"remove_source": True}
     yield new_code_cell(cell.source, outputs=outputs, metadata=metadata)
-    said = [one for one in sentences(plain(shown.caption)) if not one.startswith("(")]
-    said = next(chunks(said, CAPTION_WORDS), [])
+    said = [one for text in paragraphs(shown.caption) for one in sentences(text) if not one.startswith("(")]
+    said = next(iter(filled(said, CAPTION_WORDS)), [])
     if said:
         yield words("caption", " ".join(said), "-")
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 from pathlib import Path
 
 import pytest
@@ -43,12 +42,10 @@ def test_words_are_without_what_a_slide_has_no_use_for():
         "```python\nno = 1\n```\n| no | no |\n:::{tip}\n:class: no\n$$no$$\n[there](https://example.org)"
     )
 
-    assert slides.plain(text).split("\n")[0] == "A link, 3\u00a0×\u00a03."
-    assert slides.plain(text).split()[-1] == "[there](https://example.org)"
-    assert not re.search(r"\b[Nn]o\b", slides.plain(text))
+    assert slides.paragraphs(text) == ["A link, 3\u00a0×\u00a03.", "[there](https://example.org)"]
 
 
-@pytest.mark.parametrize(("room", "parts"), [(100, [7]), (12, [4, 3]), (6, [2, 2, 2, 1]), (2, [1] * 7)])
+@pytest.mark.parametrize(("room", "parts"), [(100, [7]), (20, [4, 3]), (6, [2, 2, 2, 1]), (2, [1] * 7)])
 def test_words_are_dealt_out_in_their_order(room, parts):
     texts = [f"one two {number}" for number in range(7)]
     dealt = list(slides.chunks(texts, room))
