@@ -8,7 +8,8 @@ PORT   ?= 8000
 # Or class: the book without solutions.
 EDITION ?= open
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository
+.PHONY: classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -64,6 +65,15 @@ slides: environment  ## make a deck of slides of each chapter in _build/slides (
 repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)
 	@$(if $(filter undefined,$(origin URL)),echo "Say: make repository URL=https://github.com/OWNER/REPO"; exit 2)
 	@$(python) tools/repository.py "$(URL)"
+
+said = $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)")
+
+classroom: environment  ## write assignments, solutions and sheets for a class (CHAPTERS=1,2 SEED=… OUT=…)
+	@$(python) -m classroom make $(said) $(if $(CHAPTERS),--chapters "$(CHAPTERS)")
+
+grade: environment  ## grade the notebooks of a class (SUBMISSIONS=folder SEED=… OUT=…)
+	@$(if $(SUBMISSIONS),,echo "Say: make grade SUBMISSIONS=folder"; exit 2)
+	@$(python) -m classroom grade "$(SUBMISSIONS)" $(said)
 
 clean:  ## remove what was built
 	rm -rf _build .pytest_cache build *.egg-info

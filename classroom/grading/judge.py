@@ -350,14 +350,12 @@ def server() -> Iterator[str]:
     path = os.path.join(folder, "socket")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "classroom.grading.child", path]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment
-    )
     try:
-        if process.stdout.readline().strip() != "ready":
-            raise RuntimeError("the process that runs the answers did not start; its words stand above")
-        yield path
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment
+        ) as process:  # to leave it closes its input, which ends it
+            if process.stdout.readline().strip() != "ready":
+                raise RuntimeError("the process that runs the answers did not start; its words stand above")
+            yield path
     finally:
-        process.stdin.close()  # which ends it
-        process.wait(timeout=10)
         shutil.rmtree(folder, ignore_errors=True)

@@ -255,7 +255,7 @@ ATTACKS = {
     "Fork": "os.fork()",
     "Network": "__import__('socket').create_connection(('127.0.0.1', 9))",
     "Thread": "__import__('threading').Thread(target=print).start()",
-    "Solution": "import chapters_code.exercises.solutions.pooling as ours\n    return ours.safe_width(kernel_size, stride)",
+    "Solution": "import chapters_code.exercises.solutions.pooling as a\n    return a.safe_width(kernel_size, stride)",
     "Reader": "open({solutions!r}).read()",
     "Catcher": "try: os.fork()\n    except BaseException: pass",
     "Ctypes": "__import__('ctypes').CDLL(None).getpid()",
@@ -312,7 +312,7 @@ def graded(tmp_path_factory):
     assert not outside.exists()
     (out / "points_by_hand.csv").write_text('student,exercise,points\nEva,1.8*,"0,5"\n', encoding="utf-8")
     store("Kim.ipynb", data=b"not a notebook")
-    again = run.grade(folder, out, 987654, Limits(seconds=1, memory=2**30), quiet=True)
+    again = run.grade(folder, out, 987654, Limits(seconds=1.0, memory=2**30), quiet=True)
     report.write(again, out)
     with (out / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
@@ -343,11 +343,10 @@ def test_twelve_students_and_more_get_what_they_earned(graded):
 def test_no_attack_gets_points(graded):
     rows = graded[0]
     for name in ATTACKS:
-        assert rows[f"X {name}"]["total"] == "0", name
-        assert (
-            "1.5: Your code " in rows[f"X {name}"]["reasons"]
-            or "1.5: The result is wrong" in rows[f"X {name}"]["reasons"]
-        )
+        row = rows[f"X {name}"]
+        assert row["total"] == "0", name
+        said = ("Your code", "The result is wrong:", "What your code returned")
+        assert any(f"1.5: {words} " in row["reasons"] for words in said), name
     assert "stopped for its time" in rows["X Endless"]["notes"]
 
 
