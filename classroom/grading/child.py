@@ -5,25 +5,23 @@
 imports PyTorch once, which takes seconds, and then forks for each connection.  In the new process
 
 * an answer has limits: time (the judge kills it), CPU time, memory, the size of files, what it prints;
-* it has no network, where the system lets us take it away (Linux), and an audit hook refuses sockets everywhere;
-* it works in an empty folder, which is thrown away, and can write nowhere else;
+* it has no network and can write only into an empty folder, which is thrown away: the system sees to both where it
+  can (`wall`), and an audit hook everywhere;
 * the solutions are not there: `chapters_code.exercises` is an empty shell, and the hook refuses to read its files;
 * there is nothing to win: it holds no expected value, no seed and no verdict.  The judge compares, elsewhere.
 
-What an audit hook can do and what it cannot: Python tells it before a file is opened, a process or a thread started,
-a module found, a socket made, and it can refuse.  It cannot be taken off again.  But it lives in the process that it
-watches.  Whoever writes to the memory of that process gets round it, and to keep ctypes shut makes this hard, not
-impossible.  What must not be forged is therefore not here; and what must not happen to the machine at all needs a
-second wall, such as a container or an account of its own (see classroom/README.md).
+What an audit hook can do and what it cannot: Python tells it before a file is opened, a process started, a module
+found, a socket made, and it can refuse.  It cannot be taken off again.  But it lives in the process that it watches.
+Whoever writes to the memory of that process gets round it, and to keep ctypes shut makes this hard, not impossible.
+What must not be forged is therefore not here; and what must not happen to the machine is for the system to refuse,
+which is why there is `wall`, and why classroom/README.md speaks of containers.
 """
 
 import _thread
 import contextlib
-import ctypes
 import io
 import linecache
 import os
-import resource
 import select
 import signal
 import socket
@@ -40,14 +38,13 @@ import torch
 from torch import Tensor, nn
 
 import chapters_code
-from classroom.grading import wire
+from classroom.grading import wall, wire
 
 _BOOK = Path(chapters_code.__file__).parent
 # What an answer may well import, and what the arguments of exercises are made of.
 _BEFOREHAND = ("numpy", "pywt", "torchvision", "torch.nn.functional", "chapters_code.wtconv", "chapters_code.u2net")
 _BEFOREHAND += tuple(f"chapters_code.{path.stem}" for path in sorted(_BOOK.glob("[a-z]*.py")))
 _BEFOREHAND = tuple(name for name in _BEFOREHAND if name not in ("chapters_code.figures", "chapters_code.notebook"))
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 # ---- the process that forks -----------------------------------------------------------------------
@@ -101,7 +98,7 @@ def _answer(connection: Connection, checking: types.ModuleType) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    _limit(task["limits"])
+    wall.build(task["folder"], task["limits"])
     said = _Limited(task["limits"]["output"])
     sys.stdout = sys.stderr = said
     sys.stdin = io.StringIO()
@@ -280,32 +277,6 @@ class _Limited(io.TextIOBase):
         if self._left < 0:
             raise RuntimeError("too much was printed")
         return len(text)
-
-
-def _limit(limits: dict) -> None:
-    """Set what the system watches over: nothing that this process does can lift it again."""
-    _set(resource.RLIMIT_CPU, limits["cpu"])
-    _set(resource.RLIMIT_FSIZE, limits["file"])
-    _set(resource.RLIMIT_CORE, 0)
-    statm = Path("/proc/self/statm")
-    if statm.exists():  # on other systems the size so far is not known, and macOS keeps no such limit
-        now = int(statm.read_text().split()[0]) * resource.getpagesize()
-        _set(resource.RLIMIT_AS, now + limits["memory"])
-    if os.getuid() != 0:  # of root the system counts no processes
-        _set(resource.RLIMIT_NPROC, 0)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an OSError
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: whatever ends the grading ends this
-        # Into a network of its own, without a way out; who is not root needs a user namespace for it.
-        libc.unshare(CLONE_NEWNET | (0 if os.getuid() == 0 else CLONE_NEWUSER))
-
-
-def _set(what: int, limit: int) -> None:
-    _, most = resource.getrlimit(what)
-    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(what, (limit, limit))
 
 
 # What needs no exercise, by the names that Python's audit events have, and what is said of it.

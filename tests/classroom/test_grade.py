@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -213,6 +214,33 @@ def test_nothing_runs_that_comes_over_the_wire(tmp_path):
         there.send_bytes(data)
         with pytest.raises(ValueError):
             wire.receive(here)
+
+
+def test_the_system_refuses_what_an_answer_must_not_do(tmp_path):
+    """Without Python's help: each wall that this system has holds, whatever happens to the audit hook."""
+    (tmp_path / "own").mkdir()
+    program = f"""
+import os, socket
+from classroom.grading import wall
+there = wall.build({str(tmp_path / "own")!r}, {{"cpu": 5, "file": 1000, "memory": 2**28}})
+def refused(do):
+    try: do()
+    except (OSError, MemoryError): return True
+    return False
+def grow():
+    with open({str(tmp_path / "own" / "a")!r}, "wb") as file: file.write(bytes(2000))
+def connect():
+    socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), timeout=5)
+held = {{
+    "files": refused(lambda: open({str(tmp_path / "out")!r}, "w")) and refused(lambda: os.execv("/bin/true", ["true"])),
+    "network": refused(connect), "memory": refused(lambda: bytearray(2**30)), "time": refused(grow),
+}}
+print([one for one in there if not held.get(one, True)], open({str(tmp_path / "own" / "b")!r}, "w").write("x"))
+"""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(listening.getsockname()[1])}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout == "[] 1\n", done.stderr
 
 
 # ---- twelve students ----------------------------------------------------------------------------
