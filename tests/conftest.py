@@ -20,6 +20,9 @@ os.environ.setdefault("BOOK_OFFLINE", "1")
 # Where photographs are, a chapter would train for half an hour on them.
 os.environ.setdefault("BOOK_TIER", "smoke")
 
+# No test is somebody's progress; those that try it name a file of their own.
+os.environ.setdefault("BOOK_PROGRESS", "off")
+
 # Where every test starts to draw, whichever ran before it.  Another one: BOOK_SEED=7 pytest tests/test_hwd.py
 SEED = int(os.environ.get("BOOK_SEED", "0"))
 

@@ -56,6 +56,8 @@ STILL_OFFERED = re.compile(r'solution\("|shows our answer|(?:hints|checks),? and
 def write_tree(target: Path) -> None:
     """Write the class edition of the book's folder; what was there before is replaced when the new one is whole.
 
+    What else lies there, such as `.git`, stays.
+
     Args:
         target: The folder.  It is made, or holds an older class edition.
 
@@ -78,6 +80,10 @@ def write_tree(target: Path) -> None:
                 copy.write_text(text, encoding="utf-8", newline="\n")
                 shutil.copystat(path, copy)
         unfinished.chmod(0o755)
+        # What a teacher has beside it, such as .git, stays.
+        for path in target.iterdir() if target.exists() else ():
+            if not (unfinished / path.name).exists():
+                os.replace(path, unfinished / path.name)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(unfinished, target)
     finally:

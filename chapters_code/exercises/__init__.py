@@ -3,6 +3,7 @@
     check("1.1", my_function)     tries your answer: a function, a number, or some sentences
     hint("1.1")                   one hint more
     solution("1.1")               our answer, and why it works
+    progress()                    what you have tried and done, and what is open next
 
 There are two editions of the book.  The class edition comes without `solutions/`: there, `solution` says that the
 teacher has it, and all else is the same.  It keeps no secret beyond that: a check must hold what is right, so whoever
@@ -16,11 +17,13 @@ site of the open edition folds them in under each exercise, and the tests run ev
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -30,14 +33,15 @@ from IPython.display import display
 from torch import Tensor
 
 from chapters_code.exercises.checking import STUB, Answer, Exercise, Wrong, plain, whole
+from chapters_code.exercises.progress import DRIVE, add, as_text, from_text, kept, note, place, short, table
 
 __all__ = [
-    *("check", "edition", "grade", "hint", "hints", "kind", "numbers", "rubric"),
+    *("check", "edition", "grade", "hint", "hints", "kind", "numbers", "progress", "rubric"),
     *("solution", "solution_note", "solution_source"),
 ]
 
 # Each chapter's checks and hints are in NAME.py, its answers in solutions/NAME.py.
-_NAMES = {module.name for module in iter_modules(__path__)} - {"checking", "solutions"}
+_NAMES = {module.name for module in iter_modules(__path__)} - {"checking", "progress", "solutions"}
 _CHAPTERS = sorted(
     (import_module(f"{__name__}.{name}") for name in _NAMES),
     key=lambda chapter: int(chapter.EXERCISES[0].number.split(".")[0]),
@@ -157,7 +161,7 @@ def _plain_settings() -> Iterator[None]:
 
 
 def check(number: str | float, answer: Any, seed: int | None = None) -> None:
-    """Try your answer, and say that it is right, or what is wrong and the hint that fits.
+    """Try your answer, and say that it is right, or what is wrong and the hint that fits; `progress` knows of it, too.
 
     Args:
         number: The exercise, for example "1.1".
@@ -177,6 +181,7 @@ def check(number: str | float, answer: Any, seed: int | None = None) -> None:
         print(f"Exercise {number} waits for you: put your answer in place of {stub}, and run the cell again.")
         _say_where_help_is(number)
         return
+    note(number, done=problem is None)
     if problem is None:
         agrees = " Your answer agrees with the trusted one on every input tried." if exercise.kind == "code" else ""
         print(f"Exercise {number}: right.{agrees}")
@@ -207,6 +212,7 @@ def _read_yourself(exercise: Exercise, words: Any) -> None:
         print(f"Exercise {number} waits for you: write your sentences between the quotes, and run the cell again.")
         _say_where_help_is(number)
         return
+    note(number, done=True)
     count = len(words.split())
     if edition() == "class":
         print(f"Exercise {number}: only a person can read your {count} words. Your teacher knows what to look for.")
@@ -232,6 +238,43 @@ def rubric(number: str | float) -> tuple[str, ...]:
     if exercise.check is not None:
         raise ValueError(f"check decides Exercise {exercise.number}; only answers in words have a rubric")
     return _solution(number)[0]()
+
+
+def progress(*, save: str | Path | None = None, load: str | Path | None = None) -> None:
+    """Show for each chapter how many exercises are done, how many only tried, and which are open next.
+
+    It is kept on this computer, in a file of your own; on Colab in your Drive, if that is mounted, since Colab's own
+    disk is emptied after the session.  The last line says where.  An answer in words counts as done when it is written.
+
+    Args:
+        save: Write it to this file, too, to take it along.
+        load: Add what this file holds, which `save` or the first page of the site wrote.  Nothing is taken away.
+
+    Raises:
+        ValueError: What is to be loaded is no such file.
+        OSError: There is no such file, or none can be written there.
+    """
+    if load is not None:
+        text = Path(load).read_text(encoding="utf-8", errors="replace")
+        loaded, before = from_text(text, Path(load).name), kept()
+        done = [number for number, days in loaded.items() if "done" in days]
+        new = sum("done" not in before.get(number, {}) for number in done)
+        entries = add(loaded)
+        print(f"Added {Path(load).name}: {len(loaded)} tried, {len(done)} done, {new} of them not done here before.\n")
+    else:
+        entries = kept()
+    if save is not None:
+        Path(save).write_text(as_text(entries), encoding="utf-8")
+        done = [number for number, days in entries.items() if "done" in days]
+        print(f"Saved in {Path(save).name}: {len(entries)} tried, {len(done)} done.\n")
+    chapters = {}
+    for number, (_, topic) in _EXERCISES.items():
+        chapters.setdefault(f"{int(number.split('.')[0]):02} {topic}", []).append(number)
+    print(table(entries, chapters))
+    path = place()
+    print(f"\nKept in {short(path)}." if path else "\nNot kept: BOOK_PROGRESS is off.")
+    if path and "google.colab" in sys.modules and not path.is_relative_to(DRIVE):
+        print('Colab empties its disk: mount your Drive, or take a file along with progress(save="progress.json").')
 
 
 def hint(number: str | float) -> None:
