@@ -1,10 +1,12 @@
 """What Keep the Crack adds to Jupyter Book while the site is built; no file of the book is changed by it.
 
+    exercise        ->  below its heading a line that says its kind, with a place for the mark "done" (book.js)
     exercise cell   ->  its hints and its solution, each folded, in a new cell right below it; in the class edition,
                         which has no solutions, the hints alone, and a line in the footer of each page
     figure          ->  the alt text that Python stored beside it, on the page's <img>
     `hide-cell`     ->  folded, and called what it is: the imports
     `{runs} NAME`   ->  the scores of recorded training runs, and what they were run on
+    `{progress}`    ->  how many exercises the reader has marked as done (book.js)
 
 Notebooks are changed in memory, after Sphinx has read them.  The file that a reader downloads is the one in
 the repository, without solutions.
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 EXERCISES = Path(__file__).parents[2] / "chapters_code" / "exercises"
 DRAWN = re.compile(r'(<span class="drawn" style=[^>]*>\s*(?:<a [^>]*>\s*)?)(<img [^>]*>)')
+EXERCISE = re.compile(r"Exercise (\d+\.\d+)\b")
+KIND = re.compile(r"[A-Z][a-z]+, \d+ minutes\.")
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
 
 # What is written on the fold of a cell with the tag `hide-cell`.
@@ -46,6 +50,20 @@ SOLUTION = """\
 `````python
 {source}
 `````
+::::::
+"""
+
+# For an exercise that asks for words.
+GOOD_ANSWER = """\
+::::::{{dropdown}} A good answer
+:class-container: solution
+:name: solution-{anchor}
+
+{note}
+
+What a good answer says:
+
+{points}
 ::::::
 """
 
@@ -116,6 +134,9 @@ def solution_of(number: str) -> str:
     from chapters_code import exercises
 
     anchor, note = number.replace(".", "-"), exercises.solution_note(number).strip()
+    if exercises.kind(number) == "explain":
+        points = "\n".join(f"* {as_markdown(point)}" for point in exercises.rubric(number))
+        return GOOD_ANSWER.format(anchor=anchor, note=note, points=points)
     return SOLUTION.format(number=number, anchor=anchor, note=note, source=exercises.solution_source(number).strip())
 
 
@@ -229,6 +250,29 @@ def with_panels(drawn: re.Match) -> str:
     return drawn[1] + drawn[2] + above
 
 
+def mark_exercises(app: Sphinx, doctree: nodes.document) -> None:
+    """Make the line below the heading of each exercise one that book.js finds; where there is none, an empty one."""
+    for section in list(doctree.findall(nodes.section)):
+        if not (exercise := EXERCISE.match(section[0].astext())):
+            continue
+        line = section[1] if len(section) > 1 else None
+        kind = line.astext() if isinstance(line, nodes.paragraph) and KIND.fullmatch(line.astext()) else ""
+        place = f'<p class="exercise-kind" data-exercise="{exercise[1]}"><span>{kind}</span></p>'
+        section[1 : 2 if kind else 1] = [nodes.raw("", place, format="html")]
+
+
+class ProgressDirective(SphinxDirective):
+    """A place where book.js says how many exercises are done; without JavaScript nothing is seen of it."""
+
+    def run(self) -> list[nodes.Node]:
+        for path in EXERCISES.glob("*.py"):
+            self.env.note_dependency(path)
+        # All that is kept of the solutions, under "digest" a number for their text.
+        numbers = " ".join(number for number in self.env.solutions if number != "digest")
+        place = f'<div class="progress-here" data-exercises="{numbers}" hidden></div>'
+        return [nodes.raw("", place, format="html")]
+
+
 class RunsDirective(SphinxDirective):
     """Put recorded runs on a page, so that no number of theirs is typed.
 
@@ -263,6 +307,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-before-read-docs", find_solutions)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", describe_figures)
+    app.connect("doctree-read", mark_exercises)
     app.connect("html-page-context", repeat_drawn)
+    app.add_directive("progress", ProgressDirective)
     app.add_directive("runs", RunsDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -76,3 +76,140 @@ window.formulas = new Promise((resolve) => {
     document.head.append(script);
   });
 });
+
+// Which exercises are done, as the reader marks them: kept in this browser alone, in the form of the file that
+// `progress(save=...)` of a notebook writes.  Number -> {tried: day, done: day}.
+const SHELF = "keep-the-crack progress";
+const BOOK = { book: "Keep the Crack", version: 1 };
+
+function readProgress() {
+  try {
+    return progressIn(localStorage.getItem(SHELF));
+  } catch {
+    return {}; // nothing there, or nothing of ours
+  }
+}
+
+function progressAsText(exercises) {
+  return JSON.stringify({ ...BOOK, exercises }, null, 1) + "\n";
+}
+
+// Throws an Error that says what is wrong with the text.
+function progressIn(text) {
+  let told;
+  try {
+    told = JSON.parse(text);
+  } catch {
+    throw new Error("it is not JSON");
+  }
+  if (told?.book !== BOOK.book || told.version !== BOOK.version) throw new Error("it is not of this book");
+  const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  if (!isObject(told.exercises)) throw new Error("it names no exercises");
+  for (const [number, days] of Object.entries(told.exercises)) {
+    const known = /^\d{1,4}\.\d{1,4}$/.test(number) && isObject(days) && "tried" in days
+      && Object.entries(days).every(([key, day]) => ["tried", "done"].includes(key) && isDay(day));
+    if (!known) throw new Error(`what it says of ${number} is not understood`);
+  }
+  return told.exercises;
+}
+
+function isDay(day) {
+  const time = new Date(`${day}T00:00Z`);
+  return typeof day === "string" && !isNaN(time) && time.toISOString().slice(0, 10) === day;
+}
+
+// What either of them holds; of two days, the first.
+function mergedProgress(one, other) {
+  const both = {};
+  for (const number of new Set([...Object.keys(one), ...Object.keys(other)])) {
+    both[number] = {};
+    for (const key of ["tried", "done"]) {
+      const days = [one[number]?.[key], other[number]?.[key]].filter(Boolean).sort();
+      if (days.length) both[number][key] = days[0];
+    }
+  }
+  return both;
+}
+
+function mark(number, done) {
+  const now = new Date();
+  const today = new Date(now - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+  const exercises = readProgress();
+  const { tried = today, done: before = today } = exercises[number] ?? {};
+  exercises[number] = done ? { tried, done: before } : { tried };
+  localStorage.setItem(SHELF, progressAsText(exercises));
+}
+
+function element(name, properties, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function showProgress() {
+  try { // it throws where a browser keeps nothing, and may be missing
+    localStorage.setItem(`${SHELF} trial`, "1");
+    localStorage.removeItem(`${SHELF} trial`);
+  } catch {
+    return;
+  }
+  const updates = [];
+  for (const line of document.querySelectorAll("[data-exercise]")) {
+    const number = line.dataset.exercise;
+    const box = element("input", { type: "checkbox" });
+    const which = element("span", { className: "unseen" }, ` with Exercise ${number}`);
+    line.append(element("label", {}, box, " Done", which));
+    box.addEventListener("change", () => mark(number, box.checked));
+    updates.push(() => { box.checked = "done" in (readProgress()[number] ?? {}); });
+  }
+  const place = document.querySelector("[data-exercises]");
+  if (place) updates.push(showCount(place));
+  const update = () => updates.forEach((one) => one());
+  update();
+  window.addEventListener("storage", update); // another page of the book is open, too
+  window.addEventListener("pageshow", update); // the reader came back to a page that was kept as it was
+}
+
+// The line of the first page, with buttons for a file; returns what brings it up to date.
+function showCount(place) {
+  const numbers = place.dataset.exercises.split(" ");
+  const count = element("p", { className: "count" });
+  const said = element("p", { role: "status" });
+  const file = element("input", { type: "file", accept: ".json,application/json", hidden: true });
+  const save = element("button", { type: "button" }, "Save as a file");
+  const load = element("button", { type: "button" }, "Add from a file");
+  const update = () => {
+    const kept = readProgress();
+    const done = numbers.filter((number) => "done" in (kept[number] ?? {})).length;
+    count.textContent = `${done} of ${numbers.length} exercises done on this device`;
+  };
+  save.addEventListener("click", () => {
+    const address = URL.createObjectURL(new Blob([progressAsText(readProgress())], { type: "application/json" }));
+    element("a", { href: address, download: "progress.json" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+  });
+  load.addEventListener("click", () => file.click());
+  file.addEventListener("change", async () => {
+    const [chosen] = file.files;
+    if (!chosen) return;
+    try {
+      const found = progressIn(await chosen.text());
+      localStorage.setItem(SHELF, progressAsText(mergedProgress(readProgress(), found)));
+      const all = Object.values(found);
+      const done = all.filter((days) => "done" in days);
+      said.textContent = `Added ${chosen.name}: ${all.length} tried, ${done.length} done.`;
+    } catch (error) {
+      said.textContent = `${chosen.name} cannot be used: ${error.message}.`;
+    }
+    file.value = ""; // so that the same file can be chosen again
+    update();
+  });
+  const link = element("a", { href: "api/exercises.html#chapters_code.exercises.progress" });
+  link.append(element("code", {}, "progress"));
+  const words = element("p", {}, "Mark an exercise as done below its heading. In a notebook, ", link,
+    " reads and writes the same file.");
+  place.append(element("div", {}, count, words), element("div", { className: "buttons" }, save, load, file), said);
+  place.hidden = false;
+  return update;
+}
+document.addEventListener("DOMContentLoaded", showProgress);

@@ -43,6 +43,7 @@ from sphinx.util.matching import Matcher
 
 import website
 from chapters_code import exercises
+from chapters_code.exercises.progress import from_text, merged
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -1014,6 +1015,12 @@ def exercise_numbers(name: str) -> list[str]:
     return [number for source in cells for number in re.findall(r'check\(\s*"([\d.]+)"', source)]
 
 
+def plain_text(text: str) -> str:
+    """A text with quotes and dots as they are typed, since pages have typographic ones, and without marks of code."""
+    typed = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "–": "--", "`": ""})
+    return " ".join(text.translate(typed).split())
+
+
 # What stands between an exercise and whatever comes next: titles of folds.
 BELOW = """cell => {
   const titles = [];
@@ -1034,7 +1041,10 @@ def test_hints_and_solution_are_folded_right_under_their_exercise(open_page, nam
     cells = page.locator("div.cell.tag_exercise")
     hints = {number: exercises.hints(number) for number in numbers}
     titles = {
-        number: [*(f"Hint {i} of {len(hints[number])}" for i in range(1, 1 + len(hints[number]))), f"Solution {number}"]
+        number: [
+            *(f"Hint {i} of {len(hints[number])}" for i in range(1, 1 + len(hints[number]))),
+            "A good answer" if exercises.kind(number) == "explain" else f"Solution {number}",
+        ]
         for number in numbers
     }
     assert numbers and all(hints.values())
@@ -1042,22 +1052,34 @@ def test_hints_and_solution_are_folded_right_under_their_exercise(open_page, nam
     assert dict(zip(numbers, found, strict=True)) == titles
     assert not page.locator("details[open]:is(.hint, .solution)").count()
     inside = page.locator("details.hint > p").evaluate_all("all => all.map((one) => one.textContent)")
-    # Pages have typographic quotes and dots.
-    typed = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "–": "--"})
-    wanted = [hint.replace("`", "") for number in numbers for hint in hints[number]]
-    inside, wanted = ([" ".join(text.translate(typed).split()) for text in texts] for texts in (inside, wanted))
-    assert inside == wanted
+    wanted = [hint for number in numbers for hint in hints[number]]
+    assert [plain_text(text) for text in inside] == [plain_text(text) for text in wanted]
 
     hint = page.locator("details.hint").last
     assert not hint.locator("p").is_visible()
     hint.locator("summary").click()
     assert hint.locator("p").is_visible()
     solution = page.locator("details.solution").last
-    assert not solution.locator("pre").is_visible()
+    inside = solution.locator("pre, ul").first
+    assert not inside.is_visible()
     solution.locator("summary").click()
-    assert solution.locator("pre").is_visible()
+    assert inside.is_visible()
+    words = [number for number in numbers if exercises.kind(number) == "explain"]
     codes = page.locator("details.solution pre").evaluate_all("all => all.map((one) => one.textContent.trim())")
-    assert codes == [exercises.solution_source(number).strip() for number in numbers]
+    assert codes == [exercises.solution_source(number).strip() for number in numbers if number not in words]
+    # What a good answer says, point by point, and nothing that looks like code.
+    points = page.locator("details.solution li").evaluate_all("all => all.map((one) => one.textContent)")
+    assert [*map(plain_text, points)] == [plain_text(point) for number in words for point in exercises.rubric(number)]
+
+    # Under each heading stand the kind and, for who has JavaScript, a box to tick, which says whose it is.
+    lines = page.locator("h3 + .exercise-kind")
+    kinds = [f"{exercises.kind(number).capitalize()}, " for number in numbers]
+    assert [said[: len(kind)] for said, kind in zip(lines.all_inner_texts(), kinds, strict=True)] == kinds
+    labels = lines.locator("label")
+    names = [f"Done with Exercise {number}" for number in numbers] if script else []
+    assert [" ".join(label.split()) for label in labels.all_text_contents()] == names
+    heights = labels.evaluate_all("all => all.map((one) => one.getBoundingClientRect().height)")
+    assert all(height >= 24 for height in heights)
 
 
 @pytest.mark.browser
@@ -1075,6 +1097,121 @@ def test_a_solution_is_printed_and_can_be_copied(open_page):
     solution.locator("button.copybtn").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.strip() == exercises.solution_source(exercise_numbers(name)[0]).strip()
+
+
+# --- what is done ---
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_is_marked_as_done_stays_and_is_counted(open_page, scheme):
+    """By the keyboard; after a reload; in another page that is open; and it can be taken back."""
+    page = open_page(scheme, "notebooks/01_pooling")
+    box = page.get_by_role("checkbox", name="Done with Exercise 1.2")
+    box.focus()
+    page.keyboard.press("Space")
+    page.reload()
+    assert box.is_checked() and page.locator("[data-exercise] :checked").count() == 1
+
+    first = page.context.new_page()
+    first.goto(page.url.replace("notebooks/01_pooling", "book/index"))
+    count = first.locator(".progress-here .count")
+    assert count.inner_text() == f"1 of {len(exercises.numbers())} exercises done on this device"
+    first.locator(".progress-here a").click()
+    first.wait_for_url("**/book/api/exercises.html#chapters_code.exercises.progress")
+    assert first.locator("[id='chapters_code.exercises.progress']").is_visible()
+    first.go_back()
+    page.get_by_role("checkbox", name="Done with Exercise 1.7").check()
+    first.wait_for_function("document.querySelector('.count').textContent.startsWith('2 of')")
+    box.uncheck()
+    page.reload()
+    assert not box.is_checked()
+    first.close()
+    assert not page.trouble
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_progress_goes_from_the_site_to_a_notebook_and_back(open_page, scheme, tmp_path, monkeypatch, capsys):
+    """The file is the same for both; what is there already stays."""
+    monkeypatch.setenv("BOOK_PROGRESS", str(tmp_path / "kept.json"))
+    page = open_page(scheme, "notebooks/01_pooling")
+    page.get_by_role("checkbox", name="Done with Exercise 1.2").check()
+    page.goto(page.url.replace("notebooks/01_pooling", "book/index"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a file").click()
+    assert download.value.suggested_filename == "progress.json"
+    download.value.save_as(tmp_path / "site.json")
+
+    exercises.check("1.7", 0)
+    exercises.progress(load=tmp_path / "site.json", save=tmp_path / "both.json")
+    out = capsys.readouterr().out
+    assert "Added site.json: 1 tried, 1 done, 1 of them not done here before.\n" in out
+    assert "Saved in both.json: 2 tried, 2 done.\n" in out
+    assert json.loads((tmp_path / "both.json").read_text())["exercises"].keys() == {"1.2", "1.7"}
+
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    choose = page.locator(".progress-here input[type=file]")
+    choose.set_input_files(tmp_path / "both.json")
+    page.get_by_text("Added both.json: 2 tried, 2 done.").wait_for()
+    assert page.locator(".count").inner_text().startswith("2 of ")
+    # A second time, and a file of something else: nothing is lost.
+    (tmp_path / "letter.json").write_text('{"book": "Moby Dick"}')
+    choose.set_input_files(tmp_path / "letter.json")
+    page.get_by_text("letter.json cannot be used: it is not of this book.").wait_for()
+    assert page.locator(".count").inner_text().startswith("2 of ")
+    assert not page.trouble
+
+
+# What no browser may take for progress: one rule, in Python and in JavaScript.
+NO_PROGRESS = [
+    "{",
+    "null",
+    '{"book": "Keep the Crack", "version": 2, "exercises": {}}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": ["1.1"]}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": {"one": {"tried": "2026-03-01"}}}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": {"1.1": null}}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": {"1.1": {"done": "2026-03-01"}}}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": {"1.1": {"tried": "2026-02-30"}}}',
+    '{"book": "Keep the Crack", "version": 1, "exercises": {"1.1": {"tried": "2026-03-01", "marks": "6"}}}',
+]
+
+
+@pytest.mark.browser
+def test_the_site_and_a_notebook_refuse_the_same_files_and_merge_alike(open_page):
+    page = open_page("file", "book/index")
+    refused = page.evaluate(
+        "all => all.map((text) => { try { progressIn(text); return false; } catch { return true; } })", NO_PROGRESS
+    )
+    assert refused == [True] * len(NO_PROGRESS)
+    for text in NO_PROGRESS:
+        with pytest.raises(ValueError, match="is no file of this book's progress"):
+            from_text(text, "it")
+
+    one = {"1.1": {"tried": "2026-03-01"}, "1.10": {"tried": "2026-03-05", "done": "2026-03-05"}}
+    other = {"1.10": {"tried": "2026-03-02", "done": "2026-03-09"}, "0.1": {"tried": "2026-03-01"}}
+    assert page.evaluate("([one, other]) => mergedProgress(one, other)", [one, other]) == merged(one, other)
+
+
+@pytest.mark.browser
+def test_where_a_browser_keeps_nothing_there_is_no_box_and_no_error(browser, address):
+    """As with cookies forbidden: to ask for the storage at all is an error there."""
+    context = browser.new_context()
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('closed', 'SecurityError'); }})"
+    )
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
+    for name in ("notebooks/01_pooling", "book/index"):
+        page.goto(address("file", name))
+        page.wait_for_load_state("load")
+        assert not page.get_by_role("checkbox", name="Done").count()
+        assert not page.locator(".progress-here").is_visible() if name == "book/index" else True
+    # The theme's own scripts keep the colours there, and may complain.
+    assert not [error for error in errors if "book.js" in error]
+    context.close()
 
 
 @pytest.mark.browser
