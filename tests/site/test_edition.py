@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 import chapters_code
 import edition
@@ -71,9 +72,14 @@ def leaks(folder: Path, secrets: dict[str, str]) -> list[str]:
     return found
 
 
+def points(number: str) -> tuple[str, ...]:
+    """What a good answer in words says."""
+    return exercises.rubric(number) if exercises.kind(number) == "explain" else ()
+
+
 @cache
 def secrets() -> dict[str, str]:
-    """What must not be seen: telling lines of the solutions, and how their explanations begin.
+    """What must not be seen: telling lines of the solutions, how their explanations begin, and what good answers say.
 
     A line that stands in the book for all to see, in a chapter or in its code outside of the exercises, is none.
     """
@@ -82,9 +88,10 @@ def secrets() -> dict[str, str]:
     shown += [said(path) for path in package.rglob("*.py") if "exercises" not in path.relative_to(package).parts]
     lines, notes = {}, {}
     for number in NUMBERS:
-        # Of its first 60 characters what stands between the marks of Markdown, which a page does not show.
-        begins = re.split(r"[*$]", flat(exercises.solution_note(number))[:60])
-        notes[max(begins, key=len).strip()] = number
+        # Of the first 60 characters, in whole words, what stands between the marks of Markdown, which no page shows.
+        for text in (exercises.solution_note(number), *points(number)):
+            begins = re.split(r"[*$]", re.match(r".{0,60}(?!\w)", flat(text))[0])
+            notes[max(begins, key=len).strip()] = number
         source = "" if exercises.kind(number) == "explain" else exercises.solution_source(number)
         lines |= {flat(line): number for line in telling(source)}
     return {line: number for line, number in lines.items() if not any(line in text for text in shown)} | notes
@@ -139,6 +146,19 @@ def test_nearly_all_of_each_solution_is_looked_for():
     assert set(kept.values()) == set(NUMBERS)
     assert len(set(lines) & set(code)) > 0.9 * len([n for n in code if telling(exercises.solution_source(n))])
     assert min(len(secret) for secret in kept) > 5
+
+
+@pytest.mark.slow
+def test_each_of_them_would_be_found_on_a_page_that_showed_it(tmp_path):
+    """As the pages of the open edition do."""
+    for number in NUMBERS:
+        listed = "".join(f"* {point}\n" for point in points(number))
+        source = "" if listed else f"```python\n{exercises.solution_source(number)}```"
+        page = MarkdownIt().render(f"{exercises.solution_note(number)}\n\n{source}\n\n{listed}")
+        (tmp_path / f"{number}.html").write_text(page, encoding="utf-8")
+
+    found = {line.split(": ", 2)[2] for line in leaks(tmp_path, secrets())}
+    assert secrets().keys() - found == set()
 
 
 # --- the site ---
