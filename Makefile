@@ -8,8 +8,7 @@ PORT   ?= 8000
 # Or class: the book without solutions.
 EDITION ?= open
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository
-.PHONY: classroom grade clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
