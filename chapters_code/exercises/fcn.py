@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chapters_code.data.pictures import VOID, palette
-from chapters_code.exercises.checking import Asked, Call, Exercise, all_pairs, compare, whole
+from chapters_code.data.synthetic import SyntheticVOC
+from chapters_code.exercises.checking import Asked, Call, Exercise, agree, all_pairs, compare, whole
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.shapes import conv_size
 from chapters_code.train import losses
@@ -301,6 +302,37 @@ def _check_step(answer: Callable) -> None:
     compare(_Led(answer, lead), partial(lead, trusted), calls)
 
 
+def _check_what_notices(answer: object) -> None:
+    logits, target = torch.randn(2, 4, 3, 5, dtype=torch.float64), torch.randint(0, 4, (2, 3, 5))
+
+    def changed(other: Tensor) -> tuple[bool, bool]:
+        same_loss = torch.isclose(*(functional.cross_entropy(one, target) for one in (logits, other)))
+        return not torch.equal(logits.argmax(1), other.argmax(1)), not same_loss
+
+    agree(answer, (*changed(10 * logits), *changed(logits + 10)))
+
+
+def _check_two_scores(answer: object) -> None:
+    truth, said = set(range(10)), set(range(5, 15))
+    road, said_road = set(range(100)) - truth, set(range(100)) - said
+    ious = [len(one & other) / len(one | other) for one, other in ((truth, said), (road, said_road))]
+    agree(answer, ((len(truth & said) + len(road & said_road)) / 100, sum(ious) / 2), within=0.002)
+
+
+@cache
+def _grid_miou(cell: int) -> float:
+    """Score the answer that gives `cell` × `cell` pixels the class of their middle."""
+    truth = torch.stack([scene.mask for scene in SyntheticVOC(20, size=(192, 256), seed=6)])
+    rows, columns = (torch.arange(side) // cell * cell + cell // 2 for side in truth.shape[1:])
+    said = truth[:, rows[:, None], columns]
+    said, true = said.masked_fill(said == VOID, 0)[truth != VOID], truth[truth != VOID]
+    return _ious(torch.bincount(21 * true + said, minlength=441).reshape(21, 21)).nanmean().item()
+
+
+def _check_best_of_a_grid(answer: object) -> None:
+    agree(answer, (_grid_miou(32), _grid_miou(8)), within=0.01)
+
+
 EXERCISES = (
     Exercise(
         "6.1",
@@ -477,5 +509,68 @@ EXERCISES = (
             (2, "changed"),
             (1, "numbers"),
         ),
+    ),
+    Exercise(
+        "6.11",
+        "what_notices",
+        _check_what_notices,
+        (
+            "The class that is named is the largest of a pixel's logits. Which of the two changes their order?",
+            "What do ten times larger logits do to the largest probability, and so to the price of a wrong answer?",
+            "Softmax divides exp of each logit by the sum of all. What becomes of it if all logits grow by the same?",
+        ),
+        mistakes=(
+            (1, (True, True, True, True)),
+            (1, (True, True, False, False)),
+            (2, (False, False, False, False)),
+            (3, (False, True, False, True)),
+            (3, (False, False, False, True)),
+        ),
+        kind="predict",
+    ),
+    Exercise(
+        "6.12",
+        "two_scores",
+        _check_two_scores,
+        (
+            "First a table of two rows and two columns: how many of the 90 pixels of road are called road?",
+            "IoU divides by the pixels that are crack in the truth *or* in the answer. How many are that?",
+            "There are two classes, and the road has an IoU, too. The mean goes over both.",
+        ),
+        mistakes=(
+            (1, (0.95, 0.614)),
+            (2, (0.9, 0.5)),
+            (2, (0.9, 0.722)),
+            (3, (0.9, 0.333)),
+        ),
+        kind="compute",
+    ),
+    Exercise(
+        "6.13",
+        "best_of_a_grid",
+        _check_best_of_a_grid,
+        (
+            "Cell i covers rows 32 · i to 32 · i + 31; the one that is asked for is 32 · i + 16. A slice with a step"
+            " takes all of them at once.",
+            "Tensor.repeat_interleave fills the cells again, once along the rows and once along the columns.",
+            "An answer cannot be void: put 0 where a middle is 255. The truth keeps its void, and ConfusionMatrix"
+            " leaves it out.",
+        ),
+        mistakes=(
+            (3, (1, 1)),
+            (1, (0.034, 0.034)),
+        ),
+        kind="measure",
+    ),
+    Exercise(
+        "6.14",
+        "why_no_margin_helps",
+        None,
+        (
+            "On which pixels of its tile does each branch of ASPP depend?",
+            "What does the theorem ask of the network, and which branch does not keep it? The others do, and look how"
+            " far?",
+        ),
+        kind="explain",
     ),
 )

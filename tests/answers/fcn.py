@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.transforms.functional import crop
 
-from answers import right, wrong
+from answers import right, right_values, wrong, wrong_values
 from chapters_code.data.pictures import palette
 from chapters_code.metrics import ConfusionMatrix
 from chapters_code.shapes import conv_size
@@ -935,3 +935,25 @@ def returns_a_plain_zero(logits, target):
 @wrong("6.3", "numbers differ")
 def says_one_where_nothing_counts(logits, target):
     return 1.0 if (target == 255).all() else picks_the_pixels_that_count(logits, target)
+
+
+# ---- 6.11 what_notices --------------------------------------------------------------------------
+
+right_values("6.11", (False, True, False, False), [False, True, False, False])
+# All changes; surer networks name other classes; the loss sees nothing; it sees the summand; the summand alone.
+wrong_values("6.11", (True, True, True, True), (True, True, False, False), (False, False, False, False))
+wrong_values("6.11", (False, True, False, True), (False, False, False, True))
+wrong_values("6.11", (0, 1, 0, 0), words="True or False was wanted")
+
+# ---- 6.12 two_scores ----------------------------------------------------------------------------
+
+right_values("6.12", (0.9, 0.614), (0.9, (85 / 95 + 5 / 15) / 2), [0.9, 0.6140])
+# Half of the crack was found; Dice; the crack alone; road everywhere; only what was missed is wrong.
+wrong_values("6.12", (0.9, 0.5), (0.9, 0.722), (0.9, 0.333), (0.9, 0.45), (0.95, 0.614))
+wrong_values("6.12", 0.614, words="2 values were wanted")
+
+# ---- 6.13 best_of_a_grid ------------------------------------------------------------------------
+
+right_values("6.13", (0.585, 0.867), (0.59, 0.87), torch.tensor([0.585, 0.867]).tolist())
+# Perfect; nothing learnt; swapped; pixel accuracy; a grid of 16.
+wrong_values("6.13", (1, 1), (0.034, 0.034), (0.867, 0.585), (0.88, 0.969), (0.585, 0.741))

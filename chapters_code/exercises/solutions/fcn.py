@@ -3,6 +3,8 @@
 import torch
 from torch.nn import functional
 
+from chapters_code.data import SyntheticVOC
+from chapters_code.metrics import ConfusionMatrix
 from chapters_code.train.losses import cross_entropy
 from chapters_code.transposed import BilinearUpsample2d
 
@@ -115,3 +117,61 @@ def step(model, images, masks, learning_rate):
                 weight -= learning_rate * weight.grad
     model.zero_grad()
     return loss.detach()
+
+
+def what_notices():
+    """The class never changes: neither changes which logit is the largest. So no score that counts classes notices,
+    accuracy and mIoU alike. The loss notices the factor: a network whose logits are ten times larger is surer of
+    itself, and pays more for each mistake. The summand it does not notice, since softmax looks only at differences. A
+    loss can fall while the score stays, and the other way round.
+    """
+    logits, target = torch.randn(2, 4, 3, 5).double(), torch.randint(0, 4, (2, 3, 5))
+    changes = []
+    for other in (10 * logits, logits + 10):
+        changes.append(not torch.equal(other.argmax(1), logits.argmax(1)))
+        losses = [functional.cross_entropy(one, target) for one in (logits, other)]
+        changes.append(not torch.isclose(*losses))
+    return tuple(changes)
+
+
+def two_scores():
+    """Right are 5 pixels of crack and 85 of road: 0.9. The crack's union is 10 + 10 − 5 = 15, so its IoU is ⅓, and the
+    road's is 85 / 95. Their mean is 0.614. *Road everywhere* has the same pixel accuracy of 0.9, and a mean IoU of
+    0.45. Only the second score sees that half of the crack was found.
+    """
+    both, crack, said = 5, 10, 10
+    road_right = 100 - (crack + said - both)
+    iou_crack, iou_road = both / (crack + said - both), road_right / (100 - both)
+    return (both + road_right) / 100, (iou_crack + iou_road) / 2
+
+
+def best_of_a_grid():
+    """About 0.59 and 0.87: so much has an answer that is right in the middle of every cell, and is made of squares. In
+    an mIoU of 0.6 there may be no mistake about *what* at all, only about *where*. (Scores that are enlarged smoothly
+    can draw better outlines than squares; but they, too, have one set of scores for each cell.) So before you blame a
+    network, ask what its grid allows.
+    """
+    truth = torch.stack([scene.mask for scene in SyntheticVOC(20, size=(192, 256), seed=6)])
+    scores = []
+    for cell in (32, 8):
+        middles = truth[:, cell // 2 :: cell, cell // 2 :: cell]
+        answer = middles.where(middles != 255, 0).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
+        counts = ConfusionMatrix(21)
+        counts.update(answer, truth)
+        scores.append(counts.mean_iou())
+    return tuple(scores)
+
+
+def why_no_margin_helps():
+    """The theorem needs a network whose every output depends on nothing farther away than some number of pixels. The
+    branch of the mean depends on all pixels of what it is given: in each tile it sees another picture, and gives
+    another number, in the middle of the tile as well as at its edge. So no margin makes the tiles equal to the whole.
+    Leave that branch out, and the theorem holds again; but the margin must be wider. On a map of stride 32 a tap at
+    rate 6 lies 192 pixels away, and so much farther does every cell look.
+    """
+    return (
+        "A margin helps only if each output depends on pixels up to a certain distance, and on no others.",
+        "The mean of the map depends on the whole tile, so it differs from tile to tile at every pixel.",
+        "Without that branch the theorem holds again, with a margin that is wider by the largest rate times the"
+        " stride.",
+    )
