@@ -41,6 +41,10 @@ __all__ = [
 LIMIT = 10.0
 # What an unfinished answer raises: NotImplementedError(STUB).  PyTorch raises that error, too, for other reasons.
 STUB = "your turn"
+_LAID_OTHERWISE = (
+    "The numbers of this input lie column by column in memory, as permute leaves them; its rows and columns are as you"
+    " see them."
+)
 _NO_GRADIENT = "none comes back; build the answer from tensor operations on its input, without .item() or .detach()"
 # What can be wrong: the values; the way back; how the result looks; a stop; an input that was changed; a function that
 # is closed; something else that was asked for.
@@ -127,6 +131,10 @@ class Call:
     def described(self, function: Callable) -> str:
         """List the arguments under the names that `function` gives them."""
         return "\n".join(_line(name, value) for name, value in self.named(function).items())
+
+
+class _LaidOtherwise(Call):
+    """A call whose tensors lie column by column in memory, as after .mT or a permute."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +238,7 @@ def compare(
     gradients: bool = False,
     without: Sequence[str] = (),
     autograd: bool = True,
+    rough: bool = False,
 ) -> None:
     """Raise `Wrong`, with the smallest call that shows it, unless `answer` equals `trusted` on every call.
 
@@ -241,8 +250,11 @@ def compare(
         without: Parts of the names of PyTorch operators that the answer must do without: "max_pool" closes
             adaptive_max_pool2d, too.
         autograd: Whether the answer may let PyTorch work out a gradient.
+        rough: Whether six digits are enough of a float64 result, as where a right answer may count in float32.
     """
     calls = smallest_first(calls)
+    # And the three largest that have rows and columns once more, with their numbers in another order in memory.
+    calls += [_laid_otherwise(call) for call in calls if _has_rows(call.arguments)][-3:]
     with _Clock() as clock:
         student = _Student(answer, trusted, without, autograd, clock)
         # All values first: an answer whose values are wrong anywhere is not told to look at its gradient.
@@ -253,13 +265,33 @@ def compare(
                     with torch.enable_grad():
                         wanted = _value_and_gradient(trusted, call, with_gradient)
                     for what, one, other in zip(("result", "gradient")[: len(wanted)], given, wanted, strict=True):
-                        _judge(what, one, other, call.described(trusted))
+                        _judge(what, one, other, call.described(trusted), rough)
                 except Wrong as wrong:
                     if wrong.hint is None:
                         wrong.hint = student.hint(wrong, calls[place : place + 4])
+                    if isinstance(call, _LaidOtherwise):
+                        if wrong.kind == "error" and "view size is not compatible" in str(wrong):
+                            continue  # PyTorch says so itself, and no number was wrong
+                        wrong.args = (f"{wrong}\n\n{_LAID_OTHERWISE}",)
                     if said := student.said:
                         wrong.args = (f"{wrong}\n\nOn this input your code printed:\n{said}",)
                     raise
+
+
+def _has_rows(value: Any) -> bool:
+    """Whether there is a tensor that can lie in memory in more than one way."""
+    if isinstance(value, tuple | list):
+        return any(map(_has_rows, value))
+    return isinstance(value, Tensor) and value.dim() >= 2 and min(value.shape[-2:]) > 1
+
+
+def _laid_otherwise(value: Any) -> Any:
+    """Return a call, or a value, with the same numbers in another order in memory."""
+    if isinstance(value, Call):
+        return _LaidOtherwise(_laid_otherwise(value.arguments), value.settings)
+    if type(value) in (tuple, list):
+        return type(value)(map(_laid_otherwise, value))
+    return value.mT.contiguous().mT if _has_rows(value) and type(value) is Tensor else value
 
 
 class _Student:
@@ -359,9 +391,9 @@ def _same(function: Callable, call: Call, result: Any) -> bool:
         return False
 
 
-def _judge(what: str, one: Any, other: Any, call: str) -> None:
+def _judge(what: str, one: Any, other: Any, call: str, rough: bool) -> None:
     """Raise `Wrong` if `one`, the student's, is not `other`."""
-    problem = _gradient_problem(one, other) if what == "gradient" else _difference(one, other)
+    problem = (_gradient_problem if what == "gradient" else _difference)(one, other, rough)
     if problem:
         kind = "gradient" if what == "gradient" else _kind_of(problem)
         more = " The values are right; only the gradient is not." if what == "gradient" else ""
@@ -654,25 +686,25 @@ def _value_and_gradient(function: Callable, call: Call, gradients: bool) -> tupl
     return result.detach(), found[0] if len(found) == 1 else found
 
 
-def _gradient_problem(one: Any, other: Any) -> str | None:
+def _gradient_problem(one: Any, other: Any, rough: bool) -> str | None:
     """Say what is wrong with a gradient; none at all is as good as one of zeros, as in PyTorch."""
     if isinstance(other, tuple):
         parts = one if isinstance(one, tuple) else [None] * len(other)
-        problems = [*map(_gradient_problem, parts, other)]
+        problems = [_gradient_problem(*pair, rough) for pair in zip(parts, other, strict=False)]
         if one is None and any(problems):
             return _NO_GRADIENT
         return next((f"value {i} of {len(other)}: {problem}" for i, problem in enumerate(problems, 1) if problem), None)
     if one is None or other is None:
         return None if other is None or not other.count_nonzero() else _NO_GRADIENT
-    return _difference(one, other)
+    return _difference(one, other, rough)
 
 
-def _difference(one: Any, other: Any) -> str | None:
+def _difference(one: Any, other: Any, rough: bool = False) -> str | None:
     """Say in words how `one` differs from `other`, or return None."""
     if isinstance(other, tuple):
         if not isinstance(one, tuple | list) or len(one) != len(other):
             return f"{len(other)} values were wanted, you returned {_kind(one)}"
-        problems = map(_difference, one, other)
+        problems = (_difference(*pair, rough) for pair in zip(one, other, strict=True))
         return next((f"value {i} of {len(other)}: {problem}" for i, problem in enumerate(problems, 1) if problem), None)
     if not isinstance(other, Tensor) and isinstance(one, np.generic) and type(one).__module__ == "numpy":
         one = one.item()  # NumPy's numbers are numbers
@@ -700,11 +732,20 @@ def _difference(one: Any, other: Any) -> str | None:
     if one.device != other.device:
         return f"the numbers lie on {one.device}, they should lie on {other.device}, where the input is"
     one, other = one.detach(), other.detach()
-    different = (~_isclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True)).nonzero().tolist()
-    if not different:
-        return None
-    place = tuple(different[0])
-    return f"the numbers differ, first at {list(place)}: {one[place]:.6g} instead of {other[place]:.6g}"
+    # What is worked out in float64 has twice as many right digits.
+    twice = other.dtype == torch.float64 and not rough
+    for rtol, atol in ((1e-5, 1e-6), (1e-9, 1e-9)) if twice else ((1e-5, 1e-6),):
+        different = (~_isclose(one, other, rtol=rtol, atol=atol, equal_nan=True)).nonzero().tolist()
+        if different:
+            place = tuple(different[0])
+            where = f"the numbers differ, first at {list(place)}"
+            if rtol == 1e-5:
+                return f"{where}: {one[place]:.6g} instead of {other[place]:.6g}"
+            return (
+                f"{where}: {one[place]:.12g} instead of {other[place]:.12g}. The first digits are right: perhaps"
+                " something in between is in float32, or a small part is left out"
+            )
+    return None
 
 
 def _about_axes(one: torch.Size, other: torch.Size) -> str:
