@@ -122,6 +122,8 @@ def _check_holm(answer: Callable) -> None:
         Call.of(values(0.2, 0.001, 0.02), 0.05),
         Call.of(values(0.03, 0.001, 0.026, 0.024), 0.05),  # after the first that fails, none is clear
         Call.of(values(0.001, 0.04, 0.03, 0.02), 0.05),
+        Call.of(values(0.05 / 3 * (1 + 1e-9), 0.9, 0.9), 0.05),  # just above its limit, and just below
+        Call.of(values(0.05 / 3 * (1 - 1e-9), 0.9, 0.9), 0.05),
     ]
     for count in (5, 20):
         calls += [Call.of(torch.rand(count, dtype=torch.float64) ** 6, level) for level in (0.05, 0.2)]
@@ -161,8 +163,13 @@ def _check_fair_f1(answer: Callable) -> None:
         written([0.505, 0.004], [1, 0], [0.255, 0.755], [1, 1]),
         written([0.255, 0.5, 0.505], [0, 1, 1], [0.26, 0.755], [1, 1]),
         written([0.01, 0.005], [1, 0], [0.02, 0.01], [0, 1]),
+        # The threshold that would be best is 0.50, 0.99, or one that is not asked for: 0 or 1.
+        written([0.502, 0.498], [1, 0], [0.499, 0.9], [1, 1]),
+        written([0.992, 0.988], [1, 0], [0.988, 0.992], [1, 1]),
+        written([0.004], [1], [0.004, 0.5], [1, 1]),
+        written([1.0, 0.995], [1, 0], [0.995, 1.0], [1, 1]),
     ]
-    while len(calls) < 11:
+    while len(calls) < 15:
         shape = [(1, 3), (2, 3), (4, 5), (16, 20)][len(calls) % 4]
         arguments = *drawn(*shape), *drawn(*shape)
         scores = [_f1(*arguments[:2], one) for one in range(1, 100)]

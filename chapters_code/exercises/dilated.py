@@ -74,6 +74,7 @@ def _check_conv2d_by_taps(answer: Callable) -> None:
             ((2, 3, 9, 8), (4, 3, 3, 3), 3, torch.float64),
         )
     ]
+    calls.append(Call.of(*(torch.randn(1, 2, *size, dtype=torch.float64) for size in ((4, 5), (2, 3))), 2))
     compare(answer, trusted, calls, gradients=True, without=("conv",))
 
 

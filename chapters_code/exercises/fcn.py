@@ -72,6 +72,9 @@ def _check_pixel_loss(answer: Callable) -> None:
     ):
         logits = torch.randn(n, classes, height, width, dtype=torch.float64) * 3
         calls.append(Call.of(logits, _masks(n, height, width, classes=classes, void=void)))
+    # One pixel counts.
+    alone = torch.tensor([[[VOID, 1], [VOID, VOID]]])
+    calls.append(Call.of(torch.randn(1, 3, 2, 2, dtype=torch.float64), alone))
     # So large that the exponential overflows; without void, and with some.
     for call, other in zip(calls[3:5], (0, VOID), strict=True):
         logits, target = call.arguments

@@ -60,7 +60,8 @@ def _bands(x: Tensor) -> Tensor:
 
 def _check_bands_of_signs(answer: Callable) -> None:
     shapes = ((1, 1, 2, 2), (1, 1, 2, 4), (1, 2, 2, 2), (2, 1, 4, 2), (2, 3, 6, 8))
-    compare(answer, _bands, [Call.of(draw(*shape)) for shape in shapes for draw in (_digits, torch.randn)])
+    calls = [Call.of(draw(*shape)) for shape in shapes for draw in (_digits, torch.randn)]
+    compare(answer, _bands, [*calls, Call.of(torch.randn(1, 2, 4, 6, dtype=torch.float64))])
 
 
 def _lost(x: Tensor, lost: str) -> Tensor:
@@ -93,6 +94,7 @@ def _check_denoise(answer: Callable) -> None:
     shapes = ((1, 2), (2, 3), (5, 4), (2, 3, 7, 6))
     calls = [Call.of(_digits(*shape), one) for shape, one in product(shapes, (0.0, 0.5, 3.0))]
     calls += [Call.of(torch.randn(*shape), one) for shape, one in product(shapes, (0.25, 10.0))]
+    calls.append(Call.of(torch.randn(1, 4, 6, dtype=torch.float64), 0.25))
     compare(answer, trusted, calls, without=("softshrink", "hardshrink", "shrink"))
 
 
@@ -102,8 +104,9 @@ def _kernel(mix: Tensor) -> Tensor:
 
 
 def _check_hwd_kernel(answer: Callable) -> None:
-    shapes = ((1, 1), (1, 2), (2, 1), (3, 2), (5, 4))
+    shapes = ((1, 1), (1, 2), (2, 1), (3, 2), (5, 4), (1, 5))
     calls = [Call.of(draw(out, 4 * given, 1, 1)) for out, given in shapes for draw in (_digits, torch.randn)]
+    calls.append(Call.of(torch.randn(2, 8, 1, 1, dtype=torch.float64)))
     compare(answer, _kernel, calls, gradients=True)
 
 
@@ -121,7 +124,8 @@ def _check_fold_norm(answer: Callable) -> None:
     calls = []
     for (out, given, rows, columns), eps in product(((1, 1, 1, 2), (2, 1, 2, 2), (3, 2, 2, 2)), (1e-5, 0.5)):
         vectors = [torch.randn(out, dtype=torch.float64) for _ in range(3)]
-        calls.append(Call.of(_digits(out, given, rows, columns), *vectors, 0.1 + torch.rand(out).double(), eps))
+        kernel = torch.randn(out, given, rows, columns, dtype=torch.float64)
+        calls.append(Call.of(kernel, *vectors, 0.1 + torch.rand(out).double(), eps))
     compare(answer, trusted, calls)
 
 

@@ -26,6 +26,7 @@ def _check_stamp(answer: Callable) -> None:
             fits=lambda size, taps, stride, padding, dtype: (size - 1) * stride + taps > 2 * padding,
         )
     ]
+    calls.append(Call.of(torch.randn(4, dtype=torch.float64), torch.randn(3, dtype=torch.float64), 2, 1))
     compare(answer, trusted, calls, gradients=True, without=("conv",))
 
 
@@ -83,8 +84,9 @@ def _check_input_gradient(answer: Callable) -> None:
     calls, kinds = [], ((1, 1, torch.float32), (3, 2, torch.float64))
     for size, side, stride, padding, kind in all_pairs(((3, 5), (6, 4), (7, 8)), (1, 2, 3), (1, 2, 3), (0, 1), kinds):
         out_channels, channels, dtype = kind
-        gradient = digits(2, out_channels, *conv_size(size, side, stride, padding), dtype=dtype)
-        weight = digits(out_channels, channels, side, side, dtype=dtype)
+        draw = digits if dtype == torch.float32 else torch.randn
+        gradient = draw(2, out_channels, *conv_size(size, side, stride, padding), dtype=dtype)
+        weight = draw(out_channels, channels, side, side, dtype=dtype)
         calls.append(Call.of(gradient, weight, size, stride, padding))
     compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
@@ -109,7 +111,7 @@ def _check_balance(answer: Callable) -> None:
         return balanced
 
     calls = [
-        Call.of(torch.randint(1, 10, (*channels, *taps)).to(dtype), stride)
+        Call.of(torch.randint(1, 10, (*channels, *taps)).to(dtype) / 8, stride)
         for channels, taps, stride, dtype in all_pairs(
             ((1, 1), (2, 1), (1, 3), (3, 2)), ((3, 3), (3, 4), (5, 3)), (1, 2, 3), (torch.float32, torch.float64)
         )
