@@ -33,8 +33,9 @@ FILES = (
     *("_config.yml", "_toc.yml", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT", "Makefile", "README.md"),
     *(".gitignore", "pyproject.toml", "requirements.txt"),
 )
-# What is left out, wherever it is: the solutions; the pages of the reference, which are made anew; traces of tools.
-LEFT_OUT = ("chapters_code/exercises/solutions", "book/api")
+# What is left out: the solutions; the pages of the reference, which are made anew; what teachers alone read, which has
+# answers, too; traces of tools, wherever they are.
+LEFT_OUT = ("chapters_code/exercises/solutions", "book/api", "book/teaching", "book/teaching.md")
 TRACES = ("__pycache__", ".ipynb_checkpoints", ".ruff_cache", ".DS_Store")
 CHAPTER = re.compile(r"\d\d_\w+\.ipynb")  # other notebooks in the folder are somebody's own
 
@@ -51,6 +52,11 @@ OFFERS = (
     ),
 )
 STILL_OFFERED = re.compile(r'solution\("|shows our answer|(?:hints|checks),? and (?:a )?solutions?\b')
+
+
+# What only a teacher needs: a part of the table of contents, and what stands between two such comments.
+TEACHERS_PART = re.compile(r"^  - caption: Teach\n(?:    .*\n)+", re.MULTILINE)
+FOR_TEACHERS = re.compile(r"<!-- for teachers -->.*?<!-- end -->\n*", re.DOTALL)
 
 
 def write_tree(target: Path) -> None:
@@ -115,7 +121,10 @@ def in_class(path: Path) -> str | None:
     if path.suffix == ".ipynb":
         return _notebook_in_class(path)
     if path.suffix == ".md":
-        return _without_offers(path.read_text(encoding="utf-8"), name) if name != "CONTRIBUTING.md" else None
+        text = FOR_TEACHERS.sub("", path.read_text(encoding="utf-8"))
+        return _without_offers(text, name) if name != "CONTRIBUTING.md" else None
+    if name == "_toc.yml":
+        return TEACHERS_PART.sub("", path.read_text(encoding="utf-8"))
     if name == "_config.yml":
         return BLOCK.sub(lambda _: site_block(""), path.read_text(encoding="utf-8"))
     if name == "tools/setup_cell.py":
