@@ -35,7 +35,9 @@ def fold_deeper(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def mark_captions(app: Sphinx, doctree: nodes.document) -> None:
-    """Mark each paragraph that begins with a figure's number in bold type as a caption."""
+    """Mark each paragraph of a chapter that begins with a figure's number in bold type as a caption."""
+    if not app.env.docname.startswith("notebooks/"):  # a page for teachers only names figures
+        return
     for paragraph in doctree.findall(nodes.paragraph):
         first = next((part for part in paragraph if part.astext()), None)
         if isinstance(first, nodes.strong) and CAPTION.fullmatch(first.astext()):
