@@ -28,6 +28,7 @@ def main(words: list[str] | None = None) -> int:
         one.add_argument("--out", type=Path, default=ROOT / "_build" / folder, help="where to write")
         one.add_argument("--seed", type=int, help="of the hidden inputs; without it, one is drawn and kept in seed.txt")
     said = parser.parse_args(words)
+    said.out = said.out.expanduser()  # no shell does it inside quotes
     try:
         said.out.mkdir(parents=True, exist_ok=True)
         seed = _seed(said.seed, said.out / "seed.txt")
@@ -61,7 +62,7 @@ def _grade(said: argparse.Namespace, seed: int) -> int:
     if hasattr(os, "getuid") and os.getuid() == 0:
         print("You are root, whose processes the system does not count: better grade as another user.", file=sys.stderr)
     limits = Limits(seconds=said.seconds, memory=int(said.memory * 2**30))
-    outcome = run.grade(said.folder, said.out, seed, limits, said.jobs)
+    outcome = run.grade(said.folder.expanduser(), said.out, seed, limits, said.jobs)
     report.write(outcome, said.out)
     print(f"{len(outcome.graded)} notebooks graded, {outcome.new} of them now; {len(outcome.refused)} files not read.")
     print(f"grades.csv, feedback/, to_read.html and not_read.csv are in {said.out}")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -181,12 +182,13 @@ def _results(
 def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
     context = get_context("forkserver")
     context.set_forkserver_preload(["classroom.grading.judge"])  # PyTorch is imported once for all
-    with ProcessPoolExecutor(count, context, _one_thread) as pool:
+    with ProcessPoolExecutor(count, context, _begin) as pool:
         yield pool
 
 
-def _one_thread() -> None:
+def _begin() -> None:
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", "Validating sparse")  # which is what we want
 
 
 def _judged(found: list[tuple[str, Found | None]], seeds: list[int], limits: Limits, path: str) -> dict[str, Verdict]:

@@ -298,11 +298,19 @@ ATTACKS = {
 }
 
 
-@pytest.fixture(scope="module")
-def graded(tmp_path_factory):
+@pytest.mark.slow
+def test_twelve_students_and_more_get_what_they_earned_and_no_attack_gets_points(tmp_path):
+    """One test, since the grading takes half a minute, and tests may run far from each other."""
+    rows, out, first, again = graded(tmp_path)
+    earned(rows, out, first, again)
+    no_attack_gets_points(rows)
+    feedback_says_why_and_tells_no_seed(out)
+
+
+def graded(tmp_path: Path) -> tuple:
     """Grade a folder as it comes from Moodle and by mail; return what was written, and the folder."""
-    folder = tmp_path_factory.mktemp("came in")
-    outside = folder.parent / "outside"
+    folder = tmp_path / "came in"
+    outside = tmp_path / "outside"
     solutions = str(ROOT / "chapters_code" / "exercises" / "solutions" / "pooling.py")
 
     def store(name: str, *cells: str, data: bytes | None = None, time: float = 1e9) -> None:
@@ -332,7 +340,7 @@ def graded(tmp_path_factory):
     for name, attack in ATTACKS.items():
         attack = attack.format(outside=str(outside), solutions=solutions)
         store(f"X {name}/n.ipynb", WIDTH.replace("{}", attack))
-    out = folder.parent / "out"
+    out = tmp_path / "out"
     command = [sys.executable, "-m", "classroom", "grade", str(folder), "--out", str(out), "--seed", "987654"]
     command += ["--seconds", "1", "--memory", "1", "--jobs", "2"]
     first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -347,9 +355,7 @@ def graded(tmp_path_factory):
     return rows, out, first.stdout, again
 
 
-@pytest.mark.slow
-def test_twelve_students_and_more_get_what_they_earned(graded):
-    rows, out, first, again = graded
+def earned(rows: dict, out: Path, first: str, again: run.Outcome) -> None:
     points = {name: {key: row[key] for key in ("1.1", "1.2", "1.5", "1.7", "1.8")} for name, row in rows.items()}
     none = dict.fromkeys(("1.1", "1.2", "1.5", "1.7", "1.8"), "0")
     assert points["Änne Müller"] == none | {"1.1": "1", "1.5": "3"}
@@ -367,9 +373,7 @@ def test_twelve_students_and_more_get_what_they_earned(graded):
     assert all(name in unread for name in ("Fin.ipynb", "Gil.docx", "Hal.ipynb", "Kim.ipynb"))
 
 
-@pytest.mark.slow
-def test_no_attack_gets_points(graded):
-    rows = graded[0]
+def no_attack_gets_points(rows: dict) -> None:
     for name in ATTACKS:
         row = rows[f"X {name}"]
         assert row["total"] == "0", name
@@ -378,9 +382,7 @@ def test_no_attack_gets_points(graded):
     assert "stopped for its time" in rows["X Endless"]["notes"]
 
 
-@pytest.mark.slow
-def test_feedback_says_why_and_tells_no_seed(graded):
-    _, out, *_ = graded
+def feedback_says_why_and_tells_no_seed(out: Path) -> None:
     pages = {path.stem.rsplit("-", 1)[0]: path.read_text(encoding="utf-8") for path in (out / "feedback").iterdir()}
     assert "The smallest input that shows it" in pages["Bo"] and "Hint: " in pages["Bo"]
     assert "Every pixel &lt;b&gt; has a share." in pages["Eva"]

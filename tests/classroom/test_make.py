@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEED = 70_777_007
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """All that is written for one chapter that has a second version."""
     out = tmp_path_factory.mktemp("made")
@@ -136,18 +136,31 @@ def test_a_slip_gets_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("name the one that the students' notebooks are in\n")
 
 
+# Several commands in one process: to import nbgrader takes longer than most of them.
+_COMMANDS = """
+import os
+from nbgrader.apps.nbgraderapp import NbGraderApp
+for command in os.environ["COMMANDS"].splitlines():
+    NbGraderApp.clear_instance()
+    try:
+        NbGraderApp.launch_instance(command.split())
+    except SystemExit as ended:
+        print(command, ended.code)
+"""
+
+
 @pytest.mark.slow
 def test_nbgrader_grades_what_was_made(tmp_path):
     """Generate, hand in (right, wrong and blank answers, an endless one, a broken file), autograde, export."""
     assert main(["make", "--chapters", "0", "--out", str(tmp_path), "--seed", str(SEED)]) == 0
 
-    def nbgrader(*words: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "nbgrader", *words]
-        environment = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_PLATFORM_DIRS": "1"}
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    def nbgrader(*commands: str) -> None:
+        environment = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "COMMANDS": "\n".join(commands)}
+        command = [sys.executable, "-c", _COMMANDS]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
 
-    done = nbgrader("generate_assignment", "00_pictures")
-    assert done.returncode == 0, done.stderr
+    nbgrader("generate_assignment 00_pictures")
     path = tmp_path / "release" / "00_pictures" / "00_pictures.ipynb"
     released = path.read_text(encoding="utf-8")
     assert str(SEED) not in released and "HIDDEN" not in released and "SOLUTION" not in released
@@ -172,11 +185,12 @@ def test_nbgrader_grades_what_was_made(tmp_path):
     # Without the imports, which may take longer than this loop is given.
     hand_in("endless", ".*-0-1", {"channels_first": "while True: pass"})
     hand_in("broken", "none", {}).write_text('{"cells": [')
-    nbgrader("autograde", "00_pictures", "--student=partly")
-    nbgrader("autograde", "00_pictures", "--student=endless", "--ExecutePreprocessor.timeout=3")
-    assert nbgrader("autograde", "00_pictures", "--student=broken").returncode != 0
-    done = nbgrader("export", "--to", "grades.csv")
-    assert done.returncode == 0, done.stderr
+    nbgrader(
+        "autograde 00_pictures --student=partly",
+        "autograde 00_pictures --student=endless --ExecutePreprocessor.timeout=3",
+        "autograde 00_pictures --student=broken",
+        "export --to grades.csv",
+    )
     with (tmp_path / "grades.csv").open(newline="") as file:
         scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
     tests = {cell.id: cell.outputs for cell in graded(tmp_path, "partly") if cell.id.startswith("test-")}
