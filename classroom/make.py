@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,8 @@ def make(out: Path, seed: int, only: tuple[str, ...] = ()) -> list[str]:
             made.append(name)
         (out / "sheets").mkdir(parents=True, exist_ok=True)
         (out / "sheets" / f"{chapter.name}.md").write_text(sheet(chapter), encoding="utf-8")
+    for path in (Path(__file__).parent / "sheets").glob("*.md"):  # exams and the project
+        shutil.copy(path, out / "sheets")
     config = (Path(__file__).parent / "nbgrader_config.txt").read_text(encoding="utf-8")
     (out / "nbgrader_config.py").write_text(config.replace("ROOT_OF_THE_BOOK", repr(str(ROOT))), encoding="utf-8")
     _gradebook(out, made)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from chapters_code import exercises
+from chapters_code.files import written_whole
 from classroom.chapters import Task
 from classroom.grading.answers import cells_of, find
 from classroom.grading.judge import Verdict
@@ -229,7 +230,7 @@ def _file_name(student: str) -> str:
 
 def _table(path: Path, head: list[str], rows: Iterable[list[str]]) -> None:
     """Write a table that spreadsheets read, umlauts and all."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with written_whole(path) as unfinished, unfinished.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([head, *([_safe(one) for one in row] for row in rows)])
 
 
