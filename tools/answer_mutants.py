@@ -217,7 +217,7 @@ def _changes(node: ast.AST, above: tuple, function: ast.FunctionDef) -> Iterator
         if isinstance(parent, ast.Slice):
             yield from (("off by one", _one_off(node, how)) for how in (ast.Add(), ast.Sub()))
     elif isinstance(node, ast.Compare):
-        for other in TURNED[type(node.ops[0])]:
+        for other in TURNED.get(type(node.ops[0]), ()):
             yield "comparison", ast.Compare(node.left, [other(), *node.ops[1:]], node.comparators)
     elif isinstance(node, ast.BoolOp):
         yield "comparison", ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)

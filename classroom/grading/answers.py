@@ -20,6 +20,7 @@ __all__ = ["Found", "Unreadable", "cells_of", "checked", "find"]
 
 _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 _LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+_SHOWS = ("check", "display", "grade", "hint", "print", "progress", "rubric", "show_source", "solution")
 _CHECK = re.compile(r"""\b(?:check|grade)\(\s*["']?(\d+[.,]\d+b?)""")
 
 
@@ -121,13 +122,21 @@ def checked(cell: Cell) -> Iterator[tuple[str, str]]:
             yield number, ast.unparse(node.args[1]) if len(node.args) > 1 else ""
 
 
+def _only_shows(statement: ast.stmt) -> bool:
+    """Whether a statement does nothing for an answer: a name, a text, a call of check, hint or print."""
+    if not isinstance(statement, ast.Expr):
+        return False
+    called = getattr(statement.value, "func", None)
+    return not isinstance(statement.value, ast.Call) or getattr(called, "id", "") in _SHOWS
+
+
 def _program(cells: list[Cell], place: int, answer: str, value: bool) -> Found:
     own = cells[place]
     if own.tree is None:
         return Found([], answer, f"The cell is not Python: {own.problem}.")
     chosen: dict[int, set[int]] = {place: set()}
-    if value:  # a loop that counts, say; but no call that stands alone, such as check(...) and print(...)
-        chosen[place] = {i for i, one in enumerate(own.tree.body) if not isinstance(one, ast.Expr)}
+    if value:  # a loop that counts, a call that changes a layer; but none that only shows something
+        chosen[place] = {i for i, one in enumerate(own.tree.body) if not _only_shows(one)}
     wanted = [*_needed(compile(answer, "answer", "eval"))]
     wanted += [name for i in chosen[place] for name in _needed(_code(own.tree.body[i]))]
     seen: set[str] = set()

@@ -235,8 +235,8 @@ VARIANTS = (
         "5.3",
         "Painted twice",
         """
-        In one dimension: `size` input pixels, no padding. How many pixels of the canvas do two stamps or more reach?
-        Return an `int`. It may be 0. Some of the maps have 10¹⁵ pixels, so count without painting.
+        In one dimension: `size` input pixels, `kernel_size`, `stride`, no padding. How many pixels of the canvas do two
+        stamps or more reach? Return an `int`. It may be 0. Some of the maps have 10¹⁵ pixels, so count without painting.
         """,
         Exercise("5.3b", "overlapped", _check_overlapped, ()),
         overlapped,
