@@ -236,7 +236,8 @@ VARIANTS = (
         "Painted twice",
         """
         In one dimension: `size` input pixels, `kernel_size`, `stride`, no padding. How many pixels of the canvas do two
-        stamps or more reach? Return an `int`. It may be 0. Some of the maps have 10¹⁵ pixels, so count without painting.
+        stamps or more reach? Return an `int`. It may be 0. Some of the maps have 10¹⁵ pixels, so count without
+        painting.
         """,
         Exercise("5.3b", "overlapped", _check_overlapped, ()),
         overlapped,
