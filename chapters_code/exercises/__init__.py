@@ -36,8 +36,18 @@ from chapters_code.exercises.checking import STUB, Answer, Exercise, Wrong, plai
 from chapters_code.exercises.progress import DRIVE, add, as_text, from_text, kept, note, place, short, table
 
 __all__ = [
-    *("check", "edition", "grade", "hint", "hints", "kind", "numbers", "progress", "rubric"),
-    *("solution", "solution_note", "solution_source"),
+    "check",
+    "edition",
+    "grade",
+    "hint",
+    "hints",
+    "kind",
+    "numbers",
+    "progress",
+    "rubric",
+    "solution",
+    "solution_note",
+    "solution_source",
 ]
 
 # Each chapter's checks and hints are in NAME.py, its answers in solutions/NAME.py.
