@@ -126,6 +126,8 @@ def _check_discoveries(answer):
     calls = [
         Call.of(values(0.03), 0.05),
         Call.of(values(0.06), 0.05),
+        Call.of(values(0.05 + 5e-10), 0.05),  # above its limit, but not in float32
+        Call.of(values(0.9, 0.125), 0.25),  # exactly at its limit, however that is worked out
         Call.of(values(0.04, 0.01), 0.05),
         Call.of(values(0.04, 0.03), 0.05),  # the smaller one is above its own limit, and clear all the same
         Call.of(values(0.2, 0.001, 0.02), 0.05),
@@ -178,6 +180,10 @@ def _check_recall_at_precision(answer):
         written([0.505, 0.255], [1, 0], [0.305, 0.245], [1, 1], 0.75),
         written([0.505, 0.255], [1, 0], [0.305, 0.245], [1, 1], 0.5),  # one half is enough, and is reached at once
         written([0.5, 0.495], [1, 0], [0.5, 0.495], [1, 1], 1.0),  # a pixel at a threshold is called crack
+        written([0.5, 0.5 - 1e-9], [1, 0], [0.5, 0.5 - 1e-9], [1, 1], 1.0),  # in float32 both lie there
+        written([0.015, 0.005], [1, 0], [0.015, 0.005], [1, 1], 0.5),  # the lowest threshold is 0.01,
+        written([0.995, 0.985], [1, 0], [0.995, 0.985], [1, 1], 0.75),  # the highest 0.99,
+        written([1.0, 0.995], [1, 0], [1.0, 0.995], [1, 1], 0.75),  # and 1.00 is none
         written([0.255, 0.505], [1, 0], [0.905, 0.995], [1, 1], 0.75),  # no threshold is good enough
         # Good enough, then not, then good again: the lowest counts.
         written([0.105, 0.205, 0.305], [1, 0, 1], [0.155, 0.255], [1, 1], 0.625),

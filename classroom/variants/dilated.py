@@ -101,6 +101,7 @@ def _check_depthwise_by_taps(answer):
             ((2, 4, 9, 8), (3, 3), 3, torch.float64),
         )
     ]
+    calls.append(Call.of(*(torch.randn(shape, dtype=torch.float64) for shape in ((2, 3, 5, 6), (3, 1, 2, 3))), 2))
     compare(answer, trusted, calls, gradients=True, without=("conv",))
 
 

@@ -74,6 +74,7 @@ def _check_blocks_from_channels(answer):
         for *shape, block in shapes
         for dtype in (torch.float32, torch.float64)
     ]
+    calls.append(Call.of(torch.randn(2, 8, 3, 2, dtype=torch.float64), 2))
     compare(answer, trusted, calls, gradients=True, without=("pixel_shuffle",))
 
 
@@ -168,8 +169,10 @@ def _check_is_fair(answer):
         return bool((totals == totals[0]).all())
 
     blurs = [torch.outer(row, row) for row in (torch.tensor([1.0, 1]), torch.tensor([1.0, 2, 1]), torch.ones(4))]
-    # Fair to straight cracks (the first to all, the others to those that run down), and not to specks.
+    # Fair to straight cracks (the first to all, the last to those that run across, the others to those that run down),
+    # and not to specks.
     kernels = [torch.eye(2), torch.tensor([[1.0, 1], [0, 0]]), torch.tensor([[1.0, 0, 0], [0, 3, 0], [1, 0, 1]])]
+    kernels.append(torch.tensor([[1.0, 0], [1, 0]]))
     kernels += [torch.ones(1, 1), *blurs, torch.ones(3, 3), torch.ones(6, 6), torch.zeros(3, 3)]
     kernels += [digits(size, size) / 8 for size in (2, 3, 4, 5)]
     kernels += [_fair(size, stride) for size, stride in ((4, 2), (5, 2), (5, 3), (6, 3), (7, 4))]

@@ -28,6 +28,7 @@ def _check_stamp_with_holes(answer):
             (1, 2, 3, 5), (1, 2, 3, 4), (1, 2, 3, 6), (1, 2, 3), (torch.float32, torch.float64)
         )
     ]
+    calls.append(Call.of(torch.randn(4, dtype=torch.float64), torch.randn(3, dtype=torch.float64), 2, 2))
     compare(answer, trusted, calls, gradients=True, without=("conv",))
 
 
@@ -141,8 +142,10 @@ def _check_painted_gradients(answer):
             sides = conv_transpose_size(size, taps, stride, padding, extra)
         except ValueError:  # nothing would be left
             continue
-        weight = digits(channels, out, *taps, dtype=dtype)
-        calls.append(Call.of(digits(2, out, *sides, dtype=dtype), weight, stride, padding))
+        # In float64 the numbers have more digits than float32 can hold.
+        numbers = digits if dtype == torch.float32 else torch.randn
+        weight = numbers(channels, out, *taps, dtype=dtype)
+        calls.append(Call.of(numbers(2, out, *sides, dtype=dtype), weight, stride, padding))
     compare(answer, trusted, calls, autograd=False, without=("convolution_backward",))
 
 
@@ -193,7 +196,8 @@ def _check_even_strength(answer):
     ):
         shape = (*channels, *taps)
         signs = 2 * torch.randint(0, 2, shape) - 1
-        calls.append(Call.of((signs * torch.randint(1, 10, shape)).to(dtype), stride))
+        # In quarters, since weights need not be integers.
+        calls.append(Call.of((signs * torch.randint(1, 37, shape) / 4).to(dtype), stride))
     compare(answer, trusted, calls)
 
 

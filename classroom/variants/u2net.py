@@ -124,11 +124,11 @@ def numbers_kept(height, channels, rows, columns):
 # ---- 9.5b: the large U --------------------------------------------------------------------------
 
 
-def _settled_nest(*outs: int) -> u2net.U2Net:
+def _settled_nest(in_channels: int, *outs: int) -> u2net.U2Net:
     """A small U²-Net of two or more stages, in evaluation mode, with kernels and normalisations that do something."""
     encoder = [u2net.Stage(2 + (depth == 0), 2, out) for depth, out in enumerate(outs)]
     decoder = [u2net.Stage(2, 2, out + 1) for out in outs[:-1]]
-    nest = u2net.U2Net(encoder, decoder, in_channels=1, num_classes=2).eval()
+    nest = u2net.U2Net(encoder, decoder, in_channels, num_classes=2).eval()
     for module in nest.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -140,8 +140,8 @@ def _check_nest_forward(answer):
     def trusted(nest: u2net.U2Net, x: Tensor) -> tuple[Tensor, ...]:
         return nest(x)
 
-    some = (((1, 1, 4, 6), (2, 3)), ((1, 1, 5, 3), (3, 2, 4)), ((2, 1, 9, 14), (3, 2, 4)))
-    calls = [Call.of(_settled_nest(*outs), torch.randn(*shape)) for shape, outs in some]
+    some = (((1, 1, 4, 6), (2, 3)), ((1, 1, 5, 3), (3, 2, 4)), ((2, 3, 9, 14), (3, 2, 4)))
+    calls = [Call.of(_settled_nest(shape[1], *outs), torch.randn(*shape)) for shape, outs in some]
     with torch.no_grad():
         compare(answer, trusted, calls, autograd=False)
 
@@ -178,7 +178,9 @@ def _check_weighted_bce(answer):
         Call.of(torch.tensor([z]), torch.tensor([truth]), weight)
         for z, truth, weight in product((1.0, -2.0, 20.0, -20.0, 200.0, -200.0), (0, 1), (1.0, 3.5))
     ]
-    drawn = [size * torch.randn(2, 3, 5) for size in (1.0, 30.0)] + [torch.randn(2, 1, 4, 3).double()]
+    drawn = [size * torch.randn(2, 3, 5) for size in (1.0, 30.0)]
+    # Three of them, since one number may happen to be one of float32.
+    drawn += [torch.randn(2, 3, 4, 2).double() for _ in range(3)]
     calls += [Call.of(one, torch.randint(0, 2, one.shape), 10.0) for one in drawn]
     compare(answer, trusted, calls, gradients=True, without=("binary_cross_entropy", "soft_margin"))
 
@@ -229,10 +231,10 @@ def _check_max_iou(answer):
         return torch.tensor(max(found), dtype=torch.float64)
 
     def drawn(*shape: int) -> Call:
-        """Few values, so that many pixels tie; one pixel at least is object."""
+        """Few values, so that many pixels tie, larger on the object; one pixel at least is object."""
         target = torch.randint(0, 2, shape)
         target[0, 0] = 1
-        return Call.of(torch.randint(0, 5, shape).double() / 4, target)
+        return Call.of((torch.randint(0, 3, shape) + 2 * target).double() / 4, target)
 
     def written(prediction: list, target: list) -> Call:
         return Call.of(torch.tensor([prediction], dtype=torch.float64), torch.tensor([target]))
@@ -280,11 +282,12 @@ VARIANTS = (
         "9.2",
         "A block that adds",
         """
-        Somebody builds an RSU of `height` (2 or more) that is smaller in two ways. Its convolutions have no bias, since
-        a normalisation follows each of them. And on the way up the lower map and the one beside it are *added*, not
-        concatenated. All else is as in the book: kernels of 3 × 3, `height` convolutions down, `height` − 1 up, and the
-        first one. Write `parameters_of_adding`: how many parameters has it? Count the weights of all convolutions and
-        both numbers of each normalisation. Return an `int`, without building one.
+        Somebody builds an RSU of `height` (2 or more), with `in_channels`, `mid_channels` and `out_channels`, that is
+        smaller in two ways. Its convolutions have no bias, since a normalisation follows each of them. And on the way
+        up the lower map and the one beside it are *added*, not concatenated. All else is as in the book: kernels of 3 ×
+        3, `height` convolutions down, `height` − 1 up, and the first one. Write `parameters_of_adding`: how many
+        parameters has it? Count the weights of all convolutions and both numbers of each normalisation. Return an
+        `int`, without building one.
         """,
         Exercise("9.2b", "parameters_of_adding", _check_parameters_of_adding, ()),
         parameters_of_adding,
