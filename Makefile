@@ -68,7 +68,7 @@ repository: environment  ## set the address the book is published at (URL=https:
 said = $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)")
 
 classroom: environment  ## write assignments, solutions and sheets for a class (CHAPTERS=1,2 SEED=… OUT=…)
-	@$(python) -m classroom make $(said) $(if $(CHAPTERS),--chapters "$(CHAPTERS)")
+	@$(python) -m classroom make --check $(said) $(if $(CHAPTERS),--chapters "$(CHAPTERS)")
 
 grade: environment  ## grade the notebooks of a class (SUBMISSIONS=folder SEED=… OUT=…)
 	@$(if $(SUBMISSIONS),,echo "Say: make grade SUBMISSIONS=folder"; exit 2)

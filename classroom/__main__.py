@@ -1,6 +1,6 @@
 """The classroom's commands.
 
-python -m classroom make [--seed N] [--out FOLDER] [--chapters 01_pooling,2]
+python -m classroom make [--seed N] [--out FOLDER] [--chapters 01_pooling,2] [--check]
 python -m classroom grade FOLDER [--seed N] [--out FOLDER] [--seconds S] [--jobs N]
 """
 
@@ -8,6 +8,7 @@ import argparse
 import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +19,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m classroom", description="What a teacher needs beside the book.")
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make", help="write notebooks for students, solutions, and assignments for nbgrader")
+    make.add_argument("--check", action="store_true", help="then grade our own solutions, all of which must be right")
     make.add_argument("--chapters", default="", help="which, with commas: 01_pooling, pooling or 1; all without it")
     grade = commands.add_parser("grade", help="grade notebooks as they came from Moodle or by mail")
     grade.add_argument("folder", type=Path, help="where the notebooks and archives are")
@@ -52,7 +54,25 @@ def _make(said: argparse.Namespace, seed: int) -> int:
 
     made = make(said.out, seed, tuple(filter(None, said.chapters.replace(" ", "").split(","))))
     print(f"{', '.join(made)}: written into {said.out}")
-    return 0
+    return _check(said.out / "solutions", seed) if said.check else 0
+
+
+def _check(solutions: Path, seed: int) -> int:
+    """Grade the notebooks of solutions as if a student had handed them in."""
+    from classroom.grading import run
+    from classroom.grading.judge import Limits
+
+    if not hasattr(os, "fork"):
+        print("Our solutions were not graded: that needs Linux or macOS.")
+        return 0
+    with tempfile.TemporaryDirectory() as results:
+        outcome = run.grade(solutions, Path(results), seed, Limits())
+    verdicts = {number: verdict for unit in outcome.graded for number, verdict in unit.verdicts.items()}
+    wrong = {number: verdict for number, verdict in verdicts.items() if verdict.state not in ("right", "words")}
+    for number, verdict in wrong.items():
+        print(f"{number}: our own solution is {verdict.state}: {verdict.reason.splitlines()[0]}", file=sys.stderr)
+    print(f"Our own solutions, graded as a student's are: {len(verdicts) - len(wrong)} of {len(verdicts)} right.")
+    return 1 if wrong else 0
 
 
 def _grade(said: argparse.Namespace, seed: int) -> int:

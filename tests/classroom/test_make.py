@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -15,6 +16,7 @@ from chapters_code import exercises
 from classroom.__main__ import main
 from classroom.chapters import chapters
 from classroom.checks import grade
+from classroom.grading.judge import Verdict
 
 ROOT = Path(__file__).parents[2]
 SEED = 70_777_007
@@ -204,3 +206,26 @@ def test_nbgrader_grades_what_was_made(tmp_path):
 def graded(folder: Path, student: str) -> list:
     path = folder / "autograded" / student / "00_pictures" / "00_pictures.ipynb"
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_our_own_solutions_are_graded_at_the_end(monkeypatch, tmp_path, capsys):
+    verdicts = {
+        "1.1": Verdict("right"),
+        "1.8": Verdict("words"),
+        "1.2": Verdict("wrong", "The result is wrong.\nMore."),
+    }
+    seen = []
+
+    def graded(folder, *_):
+        seen.extend(path.name for path in folder.iterdir())
+        return SimpleNamespace(graded=[SimpleNamespace(verdicts=verdicts)])
+
+    monkeypatch.setattr("classroom.grading.run.grade", graded)
+    words = ["make", "--check", "--chapters", "1", "--out", str(tmp_path), "--seed", str(SEED)]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert sorted(seen) == ["01_pooling.ipynb", "01_pooling_b.ipynb"]
+    assert said.out.endswith("Our own solutions, graded as a student's are: 2 of 3 right.\n")
+    assert said.err == "1.2: our own solution is wrong: The result is wrong.\n"
+    del verdicts["1.2"]
+    assert main(words) == 0
