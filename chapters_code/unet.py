@@ -12,6 +12,7 @@ instead of a transposed convolution; normalisation; far fewer channels.
 Source: Ronneberger, Fischer and Brox (2015), "U-Net: Convolutional Networks for Biomedical Image Segmentation".
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -46,6 +47,11 @@ class UNet(nn.Module):
         widths: Channels at each size, the full one first; each further one is half as large.
         down: Called with (in_channels, out_channels) for each halving; gives a layer that halves H and W, rounded up.
         norm: "batch", "group" (for batches of one or two pictures), or None.
+        conv: Called with (in_channels, out_channels) for each convolution, two in a block; gives an `nn.Sequential`
+            that keeps H and W, normalisation and ReLU included, so that `norm` has no say in it.  None makes 3 × 3
+            convolutions, by `layers.conv_norm_relu`.
+        skips: False lays nothing from the way down beside the way up: all that the network knows of the picture has
+            gone through every `down`.
 
     Shape:
         (N, in_channels, H, W) of floating point gives logits (N, num_classes, H, W), for H and W from 1 on.  In
@@ -66,16 +72,21 @@ class UNet(nn.Module):
         widths: Sequence[int] = (16, 32, 64, 128),
         down: Callable[[int, int], nn.Module] = max_pooling,
         norm: str | None = "batch",
+        conv: Callable[[int, int], nn.Sequential] | None = None,
+        skips: bool = True,
     ) -> None:
         super().__init__()
         if len(widths) < 2:
             raise ValueError(f"widths needs two entries or more, one per size of the picture, got {tuple(widths)}")
-        self.stem = _block(in_channels, widths[0], norm)
+        conv = functools.partial(conv_norm_relu, norm=norm) if conv is None else conv
+        self.skips = skips
+        self.stem = _block(in_channels, widths[0], conv)
         self.down = nn.ModuleList(down(width, width) for width in widths[:-1])
-        self.left = nn.ModuleList(_block(*pair, norm) for pair in zip(widths, widths[1:], strict=False))
+        self.left = nn.ModuleList(_block(*pair, conv) for pair in zip(widths, widths[1:], strict=False))
         # From the smallest map up: what came from below, and what was kept on the way down.
         self.right = nn.ModuleList(
-            _block(below + kept, kept, norm) for below, kept in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            _block(below + kept if skips else below, kept, conv)
+            for below, kept in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], num_classes, 1)
 
@@ -89,11 +100,10 @@ class UNet(nn.Module):
             beside = kept.pop()
             # To the size of the map beside it, and not "times two": odd sides were rounded up on the way down.
             x = functional.interpolate(x, size=beside.shape[-2:], mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, beside], dim=1))
+            x = block(torch.cat([x, beside], dim=1) if self.skips else x)
         return self.head(x)
 
 
-def _block(in_channels: int, out_channels: int, norm: str | None) -> nn.Sequential:
-    """Two 3 × 3 convolutions, each with its normalisation and a ReLU."""
-    first = conv_norm_relu(in_channels, out_channels, norm=norm)
-    return nn.Sequential(*first, *conv_norm_relu(out_channels, out_channels, norm=norm))
+def _block(in_channels: int, out_channels: int, conv: Callable[[int, int], nn.Sequential]) -> nn.Sequential:
+    """Two convolutions, each with its normalisation and a ReLU."""
+    return nn.Sequential(*conv(in_channels, out_channels), *conv(out_channels, out_channels))

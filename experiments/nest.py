@@ -1,6 +1,6 @@
 """Is it the nest, or only the size?  U²-Net† beside a plain U-Net of nearly as many numbers (Chapter 09).
 
-    python -m experiments.nest --data DIR --out OUT
+    python -m experiments nest --data DIR --out OUT
 
 The plan, written before the first run.  U²-Net† (1,131,181 parameters) beside a plain U-Net (1,096,609), on saliency
 and on cracks: the same pictures, crops, steps and settings, the tier colab, seeds 0 to 4.  Only the steps are equal:
@@ -18,9 +18,16 @@ Expected, before the first run:
        network saw 10,553.
 """
 
-from experiments import work
+from chapters_code.train.recipes import recipe
+from experiments.work import Planned, Study
 
-ARMS = ("u2netp", "unet-saliency", "u2netp-cracks", "unet-cracks")
+ARMS = {"u2netp": 14, "unet-saliency": 6, "u2netp-cracks": 14, "unet-cracks": 6}  # minutes
 
-if __name__ == "__main__":
-    work.main(__doc__, ARMS, seeds=range(5))
+STUDY = Study(
+    name="nest",
+    planned=[
+        Planned(name, recipe(name, "colab").data, recipe(name, "colab"), seed, minutes)
+        for seed in range(5)
+        for name, minutes in ARMS.items()
+    ],
+)

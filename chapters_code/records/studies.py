@@ -134,7 +134,7 @@ def table(columns: Mapping[str, Mapping[str, Sequence[float] | str]], first: str
 
 def conditions(study: Study) -> str:
     """Say in a few sentences what the runs were run on: the data, the hardware, the time."""
-    recipe, place = study["recipe"], study["ran_on"]
+    recipe, places = study["recipe"], study["ran_on"]
     pictures = "; ".join(
         f"{name}, {one['epochs']} epochs of {one['train']['count']} pictures, scored on {one['test']['count']} others"
         for name, one in study["pictures"].items()
@@ -142,7 +142,10 @@ def conditions(study: Study) -> str:
     seeds = {run["seed"] for run in study["runs"]}
     return (
         f"{len(study['runs'])} runs, {len(seeds)} seeds: {pictures}. Crops of {' × '.join(map(str, recipe['crop']))},"
-        f" {recipe['batch_size']} at a time. Each run on one thread of {place['device']}, {place['precision']},"
-        f" torch {study['versions']['torch']}; {study['seconds'] / 3600:.1f} hours of training in all, up to"
+        f" {recipe['batch_size']} at a time. Each run on one thread of"
+        f" {' or '.join(dict.fromkeys(place['device'] for place in places))},"
+        f" {' or '.join(dict.fromkeys(place['precision'] for place in places))}, torch"
+        f" {' or '.join(dict.fromkeys(place['versions']['torch'] for place in places))};"
+        f" {study['seconds'] / 3600:.1f} hours of training in all, up to"
         f" {max(run['finished'] for run in study['runs'])[:10]}."
     )
