@@ -46,7 +46,7 @@ from chapters_code.train.run import Run
 from chapters_code.unet import UNet
 from chapters_code.wavelets import wavedec2, waverec2
 from every_layer import LAYERS
-from experiments import bake_off
+from experiments.cracks import WIDTHS, counts
 from small_runs import PLAN, Made, one_by_one
 
 
@@ -384,9 +384,9 @@ def test_pictures_go_to_the_network_that_is_scored(task, there):
 
 def test_cracks_of_each_width_are_sought_where_the_network_is(there):
     network, pairs = one_by_one(), Made(2)
-    kinds = [torch.bucketize(cracks.local_width(mask, 9), torch.tensor(bake_off.WIDTHS)).byte() for _, mask in pairs]
-    expected = bake_off.found_by_width(network, pairs, kinds)
-    assert bake_off.found_by_width(network.to(there), pairs, kinds) == expected
+    kinds = [torch.bucketize(cracks.local_width(mask, 9), torch.tensor(WIDTHS)).byte() for _, mask in pairs]
+    expected = counts(network, pairs, kinds)
+    assert counts(network.to(there), pairs, kinds) == expected
 
 
 @pytest.mark.parametrize(
