@@ -9,38 +9,42 @@ files lie in the folder `studies` beside this one, are checked against a schema 
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from chapters_code.records.shelf import Shelf
+from chapters_code.records.statistics import Interval, difference, equivalent, interval, paired, pooled
 
-__all__ = ["Interval", "conditions", "difference", "interval", "load", "names", "paired", "save", "scores", "table"]
+# The sums that every comparison asks for are offered here, too; their home, and that of all others, is `statistics`.
+__all__ = [
+    "Interval",
+    "against",
+    "conditions",
+    "difference",
+    "interval",
+    "load",
+    "names",
+    "paired",
+    "photographs",
+    "pooled",
+    "recall_of_width",
+    "save",
+    "scores",
+    "table",
+]
 
 Study = dict[str, Any]
 
 _SHELF = Shelf(Path(__file__).with_suffix(""), "study")  # the folder of this name
 names, load, save = _SHELF.names, _SHELF.load, _SHELF.save
 
-# Student's t: a mean of n normal numbers lies within _T[n] standard errors of the true one 95 times in 100.
-_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
-
-class Interval(NamedTuple):
-    """A mean, and how far the true one may lie from it, 95 times in 100."""
-
-    mean: float
-    half: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.half:.3f}"
-
-
-def scores(study: Study, score: str | Callable[[dict], float], **settings: str) -> dict[str, list[float]]:
+def scores(study: Study, score: str | Callable[[dict], Any], **settings: str) -> dict[str, list[Any]]:
     """Return one number of each run, arm by arm, the seeds of each in the same order.
 
     Args:
         study: What `load` gave.
-        score: Name of a score, such as "ods_f1@2px"; or a function that takes a run and gives a number.
+        score: Name of a score, such as "ods_f1@2px"; or a function that takes a run and gives a number, as
+            `lambda run: studies.recall_of_width(run, 2)` does; or `studies.photographs`.
         settings: Which runs: their pictures, optimizer and so on, such as pictures="DeepCrack", optimizer="sgd".
 
     Raises:
@@ -67,49 +71,6 @@ def scores(study: Study, score: str | Callable[[dict], float], **settings: str) 
     return {arm: [values[seed] for seed in seeds] for arm, values in of_arm.items()}
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Return the mean of a few numbers and half its 95 % interval, by Student's t.
-
-    Raises:
-        ValueError: There are fewer than 2 or more than 10 numbers.
-
-    Example:
-        >>> print(interval([0.80, 0.82, 0.84]))
-        0.820 ± 0.050
-    """
-    if len(values) not in _T:
-        raise ValueError(f"an interval needs 2 to 10 numbers, got {len(values)}")
-    return Interval(fmean(values), _T[len(values)] * stdev(values) / len(values) ** 0.5)
-
-
-def difference(of_arm: Mapping[str, Sequence[float]], arm: str, control: str) -> Interval:
-    """Compare two arms seed by seed: the mean of arm − control, with its interval.
-
-    What a seed does to both alike falls out of the difference.
-
-    Raises:
-        ValueError: There is no such arm, or the two have not as many seeds, 2 to 10.
-    """
-    return interval(paired(of_arm, arm, control))
-
-
-def paired(of_arm: Mapping[str, Sequence[float]], arm: str, control: str) -> list[float]:
-    """Return arm − control, one number for each seed.
-
-    Raises:
-        ValueError: There is no such arm, or the two have not as many seeds.
-    """
-    for name in (arm, control):
-        if name not in of_arm:
-            raise ValueError(f"there is no arm {name!r}; there are: {', '.join(of_arm)}")
-    ours, theirs = of_arm[arm], of_arm[control]
-    if len(ours) != len(theirs):
-        raise ValueError(
-            f"{arm} has {len(ours)} seeds, {control} has {len(theirs)}: only the same seeds can be compared"
-        )
-    return [one - other for one, other in zip(ours, theirs, strict=True)]
-
-
 def table(columns: Mapping[str, Mapping[str, Sequence[float] | str]], first: str = "arm") -> str:
     """Set arms below each other, as a Markdown table.
 
@@ -130,6 +91,69 @@ def table(columns: Mapping[str, Mapping[str, Sequence[float] | str]], first: str
         # Spaces that do not break: a mean and its interval stay on one line.
         rows.append((arm, *(text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}") for text in texts)))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def recall_of_width(run: dict[str, Any], up_to: int) -> float:
+    """Return the share of the crack pixels of one width that a run has found, in [0, 1].
+
+    Args:
+        run: One of a study.
+        up_to: The upper end of the class of widths, in pixels: 2, 4 (for 3 and 4), 8 (5 to 8), or 9 (9 and more).
+
+    Raises:
+        ValueError: There is no such class, or no pixel in it.
+    """
+    ends, true, found = (run["by_width"][name] for name in ("up_to_pixels", "true", "found"))
+    if up_to not in ends:
+        raise ValueError(f"the widths are counted up to {', '.join(map(str, ends))} pixels; got {up_to}")
+    place = ends.index(up_to)
+    if not true[place]:
+        raise ValueError(f"no crack pixel is of the width up to {up_to}, so no share of them can be found")
+    return found[place] / true[place]
+
+
+def photographs(run: dict[str, Any]) -> list[list[int]]:
+    """Return the counts of each test photograph: predicted, right, true, found; `statistics.bootstrap` takes them.
+
+    Raises:
+        ValueError: The run was made before studies kept them.
+    """
+    if "photographs" not in run:
+        raise ValueError(f"the run of {run['arm']} with seed {run['seed']} keeps no counts of each photograph")
+    return run["photographs"]
+
+
+def against(
+    of_arm: Mapping[str, Sequence[float]], control: str, same: str, margin: float = 0.01
+) -> dict[str, dict[str, str]]:
+    """Hold all arms against a control, in columns for `table`: above all others the one that must give 0.
+
+    The first row is `same`, of which we know that it equals the control.  If it is called different, then no other row
+    can be trusted either.  The p-values of many rows are held against each other by `statistics.holm`.
+
+    Args:
+        of_arm: Arm -> one number per seed, as `scores` gives them.
+        control: The arm that is taken from all others.
+        same: Another one, whose true difference from it is 0.
+        margin: The smallest difference that would matter.
+
+    Returns:
+        Three columns: the difference seed by seed, the same with the scatter of all arms (`pooled`), and whether it is
+        "equal within 0.01", "different" or "not decided" (by the first one's scatter).
+
+    Raises:
+        ValueError: There is no such arm, `same` is the control, or `margin` is not larger than 0.
+    """
+    rows = {same: f"{same} (must be 0)"} | {arm: arm for arm in of_arm if arm not in (same, control)}
+    return {
+        f"minus {control}": {row: _signed(difference(of_arm, arm, control)) for arm, row in rows.items()},
+        "scatter of all arms": {row: _signed(pooled(of_arm, arm, control)) for arm, row in rows.items()},
+        "verdict": {row: str(equivalent(paired(of_arm, arm, control), margin)) for arm, row in rows.items()},
+    }
+
+
+def _signed(found: Interval) -> str:
+    return f"{found.mean:+.3f} ± {found.half:.3f}"
 
 
 def conditions(study: Study) -> str:

@@ -1,9 +1,8 @@
-"""Studies: only whole ones are written and read; intervals are Student's; arms are compared seed by seed."""
+"""Studies: only whole ones are written and read; scores come by arm and seed; tables and figures show them."""
 
 import copy
 import json
 import math
-import random
 from itertools import combinations
 from statistics import fmean, variance
 
@@ -221,64 +220,6 @@ def test_runs_that_cannot_be_compared_are_refused():
         studies.scores(changed(runs=STUDY["runs"][:3]), "f1")
 
 
-@pytest.mark.parametrize("count", range(2, 11))
-def test_an_interval_is_student_s(count):
-    random.seed(count)
-    values = [random.gauss(0.8, 0.02) for _ in range(count)]
-    low, high = stats.t.interval(0.95, count - 1, loc=sum(values) / count, scale=stats.sem(values))
-
-    found = studies.interval(values)
-
-    assert found.mean - found.half == pytest.approx(low, abs=1e-4)
-    assert found.mean + found.half == pytest.approx(high, abs=1e-4)
-
-
-def test_an_interval_by_hand():
-    # mean 2, standard deviation 1, standard error 1 / √3, and 4.303 of those
-    assert studies.interval([1, 2, 3]) == pytest.approx((2, 4.303 / math.sqrt(3)))
-    assert str(studies.Interval(0.5, 0.0125)) == "0.500 ± 0.013"
-
-
-def test_95_of_100_intervals_hold_the_true_mean():
-    random.seed(7)
-    held = [
-        abs((found := studies.interval([random.gauss(3, 2) for _ in range(5)])).mean - 3) <= found.half
-        for _ in range(4000)
-    ]
-    assert sum(held) / len(held) == pytest.approx(0.95, abs=0.012)
-
-
-@pytest.mark.parametrize("values", [[], [0.5], [0.5] * 11])
-def test_an_interval_needs_a_few_numbers(values):
-    with pytest.raises(ValueError, match=f"2 to 10 numbers, got {len(values)}"):
-        studies.interval(values)
-
-
-def test_a_difference_is_paired():
-    # Seeds differ much, the arms always by about 0.01: of unpaired numbers one could not say so.
-    of_arm = {"hwd": [0.511, 0.709, 0.910], "max": [0.5, 0.7, 0.9]}
-    found = studies.difference(of_arm, "hwd", "max")
-    expected = stats.ttest_rel(of_arm["hwd"], of_arm["max"]).confidence_interval(0.95)
-    assert found.mean == pytest.approx(0.01)
-    assert (found.mean - found.half, found.mean + found.half) == pytest.approx(tuple(expected), abs=1e-5)
-    assert studies.difference(of_arm, "max", "hwd").mean == pytest.approx(-0.01)
-
-
-def test_differences_are_given_seed_by_seed_too():
-    of_arm = {"hwd": [0.5, 0.75], "max": [0.25, 1.0]}
-    assert studies.paired(of_arm, "hwd", "max") == [0.25, -0.25]
-    assert studies.paired(of_arm, "max", "hwd") == [-0.25, 0.25]
-    with pytest.raises(ValueError, match="no arm 'avg'; there are: hwd, max"):
-        studies.paired(of_arm, "hwd", "avg")
-
-
-def test_a_difference_needs_two_arms_of_the_same_seeds():
-    with pytest.raises(ValueError, match="no arm 'avg'; there are: max, hwd"):
-        studies.difference({"max": [1, 2], "hwd": [1, 2]}, "avg", "max")
-    with pytest.raises(ValueError, match="hwd has 3 seeds, max has 2"):
-        studies.difference({"max": [1, 2], "hwd": [1, 2, 3]}, "hwd", "max")
-
-
 def test_a_table_has_a_line_per_arm():
     columns = {"numbers": {"max": "100", "hwd": "400"}, "F1": {"hwd": [0.75, 0.75], "max": [0.5, 0.5]}}
     assert studies.table(columns).replace("\N{NO-BREAK SPACE}", " ").splitlines() == [
@@ -292,6 +233,45 @@ def test_a_table_has_a_line_per_arm():
         studies.table({})
     with pytest.raises(ValueError, match="of the same arms"):
         studies.table({"F1": {"max": [1, 2]}, "IoU": {"hwd": [1, 2]}})
+
+
+def test_recall_of_a_width_is_found_of_true():
+    run = one_run()
+    assert (studies.recall_of_width(run, 2), studies.recall_of_width(run, 9)) == (0.5, 1.0)
+    assert studies.scores(STUDY, lambda run: studies.recall_of_width(run, 2))["hwd"] == [0.5, 0.5]
+    with pytest.raises(ValueError, match="counted up to 2, 9 pixels; got 3"):
+        studies.recall_of_width(run, 3)
+    run["by_width"]["true"][1] = 0
+    with pytest.raises(ValueError, match="no crack pixel is of the width up to 9"):
+        studies.recall_of_width(run, 9)
+
+
+def test_the_counts_of_photographs_come_run_by_run():
+    runs = [run | {"photographs": [[run["seed"], 2, 3, 4]]} for run in STUDY["runs"]]
+    counts = studies.scores(changed(runs=runs), studies.photographs)
+    assert counts == {"max": [[[0, 2, 3, 4]], [[1, 2, 3, 4]]], "hwd": [[[0, 2, 3, 4]], [[1, 2, 3, 4]]]}
+    with pytest.raises(ValueError, match="the run of max with seed 1 keeps no counts of each photograph"):
+        studies.scores(STUDY, studies.photographs)
+
+
+def test_against_a_control_the_twin_stands_above_all():
+    of_arm = {"hwd": [0.75, 0.77, 0.76], "control": [0.70, 0.71, 0.72], "twin": [0.701, 0.709, 0.7205]}
+    columns = studies.against(of_arm, "control", same="twin")
+    assert list(columns) == ["minus control", "scatter of all arms", "verdict"]
+    for column in columns.values():
+        assert list(column) == ["twin (must be 0)", "hwd"]
+    for title, one in (("minus control", studies.difference), ("scatter of all arms", studies.pooled)):
+        found = one(of_arm, "hwd", "control")
+        assert columns[title]["hwd"] == f"+{found.mean:.3f} ± {found.half:.3f}"
+    assert columns["minus control"]["twin (must be 0)"].startswith("+0.000 ±")
+    assert columns["verdict"] == {"twin (must be 0)": "equal within 0.01", "hwd": "different"}
+    assert studies.against(of_arm, "control", "twin", margin=0.1)["verdict"]["hwd"] == "equal within 0.1"
+    lines = studies.table(columns).splitlines()
+    assert len(lines) == 4 and lines[2].startswith("| twin (must be 0) | +0.000")
+    with pytest.raises(ValueError, match="control needs a control"):
+        studies.against(of_arm, "control", same="control")
+    with pytest.raises(ValueError, match="no arm 'other'"):
+        studies.against(of_arm, "control", same="other")
 
 
 def test_conditions_name_data_hardware_and_time():
