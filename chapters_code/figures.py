@@ -16,6 +16,7 @@ from IPython.display import DisplayHandle, display
 from IPython.utils.capture import CapturedIO, RichOutput, capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -25,7 +26,7 @@ from chapters_code.data.pictures import decode_picture
 from chapters_code.notebook import COLOURS, INK, PAPER, STYLE, show
 from chapters_code.overlay import Answer
 from chapters_code.records.runs import Record
-from chapters_code.records.studies import interval
+from chapters_code.records.statistics import Interval, interval
 
 __all__ = ["answers", "curves", "differences", "explore", "intervals", "learning_curves", "pictures"]
 
@@ -277,48 +278,78 @@ def differences(
     *,
     x_label: str,
     same: str | None = None,
-    columns: int = 2,
+    control: str | None = None,
+    pooled: dict[str, dict[str, Interval]] | None = None,
+    margin: float | None = None,
+    columns: int = 1,
 ) -> None:
     """Show a forest plot: what some arms have more or less than a control, with 95 % intervals and a line at 0.
 
-    Each seed is a small mark.  The mean of an arm whose interval does not reach 0 is filled, the others are hollow.
+    The thick bar of an arm knows the scatter of its own differences alone.  Its mean is filled if this bar does not
+    reach 0, else it is hollow.  Below it lie a thin bar, by the scatter of all arms, and a small mark for each seed.
 
     Args:
         panels: Title, such as a data set -> arm -> its differences, one for each seed, as `studies.paired` gives them.
             All panels have the same arms.
         alt: What the panels show, in a sentence.
         x_label: What the numbers are: which score, minus that of which control.
-        same: The arm whose true difference is 0; its interval is drawn as a band through all rows of its panel.
-        columns: Panels in a row.
+        same: The arm whose true difference is 0.  It stands first and has a mark of its own.  Without a `margin`, its
+            interval is drawn as a band through all rows of its panel.
+        control: The control's name, for a line below the label that says on which side an arm is better.
+        pooled: Title -> arm -> what `studies.pooled` gives; the thin bars.
+        margin: Differences that are smaller do not matter; drawn as a band from −margin to +margin.
+        columns: Panels in a row.  With one, the plot is narrow enough for a telephone.
 
     Raises:
-        ValueError: There is nothing to show, the panels have not the same arms, or none of them is `same`.
+        ValueError: There is nothing to show, the panels have not the same arms, none of them is `same`, or `margin` is
+            not larger than 0.
     """
     arms = {tuple(of_arm) for of_arm in panels.values()}
     names = arms.pop() if len(arms) == 1 else ()
     if not names or (same is not None and same not in names):
         raise ValueError(f"all panels need the same arms, one or more, with {same!r} among them; got {panels}")
+    if pooled is not None and {key: set(of_arm) for key, of_arm in pooled.items()} != dict.fromkeys(panels, set(names)):
+        raise ValueError(f"what is pooled needs the same arms and panels, {list(panels)} of {names}; got {pooled}")
+    if margin is not None and not margin > 0:
+        raise ValueError(f"the margin is the smallest difference that matters, larger than 0; got {margin}")
+    names = sorted(names, key=lambda name: name != same)
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, rows * (0.9 + 0.36 * len(names))))
+        size = (5.2 if columns == 1 else 7.6, rows * (0.5 + 0.36 * len(names)) + 0.9)
+        figure = Figure(figsize=size)
         places = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
         for axes, (title, of_arm) in zip(places, panels.items(), strict=False):
+            if margin is not None:
+                axes.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0)
             axes.axvline(0, color=INK, linewidth=1)
             for row, name in enumerate(names):
                 mean, half = interval(of_arm[name])
-                colour = COLOURS["orange"] if name == same else COLOURS["blue"]
-                if name == same:
+                colour, mark = (COLOURS["vermillion"], "D") if name == same else (COLOURS["blue"], "o")
+                if name == same and margin is None:
                     axes.axvspan(mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
                 inside = colour if abs(mean) > half else PAPER
-                axes.errorbar([mean], [row], xerr=[half], fmt="o", color=colour, markerfacecolor=inside, capsize=3)
-                axes.plot(of_arm[name], [row + 0.24] * len(of_arm[name]), "|", color=colour, markersize=7)
+                axes.errorbar(
+                    [mean], [row], xerr=[half], fmt=mark, color=colour, markerfacecolor=inside, elinewidth=3.5
+                )
+                if pooled is not None:
+                    middle, side = pooled[title][name]
+                    thin = {"color": colour, "linewidth": 1, "markersize": 4, "marker": "|"}
+                    axes.plot([middle - side, middle + side], [row + 0.17] * 2, **thin)
+                axes.plot(of_arm[name], [row + 0.38] * len(of_arm[name]), "|", color=colour, markersize=7)
             axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
             axes.grid(alpha=0.25, axis="x")
         for axes in places[len(panels) - columns : len(panels)]:
-            axes.set_xlabel(x_label)
+            axes.set_xlabel(x_label + (f"\nbetter than {control} →" if control else ""))
         for empty in places[len(panels) :]:
             empty.axis("off")
+        if pooled is not None or margin is not None:
+            keys = [Line2D([], [], color=INK, linewidth=3.5, label="95 %, by these two arms")]
+            if pooled is not None:
+                keys.append(Line2D([], [], color=INK, linewidth=1, label="95 %, by the scatter of all arms"))
+            if margin is not None:  # a line, since patches keep their colours on a dark page, and the band does not
+                keys.append(Line2D([], [], color=INK, alpha=0.1, linewidth=9, label=f"less than {margin:g} apart"))
+            figure.legend(handles=keys, loc="outside lower center", ncols=1 if columns == 1 else 3, frameon=False)
     show(figure, alt)
 
 

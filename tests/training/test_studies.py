@@ -333,6 +333,14 @@ def test_panels_that_do_not_match_are_refused(drawn, panels):
 DIFFERENCES = {"max": [0.5, 0.75, 0.625], "twin": [-0.25, 0.25, 0.125]}
 
 
+def labels(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def span(patch):
+    return patch.get_x(), patch.get_x() + patch.get_width()
+
+
 def test_a_forest_plot_shows_means_seeds_the_line_at_0_and_the_band_of_the_twin(drawn):
     other = {name: [one - 1 for one in seeds] for name, seeds in DIFFERENCES.items()}
     figures.differences(
@@ -341,22 +349,67 @@ def test_a_forest_plot_shows_means_seeds_the_line_at_0_and_the_band_of_the_twin(
 
     ((figure, alt),) = drawn
     assert alt == "Three seeds."
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "F1 minus the control"]
+    assert not figure.legends
     for axes, title, panel in zip(figure.axes, ("roads", "walls"), (DIFFERENCES, other), strict=True):
-        assert axes.get_title() == title and axes.get_xlabel() == "F1 minus the control"
-        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["max", "twin"]
+        assert axes.get_title() == title
+        assert labels(figure.axes[0]) == ["twin", "max"]  # the control first
         assert list(axes.lines[0].get_xdata()) == [0, 0]
-        for row, (name, container) in enumerate(zip(panel, axes.containers, strict=True)):
+        for row, (name, container) in enumerate(zip(("twin", "max"), axes.containers, strict=True)):
             (mean, _, (bar,)), found = container, studies.interval(panel[name])
             assert mean.get_xdata().tolist() == pytest.approx([found.mean]) and mean.get_ydata().tolist() == [row]
             low, high = found.mean - found.half, found.mean + found.half
             assert bar.get_segments()[0][:, 0].tolist() == pytest.approx([low, high])
             # Filled where the interval does not reach 0.
             assert (mean.get_markerfacecolor() == mean.get_color()) == (low > 0 or high < 0)
-        assert [list(line.get_xdata()) for line in axes.lines if line.get_markersize() == 7] == list(panel.values())
-        (band,) = axes.patches
-        assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((low, high))
+            if name == "twin":
+                (band,) = axes.patches
+                assert span(band) == pytest.approx((low, high))
+        seeds = [line for line in axes.lines if line.get_markersize() == 7]
+        assert [list(line.get_xdata()) for line in seeds] == [panel["twin"], panel["max"]]
+        assert all(row < line.get_ydata()[0] < row + 0.5 for row, line in enumerate(seeds))
+        # The control is told apart by shape as well as by colour.
+        (twin, *_), (arm, *_) = axes.containers
+        assert twin.get_marker() != arm.get_marker() and twin.get_color() != arm.get_color()
     filled = [[c[0].get_markerfacecolor() == c[0].get_color() for c in axes.containers] for axes in figure.axes]
-    assert filled == [[True, False], [True, True]]
+    assert filled == [[False, True], [True, True]]
+
+
+def test_a_forest_plot_shows_both_intervals_the_margin_and_the_better_side(drawn):
+    pooled = {"roads": {"max": studies.Interval(0.625, 0.5), "twin": studies.Interval(0.0625, 0.25)}}
+    figures.differences(
+        {"roads": DIFFERENCES},
+        "Three seeds.",
+        x_label="F1 minus that of max",
+        same="twin",
+        control="strided2",
+        pooled=pooled,
+        margin=0.125,
+    )
+    ((figure, _),) = drawn
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "F1 minus that of max\nbetter than strided2 →"
+    (band,) = axes.patches  # the margin alone, and not the twin's interval
+    assert span(band) == (-0.125, 0.125)
+    thin = [line for line in axes.lines if line.get_markersize() == 4]
+    assert [list(line.get_xdata()) for line in thin] == [[-0.1875, 0.3125], [0.125, 1.125]]
+    for row, (line, (mean, _, (bar,))) in enumerate(zip(thin, axes.containers, strict=True)):
+        assert row < line.get_ydata()[0] < row + 0.3 and line.get_color() == mean.get_color()
+        assert bar.get_linewidth()[0] > 2 * line.get_linewidth()
+    (legend,) = figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["95 %, by these two arms", "95 %, by the scatter of all arms", "less than 0.125 apart"]
+    assert not legend.get_patches()
+
+
+def test_a_forest_plot_is_narrow_enough_for_a_telephone(drawn):
+    """Letters of 10 points on a screen of 390 pixels: a figure of 5.2 inches leaves them 10 pixels."""
+    for columns in (1, 2):
+        figures.differences(dict.fromkeys("abcd", DIFFERENCES), "Three seeds.", x_label="F1", columns=columns)
+    (narrow, _), (wide, _) = drawn
+    assert narrow.get_figwidth() == 5.2 < wide.get_figwidth()
+    assert [axes.get_xlabel() for axes in narrow.axes] == ["", "", "", "F1"]
+    assert narrow.get_figheight() < 4 * 3
 
 
 def test_a_forest_plot_of_one_panel_needs_no_twin(drawn):
@@ -364,13 +417,31 @@ def test_a_forest_plot_of_one_panel_needs_no_twin(drawn):
     ((figure, _),) = drawn
     (axes,) = figure.axes
     assert axes.get_xlabel() == "F1" and not axes.patches
+    assert labels(axes) == ["max", "twin"]
 
 
 def test_of_three_panels_in_two_columns_the_lowest_have_the_label_and_the_fourth_place_is_empty(drawn):
-    figures.differences(dict.fromkeys("abc", DIFFERENCES), "Three seeds.", x_label="F1")
+    figures.differences(dict.fromkeys("abc", DIFFERENCES), "Three seeds.", x_label="F1", columns=2)
     ((figure, _),) = drawn
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "F1", "F1", ""]
     assert [axes.axison for axes in figure.axes] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        {},
+        {"walls": {"max": studies.Interval(0, 1), "twin": studies.Interval(0, 1)}},
+        {"roads": {"max": studies.Interval(0, 1)}},
+    ],
+)
+def test_what_is_pooled_belongs_to_the_same_rows(drawn, pooled):
+    with pytest.raises(ValueError, match="the same arms and panels"):
+        figures.differences({"roads": DIFFERENCES}, "alt", x_label="F1", pooled=pooled)
+    for margin in (0, -0.01):
+        with pytest.raises(ValueError, match="larger than 0; got"):
+            figures.differences({"roads": DIFFERENCES}, "alt", x_label="F1", margin=margin)
+    assert not drawn
 
 
 @pytest.mark.parametrize(
