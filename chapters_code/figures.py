@@ -321,7 +321,7 @@ def differences(
         places = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
         for axes, (title, of_arm) in zip(places, panels.items(), strict=False):
             if margin is not None:
-                axes.axvspan(-margin, margin, color=INK, alpha=0.1, linewidth=0)
+                axes.axvspan(-margin, margin, color=INK, alpha=0.14, linewidth=0)
             axes.axvline(0, color=INK, linewidth=1)
             for row, name in enumerate(names):
                 mean, half = interval(of_arm[name])
@@ -348,7 +348,7 @@ def differences(
             if pooled is not None:
                 keys.append(Line2D([], [], color=INK, linewidth=1, label="95 %, by the scatter of all arms"))
             if margin is not None:  # a line, since patches keep their colours on a dark page, and the band does not
-                keys.append(Line2D([], [], color=INK, alpha=0.1, linewidth=9, label=f"less than {margin:g} apart"))
+                keys.append(Line2D([], [], color=INK, alpha=0.14, linewidth=9, label=f"less than {margin:g} apart"))
             figure.legend(handles=keys, loc="outside lower center", ncols=1 if columns == 1 else 3, frameon=False)
     show(figure, alt)
 
