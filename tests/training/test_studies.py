@@ -27,7 +27,7 @@ def one_run(arm="max", seed=0, f1=0.5, optimizer="sgd", pictures="roads"):
         "seed": seed,
         "last_loss": 0.25,
         "scores": {"f1": f1},
-        "transfer": {},
+        "ran_on": 0,
         "by_width": {"up_to_pixels": [2, 9], "true": [10, 20], "found": [5, 20]},
         "finished": "2026-11-20T10:00:00Z",
     }
@@ -50,8 +50,9 @@ STUDY = {
             "scores": {"f1": 0.5},
         }
     ],
-    "ran_on": {"device": "a CPU, 2 cores", "threads": 1, "precision": "float32"},
-    "versions": {"torch": "2.15.0"},
+    "ran_on": [
+        {"device": "a CPU, 2 cores", "threads": 1, "precision": "float32", "versions": {"torch": "2.15.0"}},
+    ],
     "commits": ["abc"],
     "seconds": 5400.0,
     "runs": [one_run("max", 1, 0.25), one_run("max", 0, 0.5), one_run("hwd", 0, 0.75), one_run("hwd", 1, 0.625)],
@@ -85,7 +86,7 @@ def test_a_study_lacks_nothing(path, missing):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("missing", one_run())
+@pytest.mark.parametrize("missing", [name for name in one_run() if name != "by_width"])
 def test_a_run_lacks_nothing(path, missing):
     run = one_run()
     del run[missing]
