@@ -36,6 +36,7 @@ from experiments.work import Planned, Study, kept, plan
 
 SEEDS = range(5)
 EPOCHS = {"DeepCrack": 16, "CFD": 30}
+MINUTES = {"DeepCrack": 2.0, "CFD": 1.3}
 TRIED = {"sgd": (0.01, 0.03, 0.1, 0.3), "adamw": (3e-4, 1e-3, 3e-3, 1e-2)}
 LEARNING_RATES = {"sgd": 0.03, "adamw": 1e-3}
 HELD_BACK = "DeepCrack, held back"
@@ -115,7 +116,7 @@ TUNING = Study(
 STUDY = Study(
     name="bake-off",
     planned=[
-        Planned(arm, pictures, settings(arm, optimizer, pictures), seed, 2.0 if pictures == "DeepCrack" else 1.3)
+        Planned(arm, pictures, settings(arm, optimizer, pictures), seed, MINUTES[pictures])
         for seed in SEEDS
         for pictures in SETS
         for optimizer in LEARNING_RATES

@@ -12,12 +12,16 @@ from filelock import FileLock
 from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
+from torchvision import models
 
+from chapters_code.aspp import valid_taps
+from chapters_code.cost import cost
 from chapters_code.data.pairs import Pair, Segmentation
 from chapters_code.metrics.cracks import crack_scores, local_width
 from chapters_code.records import runs, studies
 from chapters_code.unet import UNet
-from experiments import __main__, cracks, fcn8s, nest, no_skips, side_losses, work, wtconv
+from experiments import __main__, aspp, cracks, fcn8s, nest, no_skips, side_losses, work, wtconv
+from experiments.overlap import overlaps
 from small_runs import DIGEST, PLAN, RECORD, Made, one_by_one
 
 NAMES = __main__.names()
@@ -149,6 +153,52 @@ def test_the_small_nest_shows_the_loss_what_its_arm_says():
     )
 
 
+@pytest.fixture(scope="module")
+def random_features(tmp_path_factory):
+    """MobileNetV2's features with random weights, in a file."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "features.pth"
+    torch.save(models.mobilenet_v2(weights=None).features.state_dict(), path)
+    return path
+
+
+def test_at_output_stride_16_the_features_are_the_same_layers_further_apart(random_features):
+    torch.manual_seed(1)
+    network = aspp.Network(aspp.head("none"), random_features).eval()
+    plain = models.mobilenet_v2(weights=None).features[:18].eval()
+    plain.load_state_dict({k: v for k, v in torch.load(random_features).items() if int(k.split(".")[0]) < 18})
+    x = torch.randn(1, 3, 96, 160)
+    fine, coarse = network.features(x), plain(x)
+    assert (fine.shape, coarse.shape) == ((1, 320, 6, 10), (1, 320, 3, 5))
+    # Every second place of the fine map is the coarse one: dilated layers see what the halved map showed.
+    assert_close(fine[..., ::2, ::2], coarse, rtol=1e-3, atol=1e-3)
+    assert network(x).shape == (1, 21, 96, 160) and "features.pth" in network.started_from
+
+
+def test_heads_of_equal_cost_differ_in_their_rates_alone():
+    heads = {arm: aspp.head(arm).eval() for arm in aspp.RATES}
+    x = torch.randn(1, 320, 5, 7)
+    assert len({cost(one, 1, 320, 20, 20) for one in heads.values()}) == 1
+    assert len({one(x).sum().item() for one in heads.values()}) == len(heads)
+    taps = {rate: valid_taps((20, 20), rate).mean for rate in (2, 4, 6, 18)}
+    assert min(taps[2], taps[4], taps[6]) > 5 and taps[18] < 2
+
+
+def test_overlap_is_counted_class_by_class_without_void():
+    class Lines(Bars):
+        def read(self, index):
+            mask = torch.tensor([[0, 0, 2, 2], [0, 255, 255, 1]])
+            return Pair(torch.zeros(3, 2, 4, dtype=torch.uint8), mask)
+
+    says = torch.full((3, 2, 4), -1.0)
+    says[0, :, :2] = says[2, :, 2:] = 1.0  # class 0 at the left, 2 at the right
+    # class, both, predicted, true
+    assert overlaps(Says(says), Lines()) == [[0, 3, 3, 3, 1, 0, 0, 1, 2, 2, 3, 2]] * 2
+    one_map = torch.full((1, 24, 40), -1.0)
+    one_map[0, 4] = 0.0
+    assert overlaps(Says(one_map), Bars()) == [[0, 24 * 40 - 320, 23 * 40, 24 * 40 - 320, 1, 40, 40, 320]] * 2
+
+
 # ---- what is counted on cracks ----------------------------------------------------------------------
 
 
@@ -174,7 +224,8 @@ class Says(nn.Module):
 
     def forward(self, x):
         self.seen.append(x)
-        return self.answer.expand(len(x), 1, -1, -1)
+        height, width = self.answer.shape[-2:]
+        return self.answer.reshape(1, -1, height, width).expand(len(x), -1, -1, -1)
 
 
 def test_what_is_found_is_counted_by_photograph_and_by_width():
