@@ -14,7 +14,7 @@ checkpoints can be loaded.  Differs in that logits come out: the sigmoid belongs
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -126,6 +126,8 @@ class U2Net(nn.Module):
         decoder: The blocks on the way up, also from the picture on; one fewer.
         in_channels: Channels of the picture.
         num_classes: Channels of each map: 1 for a yes-or-no question.
+        block: Called with (in_channels, mid_channels, out_channels) to make something else in the place of every RSU,
+            such as `blocks.PlainBlock`; of a stage it takes the channels, and height and dilation fall away.
 
     Shape:
         (N, in_channels, H, W) of floating point gives a tuple of logits, each (N, num_classes, H, W): the fused map
@@ -143,14 +145,16 @@ class U2Net(nn.Module):
         decoder: Sequence[Stage],
         in_channels: int = 3,
         num_classes: int = 1,
+        block: Callable[[int, int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         _check_stages(encoder, decoder, num_classes)
         channels = [stage.out_channels for stage in encoder]
-        self.encoder = nn.ModuleList(map(_rsu, encoder, [in_channels, *channels]))
+        make = _rsu if block is None else _in_its_place(block)
+        self.encoder = nn.ModuleList(map(make, encoder, [in_channels, *channels]))
         below = [*(stage.out_channels for stage in decoder[1:]), channels[-1]]
         joined = [deeper + beside for deeper, beside in zip(below, channels, strict=False)]
-        self.decoder = nn.ModuleList(map(_rsu, decoder, joined))
+        self.decoder = nn.ModuleList(map(make, decoder, joined))
         heads = [*(stage.out_channels for stage in decoder), channels[-1]]
         self.sides = nn.ModuleList(nn.Conv2d(c, num_classes, 3, padding=1) for c in heads)
         self.merge = nn.Conv2d(len(heads) * num_classes, num_classes, 1)
@@ -185,9 +189,14 @@ def u2net(in_channels: int = 3, num_classes: int = 1) -> U2Net:
     return U2Net(*_LARGE, in_channels, num_classes)
 
 
-def u2netp(in_channels: int = 3, num_classes: int = 1) -> U2Net:
-    """Build the paper's small U²-Net†, 16 channels inside each block and 64 outside: 1,131,181 parameters."""
-    return U2Net(*_SMALL, in_channels, num_classes)
+def u2netp(
+    in_channels: int = 3, num_classes: int = 1, block: Callable[[int, int, int], nn.Module] | None = None
+) -> U2Net:
+    """Build the paper's small U²-Net†, 16 channels inside each block and 64 outside: 1,131,181 parameters.
+
+    `block` puts something else in the place of every RSU, see `U2Net`.
+    """
+    return U2Net(*_SMALL, in_channels, num_classes, block)
 
 
 def load_official(model: U2Net, state_dict: Mapping[str, Tensor]) -> U2Net:
@@ -260,6 +269,10 @@ def _check_stages(encoder: Sequence[Stage], decoder: Sequence[Stage], num_classe
 
 def _rsu(stage: Stage, in_channels: int) -> RSU:
     return RSU(stage.height, in_channels, stage.mid_channels, stage.out_channels, stage.dilated)
+
+
+def _in_its_place(block: Callable[[int, int, int], nn.Module]) -> Callable[[Stage, int], nn.Module]:
+    return lambda stage, in_channels: block(in_channels, stage.mid_channels, stage.out_channels)
 
 
 def _halved(x: Tensor) -> Tensor:

@@ -27,7 +27,10 @@ __all__ = ["Planned", "Study", "collect", "left", "run_all"]
 
 MORE = "more.json"
 # What the runs of a study may differ in, beside what their network is; the rest of a recipe they share.
-VARIED = ("name", "network", "network_settings", "data", "epochs", "optimizer", "learning_rate", "momentum", "losses")
+VARIED = (
+    *("name", "network", "network_settings", "data", "losses"),
+    *("epochs", "validate_every", "optimizer", "learning_rate", "momentum"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,7 @@ def left(study: Study, out: Path | None) -> list[Planned]:
     """Name the runs that are not done: not in a record of the book, of the study or of the run, and not in `out`."""
     record = recorded(study)
     done = {_key(run) for run in record["runs"]} if record else set()
-    return [
-        one
-        for one in study.planned
-        if one.key not in done and one.folder not in runs.names() and not (out and _done(out / one.folder))
-    ]
+    return [one for one in study.planned if one.key not in done and not _is_there(out, one.folder)]
 
 
 def run_all(study: Study, data: Path | None, out: Path, say: Callable[[str], None] = print) -> None:
@@ -155,13 +154,15 @@ def collect(study: Study, out: Path, file: Path) -> int:
         ValueError: There is no run, or some differ in what one study must share; nothing is written.
     """
     old = recorded(study)
-    found = [(one, *_read(out / one.folder)) for one in study.planned if _done(out / one.folder)]
+    found = [(one, *_read(out, one.folder)) for one in study.planned if _is_there(out, one.folder)]
     shared = [{k: v for k, v in record["recipe"].items() if k not in VARIED} for _, record, _ in found]
     pictures = [(one.pictures, _of_pictures(record, study.kept)) for one, record, _ in found]
     places, commits, rows, seconds = [], set(), {}, 0.0
+    # Most arms train for as long as the first one; a run that does not says so itself.
+    epochs = {one.pictures: one.recipe.epochs for one in reversed(study.planned)}
     if old:
         shared.append(old["recipe"])
-        pictures.extend(old["pictures"].items())
+        pictures += [(name, {k: v for k, v in one.items() if k != "epochs"}) for name, one in old["pictures"].items()]
         places, commits, seconds = list(old["ran_on"]), set(old["commits"]), old["seconds"]
         rows = {_key(run): run for run in old["runs"]}
     for one, record, more in found:
@@ -170,13 +171,16 @@ def collect(study: Study, out: Path, file: Path) -> int:
             places.append(place)
         commits.update(record["commit"].split(", "))
         seconds += record["seconds"]
-        rows[one.key] = _row(one, record, study.kept, places.index(place)) | more
+        row = _row(one, record, study.kept, places.index(place)) | more
+        rows[one.key] = row if one.recipe.epochs == epochs[one.pictures] else row | {"epochs": one.recipe.epochs}
     names = list(dict.fromkeys(name for name, _ in pictures))
     whole = {
         "format": 1,
         "name": study.name,
         "recipe": _only(shared),
-        "pictures": {name: _only([one for other, one in pictures if other == name]) for name in names},
+        "pictures": {
+            name: {"epochs": epochs[name]} | _only([one for other, one in pictures if other == name]) for name in names
+        },
         "tuning": study.tuned(out) or (old["tuning"] if old else []),
         "ran_on": places,
         "commits": sorted(commits),
@@ -202,8 +206,15 @@ def _done(folder: Path) -> bool:
     return (folder / MORE).is_file()
 
 
-def _read(folder: Path) -> tuple[runs.Record, dict[str, Any]]:
-    return runs.load(folder / "record.json"), json.loads((folder / MORE).read_text(encoding="utf-8"))
+def _is_there(out: Path | None, folder: str) -> bool:
+    """Say whether a run is done: in `out`, or with a record of its own in the book, as some earlier ones have."""
+    return folder in runs.names() or (out is not None and _done(out / folder))
+
+
+def _read(out: Path, folder: str) -> tuple[runs.Record, dict[str, Any]]:
+    if not _done(out / folder):
+        return runs.load(folder), {}
+    return runs.load(out / folder / "record.json"), json.loads((out / folder / MORE).read_text(encoding="utf-8"))
 
 
 def _key(run: dict[str, Any]) -> tuple[str, str, str, int]:
@@ -218,7 +229,6 @@ def _by_arm(study: Study) -> Callable[[Planned], tuple]:
 
 def _of_pictures(record: runs.Record, names: Iterable[str] | None) -> dict[str, Any]:
     return {
-        "epochs": record["recipe"]["epochs"],
         "train": record["data"]["train"],
         "test": record["data"]["validation"],
         "baselines": {one: kept(scores, names) for one, scores in record["baselines"].items()},
