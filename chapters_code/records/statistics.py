@@ -23,7 +23,6 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = [
     "Equivalence",
@@ -335,7 +334,7 @@ def pooled_estimate(of_arm: Mapping[str, Sequence[float]], weights: Mapping[str,
     Raises:
         ValueError: As `contrast`; or there are fewer than 2 seeds, or any two arms have not as many.
     """
-    mean = fmean(contrast(of_arm, weights))
+    of_seed = contrast(of_arm, weights)
     _need_seeds(of_arm, of_arm)
     rows = torch.tensor(list(of_arm.values()), dtype=torch.float64)
     arms, seeds = rows.shape
@@ -344,7 +343,7 @@ def pooled_estimate(of_arm: Mapping[str, Sequence[float]], weights: Mapping[str,
     residual = rows - rows.mean(0) - rows.mean(1, keepdim=True) + rows.mean()
     degrees = (arms - 1) * (seeds - 1)
     mean_square = residual.square().sum().item() / degrees
-    return Estimate(mean, math.sqrt(mean_square * sum(w * w for w in weights.values()) / seeds), degrees)
+    return Estimate(fmean(of_seed), math.sqrt(mean_square * sum(w * w for w in weights.values()) / seeds), degrees)
 
 
 def averaged(settings: Iterable[Sequence[float]]) -> list[float]:
@@ -426,7 +425,8 @@ def bootstrap(
         The difference of the mean F1 of all that is there, and the two ends.
 
     Raises:
-        ValueError: There is no such arm, the arms have not the same seeds and photographs, or a count is missing.
+        ValueError: There is no such arm, the arms have not the same seeds and photographs, a count is missing, or
+            nothing is to be drawn.
     """
     weights = _against(arm, control)
     _need_weights(of_arm, weights)
@@ -436,6 +436,8 @@ def bootstrap(
             "every run needs the same photographs, and each of them four counts: predicted, right, true, found;"
             f" got {shapes}"
         )
+    if draws < 1:
+        raise ValueError(f"an interval needs 1 draw or more, and better 2000; got {draws}")
     counts = {name: torch.tensor(of_arm[name], dtype=torch.float64) for name in weights}
     seeds, photographs = counts[arm].shape[:2]
     generator = torch.Generator().manual_seed(seed)
@@ -458,7 +460,8 @@ def bootstrap(
 def _times(draws: int, size: int, generator: torch.Generator) -> Tensor:
     """Draw `size` of `size` things, and return how many times each was drawn: float64 (draws, size)."""
     chosen = torch.randint(size, (draws, size), generator=generator)
-    return functional.one_hot(chosen, size).sum(1).double()
+    times = torch.zeros(draws, size, dtype=torch.float64)
+    return times.scatter_add_(1, chosen, torch.ones_like(times))
 
 
 def _f1(counts: Tensor) -> Tensor:

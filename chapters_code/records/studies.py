@@ -4,7 +4,7 @@
 
 An *arm* is one of the things compared.  All arms have the same seeds, so that two can be compared seed by seed.  The
 files lie in the folder `studies` beside this one, are checked against a schema (see `records.shelf`), and hold what
-`experiments/` has collected; none is typed.
+`experiments/` has collected; none is typed.  What the numbers allow us to say is worked out in `records.statistics`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -237,8 +237,9 @@ def test_arms_that_cannot_be_compared_are_refused():
     # An arm that is not asked about takes part in what is pooled.
     with pytest.raises(ValueError, match="max has 5 seeds, lost has 4"):
         statistics.pooled(OF_ARM | {"lost": [0.8] * 4}, "hwd", "max")
-    with pytest.raises(ValueError, match="2 seeds or more, got 1"):
-        statistics.pooled({arm: row[:1] for arm, row in OF_ARM.items()}, "hwd", "max")
+    for seeds in (0, 1):
+        with pytest.raises(ValueError, match=f"2 seeds or more, got {seeds}"):
+            statistics.pooled({arm: row[:seeds] for arm, row in OF_ARM.items()}, "hwd", "max")
 
 
 def test_a_mean_over_settings_is_taken_seed_by_seed():
@@ -415,6 +416,8 @@ def test_counts_that_do_not_fit_are_refused():
             statistics.bootstrap({"a": runs, "b": bad}, "a", "b")
     with pytest.raises(ValueError, match="a has 2 seeds, b has 1"):
         statistics.bootstrap({"a": runs, "b": runs[:1]}, "a", "b")
+    with pytest.raises(ValueError, match="1 draw or more, and better 2000; got 0"):
+        statistics.bootstrap({"a": runs, "b": runs}, "a", "b", draws=0)
     with pytest.raises(ValueError, match="no arm 'c'"):
         statistics.bootstrap({"a": runs, "b": runs}, "a", "c")
 
