@@ -107,6 +107,7 @@ def test_numbers_that_are_all_alike_are_certain():
     assert statistics.p_value([0.0, 0.0]) == 1
     assert str(statistics.equivalent([0.25, 0.25], 0.5)) == "equal within 0.5"
     assert str(statistics.equivalent([0.25, 0.25], 0.125)) == "different"
+    assert [statistics.equivalent([0.25, 0.25], margin).p for margin in (0.125, 0.25, 0.5)] == [1, 0.5, 0]
     assert str(statistics.equivalent([0.0, 0.0], 0.125)) == "equal within 0.125"
 
 
@@ -275,6 +276,7 @@ def test_two_one_sided_tests_are_scipy_s():
         ([0.008, 0.011, 0.010, 0.009, 0.008], "different"),
         ([0.05, -0.06, 0.05, -0.06, 0.05], "not decided"),
         ([0.0, 0.0, 0.0, 0.0, 0.03], "not decided"),
+        ([-0.0032, 0.0084, 0.02, 0.0316, 0.0432], "not decided"),  # the 90 % interval is clear of 0, that of 95 % not
     ],
 )
 def test_a_verdict_is_one_of_three(values, verdict):
