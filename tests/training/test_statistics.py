@@ -413,9 +413,13 @@ def test_f1_is_that_of_the_crack_scores():
 
 def test_counts_that_do_not_fit_are_refused():
     runs = drawn_counts(2, 3)
-    for bad in ([run[:2] for run in runs], [[one[:3] for one in run] for run in runs], [runs[0], runs[1][:2]]):
+    three_counts = [[one[:3] for one in run] for run in runs]
+    one_is_short = [[*runs[0][:2], runs[0][2][:3]], runs[1]]
+    fewer, uneven = [run[:2] for run in runs], [runs[0], runs[1][:2]]
+    pairs = [(runs, fewer), *((one, bad) for bad in (three_counts, one_is_short, uneven) for one in (runs, bad))]
+    for one, bad in pairs:
         with pytest.raises(ValueError, match="the same photographs, and each of them four counts"):
-            statistics.bootstrap({"a": runs, "b": bad}, "a", "b")
+            statistics.bootstrap({"a": one, "b": bad}, "a", "b")
     with pytest.raises(ValueError, match="a has 2 seeds, b has 1"):
         statistics.bootstrap({"a": runs, "b": runs[:1]}, "a", "b")
     with pytest.raises(ValueError, match="1 draw or more, and better 2000; got 0"):
