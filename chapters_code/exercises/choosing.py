@@ -391,7 +391,7 @@ EXERCISES = (
             "`dataclasses.replace(plain, ...)` gives a recipe that differs in what you name, and in nothing else.",
             "The time of an arm is its epochs times the seconds of one epoch; solve for the epochs, and round.",
             "The rule is the one of Exercise 10.2: the mean, less half its interval, must lie above 0. Student's factor"
-            " depends on how many differences there are; `studies.interval` knows it up to 10.",
+            " depends on how many differences there are; `studies.interval` knows it.",
         ),
         allows=(
             studies.interval,

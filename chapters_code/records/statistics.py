@@ -110,13 +110,13 @@ class Percentiles(NamedTuple):
 def t_cdf(t: float, degrees: int) -> float:
     """Return the probability that Student's t is at most `t`.  Equals `scipy.stats.t.cdf` to 1e-13.
 
-    For a whole number of degrees it is a finite sum of powers of a cosine.
+    For an integer number of degrees it is a finite sum of powers of a cosine.
 
     Raises:
         ValueError: There is not one degree of freedom or more.
     """
     if degrees < 1 or degrees != int(degrees):
-        raise ValueError(f"degrees of freedom are a whole number, 1 or more; got {degrees}")
+        raise ValueError(f"degrees of freedom are an integer, 1 or more; got {degrees}")
     angle = math.atan2(t, math.sqrt(degrees))
     sine, cosine = math.sin(angle), math.cos(angle)
     odd = degrees % 2
