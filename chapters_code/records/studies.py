@@ -153,7 +153,7 @@ def against(
 
 
 def _signed(found: Interval) -> str:
-    return f"{found.mean:+.3f} ± {found.half:.3f}"
+    return f"{round(found.mean, 3) + 0:+.3f} ± {found.half:.3f}"  # + 0: what rounds to 0 has no sign of its own
 
 
 def conditions(study: Study) -> str:

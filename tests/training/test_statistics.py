@@ -55,7 +55,7 @@ def test_its_ends():
 
 def test_what_has_no_distribution_is_refused():
     for degrees in (0, -3, 2.5):
-        with pytest.raises(ValueError, match=f"a integer, 1 or more; got {degrees}"):
+        with pytest.raises(ValueError, match=f"an integer, 1 or more; got {degrees}"):
             statistics.t_cdf(1.0, degrees)
     for probability in (0, 1, 1.2, math.nan):
         with pytest.raises(ValueError, match=f"between 0 and 1, and is neither; got {probability}"):
