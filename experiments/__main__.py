@@ -4,7 +4,7 @@
     python -m experiments NAME --plan                          what is asked, what is expected, how it will be judged
     python -m experiments NAME --dry-run [--out OUT]           what would run, and about how long
     python -m experiments NAME --data DIR --out OUT            train what is not done; start it once per core
-    python -m experiments NAME --out OUT --collect             put all finished runs into the book's record
+    python -m experiments NAME --out OUT --collect             put all finished runs into the study's record
 
 What is stopped is taken up again by the same line.
 """
@@ -56,8 +56,7 @@ def main() -> int:
     elif asked.out is None:
         parser.error("name the folder for the runs: --out OUT")
     elif asked.collect:
-        file = Path(studies.__file__).with_suffix("") / f"{study.name}.json"
-        print(f"{work.collect(study, asked.out, file)} runs in {file.name}")
+        print(work.put_away(study, asked.out, Path(studies.__file__).with_suffix("")))
     else:
         work.run_all(study, asked.data, asked.out, lambda text: print(text, flush=True))
     return 0

@@ -2,6 +2,8 @@
 
     planned runs --run_all--> OUT/RUN/record.json, more.json --collect--> chapters_code/records/studies/NAME.json
 
+A study that is not finished is kept in experiments/begun, so that its runs are not lost, and shown nowhere.
+
 A run belongs to the process that holds its lock, and a process that dies loses its locks.  So what was broken off is
 taken up again, from the checkpoint of its last whole epoch; and only a run with both files counts as done.
 """
@@ -23,9 +25,10 @@ from chapters_code.records import runs, studies
 from chapters_code.train import fit
 from chapters_code.train.recipes import Recipe, build_network, datasets
 
-__all__ = ["Planned", "Study", "collect", "left", "run_all"]
+__all__ = ["Planned", "Study", "collect", "left", "put_away", "run_all"]
 
 MORE = "more.json"
+BEGUN = Path(__file__).with_name("begun")
 # What the runs of a study may differ in, beside what their network is; the rest of a recipe they share.
 VARIED = (
     *("name", "network", "network_settings", "data", "losses"),
@@ -103,7 +106,10 @@ class Study:
 
 
 def recorded(study: Study) -> dict[str, Any] | None:
-    """Return the study's record, if the book has one."""
+    """Return the study's record, finished or begun, if there is one."""
+    begun = BEGUN / f"{study.name}.json"
+    if begun.exists():
+        return studies.load(begun)
     return studies.load(study.name) if study.name in studies.names() else None
 
 
@@ -189,6 +195,18 @@ def collect(study: Study, out: Path, file: Path) -> int:
     }
     studies.save(whole, file)
     return len(whole["runs"])
+
+
+def put_away(study: Study, out: Path, shelf: Path) -> Path:
+    """Write the record of a study to `shelf`, or, if runs are left, to `BEGUN`; return the file."""
+    begun = BEGUN / f"{study.name}.json"
+    finished = not left(study, out)
+    file = shelf / begun.name if finished else begun
+    file.parent.mkdir(exist_ok=True)
+    collect(study, out, file)
+    if finished:
+        begun.unlink(missing_ok=True)
+    return file
 
 
 def kept(scores: dict[str, float | None], names: Iterable[str] | None) -> dict[str, float]:

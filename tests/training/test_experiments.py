@@ -427,6 +427,28 @@ def test_runs_with_a_record_of_their_own_join_and_longer_ones_say_so(tmp_path):
     assert "photographs" not in of_arm["rsu"] and of_arm["plain"]["photographs"] == [[1, 2, 3, 4]]
 
 
+def test_a_study_with_runs_left_is_kept_apart_from_the_book_s_records(tmp_path, monkeypatch):
+    begun, shelf = tmp_path / "begun", tmp_path / "studies"
+    shelf.mkdir()
+    monkeypatch.setattr(work, "BEGUN", begun)
+    study = dataclasses.replace(no_skips.STUDY, planned=two_seeds(no_skips.STUDY))
+    for one in study.planned[:5]:
+        write_run(tmp_path / "here", one)
+    assert work.put_away(study, tmp_path / "here", shelf) == begun / "no-skips.json" and not list(shelf.iterdir())
+    assert work.left(study, None) == list(study.planned[5:]), "what was begun elsewhere is not run again"
+
+    for one in study.planned[5:]:
+        write_run(tmp_path / "there", one)
+    assert work.put_away(study, tmp_path / "there", shelf) == shelf / "no-skips.json" and not list(begun.iterdir())
+    assert len(studies.load(shelf / "no-skips.json")["runs"]) == len(study.planned)
+
+
+@pytest.mark.parametrize("file", sorted(work.BEGUN.glob("*.json")), ids=lambda file: file.stem)
+def test_what_is_begun_is_a_study_of_the_book_with_runs_left(file):
+    (study,) = (one.STUDY for one in STUDIES.values() if one.STUDY.name == file.stem)
+    assert {work._key(run) for run in studies.load(file)["runs"]} < {one.key for one in study.planned}
+
+
 def test_runs_made_in_different_ways_are_no_study(tmp_path):
     planned = two_seeds(no_skips.STUDY)
     for one in planned[:3]:
