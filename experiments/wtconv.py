@@ -32,6 +32,7 @@ Expected, before the first run:
 
 import functools
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,18 @@ def separable(kernel_size: int, full: int, in_channels: int, out_channels: int) 
     return nn.Sequential(depthwise, *conv_norm_relu(in_channels, out_channels, kernel_size=1))
 
 
-def build(planned: Planned) -> nn.Module:
-    """Make the network of a run; its first weights depend on the seed alone."""
-    widths = planned.recipe.network_settings["widths"]
+def network(arm: str, seed: int, widths: Sequence[int], num_classes: int = 1) -> nn.Module:
+    """Make the network of an arm; its first weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(planned.seed)
-        network = UNet(widths=widths, conv=functools.partial(separable, KERNELS[planned.arm], widths[0]))
-        if planned.arm.startswith("wt"):
-            network = swap_depthwise(network, wt_levels=int(planned.arm[2:]))
-    return network
+        torch.manual_seed(seed)
+        conv = functools.partial(separable, KERNELS[arm], widths[0])
+        made = UNet(num_classes=num_classes, widths=widths, conv=conv)
+        return swap_depthwise(made, wt_levels=int(arm[2:])) if arm.startswith("wt") else made
+
+
+def build(planned: Planned) -> nn.Module:
+    """Make the network of a run."""
+    return network(planned.arm, planned.seed, planned.recipe.network_settings["widths"])
 
 
 def noise(deviation: float, image: Tensor, place: int) -> Tensor:
