@@ -17,7 +17,7 @@ from IPython.utils.capture import CapturedIO, RichOutput, capture_output
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -28,7 +28,7 @@ from chapters_code.overlay import Answer
 from chapters_code.records.runs import Record
 from chapters_code.records.statistics import Interval, interval
 
-__all__ = ["answers", "curves", "differences", "explore", "intervals", "learning_curves", "pictures"]
+__all__ = ["answers", "curves", "differences", "explore", "intervals", "learning_curves", "nested_blocks", "pictures"]
 
 # Bytes are shown from 0 to 255; a mask of few classes as 0 and 1.
 _WHOLE = (torch.uint8, torch.bool, torch.int64)
@@ -351,6 +351,69 @@ def differences(
                 keys.append(Line2D([], [], color=INK, alpha=0.14, linewidth=9, label=f"less than {margin:g} apart"))
             figure.legend(handles=keys, loc="outside lower center", ncols=1 if columns == 1 else 3, frameon=False)
     show(figure, alt)
+
+
+def nested_blocks(blocks: dict[str, tuple[str, tuple[int, ...], tuple[int, int]]], alt: str) -> None:
+    """Draw a U of blocks, each with the small U inside it, and the map that comes out at every level.
+
+    Args:
+        blocks: Name, "En1", "En2", ... on the way down and "De1", ... on the way up, one fewer -> kind, such as "RSU-7"
+            or "RSU-4F"; channels, of which the last come out; height and width of what comes out.
+        alt: What the figure shows, in a sentence.
+
+    Raises:
+        ValueError: The names are not those of a U.
+    """
+    down = sum(name.startswith("En") for name in blocks)
+    ends = {f"En{level}" for level in range(1, down + 1)} | {f"De{level}" for level in range(1, down)}
+    if down < 2 or set(blocks) != ends:
+        raise ValueError(f"a U has En1, En2, ... and De1, ..., one fewer; got {', '.join(blocks) or 'none'}")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 0.95 * down - 0.1))
+        axes = figure.subplots()
+
+        def arrow(to: tuple[float, float], begin: tuple[float, float]) -> None:
+            axes.annotate("", to, begin, arrowprops={"arrowstyle": "->", "color": INK})
+
+        for name, (kind, channels, size) in blocks.items():
+            level, falling = int(name[2:]), name.startswith("En")
+            y = down - level
+            _draw_block(axes, (4.4 if not falling else 2.2 if level == down else 0, y), name, kind, channels, size)
+            if falling and level < down - 1:
+                arrow((1.75, y - 0.2), (1.75, y))
+            if not falling:
+                arrow((4.4, y + 0.4), (3.5, y + 0.4))
+                if level > 1:
+                    arrow((6.15, y + 1), (6.15, y + 0.8))
+            if not falling or level == down:
+                arrow((8.45, y + 0.4), (7.9 if not falling else 5.7, y + 0.4))
+                axes.text(8.5, y + 0.4, f"side {level}", va="center", size=10)
+        arrow((2.9, 0.8), (1.75, 1))
+        arrow((6.15, 1), (5, 0.8))
+        axes.text(5, down + 0.05, "side maps, enlarged → one fused map", ha="center", size=10)
+        axes.set(xlim=(-0.1, 10), ylim=(-0.1, down + 0.3))
+        axes.axis("off")
+    show(figure, alt)
+
+
+def _draw_block(
+    axes: Axes, corner: tuple[float, float], name: str, kind: str, channels: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    """Draw a block as a box: what it is, what comes out of it, and the U inside."""
+    x, y = corner
+    colour = COLOURS["blue" if name.startswith("En") else "vermillion"]
+    axes.add_patch(FancyBboxPatch((x, y), 3.5, 0.78, boxstyle="round,pad=0.02", fc="none", ec=colour))
+    axes.text(x + 1.24, y + 0.55, f"{name} {kind}", va="center", size=10.5, weight="bold")
+    axes.text(x + 1.24, y + 0.22, f"{size[0]}×{size[1]}×{channels[-1]}", va="center", size=9.5)
+    rows = int(kind.removesuffix("F").split("-")[1])
+    for depth in range(rows):
+        # A row for each depth; one that is dilated does not narrow.
+        half = 0.5 if kind.endswith("F") else 0.5 * (1 - depth / (rows + 1))
+        height = y + 0.68 - 0.56 * depth / (rows - 1)
+        bottom = depth == rows - 1
+        for left in (-half,) if bottom else (-half, half - 0.14):
+            start = x + 0.58 + left
+            axes.plot([start, start + (2 * half if bottom else 0.14)], [height] * 2, color=colour, linewidth=2.5)
 
 
 def explore(function: Callable, picture: Tensor, **controls: tuple | list | bool) -> None:
