@@ -16,6 +16,7 @@ import copy
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -290,6 +291,8 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     # No picture of a data set may be stored, so the notebooks see none: the drawn ones take their place.
     os.environ.pop("BOOK_DATA", None)
+    downloads = tempfile.TemporaryDirectory()  # empty, and gone at the end
+    os.environ["BOOK_CACHE"] = downloads.name
     os.environ["BOOK_OFFLINE"] = "1"
     os.environ["BOOK_PROGRESS"] = "off"  # to store the book is not to do its exercises
     failed = 0

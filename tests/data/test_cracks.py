@@ -21,6 +21,13 @@ def contrast(image, mask, pool, times):
     return (grey[crack == 0].mean() - grey[crack == 1].mean()).item()
 
 
+@pytest.fixture(autouse=True)
+def downloads(monkeypatch, tmp_path):
+    """No test sees what was downloaded on this machine."""
+    monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "downloads"))
+    return tmp_path / "downloads"
+
+
 def test_without_photographs_a_drawn_road_says_so(monkeypatch):
     monkeypatch.delenv("BOOK_DATA", raising=False)
     photo = cracked_photograph(3)
@@ -73,6 +80,32 @@ def test_a_drawn_picture_is_not_called_a_photograph(monkeypatch, tmp_path):
 def test_a_folder_without_photographs_is_a_slip_and_not_silently_replaced(monkeypatch, tmp_path):
     monkeypatch.setenv("BOOK_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no photographs.*unset BOOK_DATA"):
+        cracked_photograph()
+
+
+def test_an_earlier_download_is_used_where_the_readers_folder_has_no_photographs(monkeypatch, tmp_path, downloads):
+    monkeypatch.delenv("BOOK_DATA", raising=False)
+    written(downloads / "crack" / "DeepCrack" / "test", {"downloaded": 20})
+    assert cracked_photograph().origin == "a photograph from DeepCrack, downloaded.jpg"
+
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "data"))
+    assert cracked_photograph().origin == "a photograph from DeepCrack, downloaded.jpg"
+
+    written(tmp_path / "data" / "crack" / "DeepCrack" / "test", {"own": 10})
+    assert cracked_photograph().origin == "a photograph from DeepCrack, own.jpg"
+
+
+def test_a_download_without_photographs_is_named(monkeypatch, downloads):
+    monkeypatch.delenv("BOOK_DATA", raising=False)
+    (downloads / "crack" / "DeepCrack").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="There are no photographs in .*remove that folder to use a drawn road"):
+        cracked_photograph()
+
+
+def test_a_folder_of_data_that_is_none_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="gone, which is no folder"):
         cracked_photograph()
 
 

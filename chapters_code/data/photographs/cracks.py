@@ -10,7 +10,6 @@ Sources: DeepCrack, Liu et al., Neurocomputing 338 (2019) 139-153; CFD (CrackFor
 (2016) 3434-3445.  Both for non-commercial research and teaching only.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from chapters_code.data.fetching.find import cache_folder, own_folder
 from chapters_code.data.folders import is_twin
 from chapters_code.data.pairs import Segmentation
 from chapters_code.data.photographs.photographs import Photographs
@@ -69,24 +69,27 @@ class Photograph(NamedTuple):
 def cracked_photograph(number: int = 0) -> Photograph:
     """Return one photograph of a cracked road, or a drawn road where there are no photographs; nothing is downloaded.
 
-    Real ones are used where the reader has them: a folder named by the environment variable BOOK_DATA, with
-    `crack/DeepCrack/` in it.  Elsewhere a drawn road takes their place, and says so.
+    Real ones are used where they are on this machine: `crack/DeepCrack/` in the folder that the environment variable
+    BOOK_DATA names, or else an earlier download.  Elsewhere a drawn road takes their place, and says so.
 
     Args:
         number: Which one, counted in the order of the file names; after the last comes the first again.
 
     Raises:
-        FileNotFoundError: BOOK_DATA is set, but there are no crack photographs in it.
+        FileNotFoundError: BOOK_DATA is set, but there are no crack photographs in it, and none were downloaded before;
+            or there is a folder for them without photographs.
     """
-    named = os.environ.get("BOOK_DATA")
-    if not named:
+    own = own_folder()
+    places = [folder / "crack" / "DeepCrack" for folder in (own, cache_folder()) if folder]
+    root = next((place for place in places if place.is_dir()), places[0])
+    if own is None and not root.is_dir():
         road = cracked_road(size=(384, 544), crack_width=3, seed=number, branches=2)
         return Photograph(*road, origin="a drawn road (no photographs here; BOOK_DATA names no folder)")
-    root = Path(named).expanduser() / "crack" / "DeepCrack"
     if not any(root.glob("test/images/*.jpg")):
+        named = f"BOOK_DATA names {own}, but there are" if own else "There are"
         raise FileNotFoundError(
-            f"BOOK_DATA names {named}, but there are no photographs in {root / 'test' / 'images'}:"
-            " put DeepCrack there, or unset BOOK_DATA to use a drawn road"
+            f"{named} no photographs in {root / 'test' / 'images'}: put DeepCrack there, or"
+            f" {'unset BOOK_DATA' if own else 'remove that folder'} to use a drawn road"
         )
     photographs = CrackSegmentation("DeepCrack", "test", root)
     number %= len(photographs)
