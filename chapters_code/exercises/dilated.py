@@ -276,7 +276,7 @@ EXERCISES = (
         (
             "Count columns from the output pixel. In which columns do the taps of the first layer stand? And those of"
             " the next?",
-            "If a pixel is multiplied by no weight at all, what can training do about it?",
+            "If no weight of this output pixel is multiplied by the crack, what can training do about it?",
         ),
         kind="explain",
     ),

@@ -352,7 +352,7 @@ EXERCISES = (
         "why_blur_first",
         None,
         (
-            "Stripes of 0.45 cycles per pixel look like stripes of 0.1 after the stride. What else looks like that?",
+            "After the stride, stripes of 0.45 cycles per pixel have 0.1 cycles per small pixel. What else has?",
             "Compare the two rows of numbers after the stride. Could any layer treat one otherwise than the other?",
         ),
         kind="explain",

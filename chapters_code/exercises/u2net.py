@@ -410,8 +410,10 @@ EXERCISES = (
         _check_shift_that_is_kept,
         (
             "Begin with a loop over the shifts from 1 to 32 that prints the largest difference of the sixteen columns.",
-            "A pooling of 2 × 2 cuts its windows at even columns. Where does a shift by 1 put the cuts? And one by 2?",
-            "The halvings of an RSU-5 are not as many as its height. Each of them doubles the step of the grid.",
+            "The windows of a pooling of 2 × 2 begin at even columns. Which numbers share a window after a shift by 1?"
+            " And after one by 2?",
+            "How often does an RSU-5 halve? Not five times. With each halving, a pixel of the small map stands for"
+            " twice as many columns of `x`.",
         ),
         mistakes=((2, 1), (3, 2), (3, 4), (3, 16), (3, 32)),
         kind="measure",

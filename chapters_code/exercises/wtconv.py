@@ -479,9 +479,10 @@ EXERCISES = (
         "one_kernel_for_all",
         _check_one_kernel_for_all,
         (
-            "Build the layer, change the kernels of all its levels, and only then ask for the errors, as the table of"
-            " *Which shifts it follows* does.",
-            "Are the kernels changed in every level? wavelet_convs holds one convolution for each.",
+            "Build the layer, change the kernels of all its levels within torch.no_grad(), and only then ask for the"
+            " errors, as the table of *Which shifts it follows* does.",
+            "Are the kernels changed in every level? wavelet_convs holds one convolution for each, and its weight has"
+            " one kernel for each band of each channel.",
             "The first level alone follows every shift; think of the second as standing on blocks of 2 × 2.",
         ),
         mistakes=((1, (2, 4, 8)), (2, (1, 4, 8)), (3, (1, 1, 1))),
@@ -493,7 +494,8 @@ EXERCISES = (
         None,
         (
             "Take columns 0 to 3 in blocks of two, and move the picture by one column. Which pixels share a block now?",
-            "To what does the dilated kernel hold on, the pixel or a block? And which pixels lie between its taps?",
+            "If all four bands had the same kernel, would it matter which band holds what? (Exercise 8.11.)",
+            "Around what does the dilated kernel stand, the pixel or a block? And which pixels lie between its taps?",
         ),
         kind="explain",
     ),

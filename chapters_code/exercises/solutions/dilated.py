@@ -110,14 +110,14 @@ def share_in_the_middle():
 
 def why_more_of_the_same_does_not_help():
     """Count columns from the output pixel. All taps of the first layer stand in even columns, and the next layer moves
-    on from there by −2, 0 or 2: an even number again. So a hundred layers see the even columns of a very large field,
-    and a crack in an odd column meets no tap. Training changes weights, but no weight is ever multiplied by those
-    pixels, so the output is the same with and without the crack. One layer of rate 1 ends it: it leads from even to odd
-    columns.
+    on from there by −2, 0 or 2: an even number again. So for this pixel a hundred layers see the even columns of a very
+    large field, and a crack in an odd column meets no tap. Training changes weights, but no weight of this pixel is
+    ever multiplied by the crack, so its output is the same with and without it. (The pixel beside it sees this crack,
+    and misses those in the columns that this one sees.) One layer of rate 1 ends it: it leads from even to odd columns.
     """
     return (
         "An even number plus −2, 0 or 2 is even: layers of rate 2 never reach an odd column, however many there are.",
         "The field grows, but its size says only where the outermost taps stand.",
-        "Training changes weights; pixels that no weight is multiplied by cannot change the output.",
+        "Training changes weights; what no weight of an output pixel is multiplied by cannot change this pixel.",
         "A layer of rate 1 mends it (or rates by the rule: none larger than the field of the smaller ones).",
     )

@@ -110,9 +110,10 @@ def stripes_after():
 
 
 def calm_of_two_poolings():
-    """About 0.75 and 0.63. When the camera moves by one pixel, a window of 3 still sees two of its three columns, and a
-    window of 2 only one of its two. So the largest number stays the same more often, and the output is calmer, though
-    nobody meant a blur. A blur of three taps is calmer still (0.58): a largest number can jump, and a mean cannot.
+    """About 0.75 and 0.63: ResNet's pooling changes less, so it is calmer. When the camera moves by one pixel, a window
+    of 3 still sees two of its three columns, and a window of 2 only one of its two. So the largest number stays the
+    same more often. Nobody meant this as a blur. Blurring with (1, 2, 1) before the stride is calmer still (0.58): the
+    largest of nine numbers can jump, and their weighted mean changes little by little.
     """
     noise = torch.randn(20, 1, 96, 127)
     ways = (lambda x: max_pool2d(x, 2), lambda x: max_pool2d(x, 3, stride=2, padding=1))
@@ -120,13 +121,15 @@ def calm_of_two_poolings():
 
 
 def why_blur_first():
-    """After the stride, stripes of 0.45 cycles per pixel are the same numbers as coarse stripes of 0.05 cycles that
+    """It is not even cheaper: a blur with a stride, too, computes only the pixels that are kept, with as many products for
+    each. And it comes too late. After the stride, stripes of 0.45 cycles per pixel are the same numbers as coarse stripes of 0.05 cycles that
     were really there: both have 0.1 cycles per small pixel. A blur behind the stride sees only these numbers. It cannot
     weaken the false stripes and leave the true ones; stripes as coarse as that it hardly weakens at all. Before the
     stride the two still differ: the false ones are fine, and a blur takes most of them away before they can change
     their name.
     """
     return (
+        "It is no cheaper: a blur with stride 2 computes only what is kept, a quarter of the pixels.",
         "A stride of 2 turns waves above 0.25 cycles per pixel into coarser ones.",
         "After the stride, false stripes and true ones are the same numbers: no layer behind it can tell them apart.",
         "Before the stride the fine waves can still be told by their frequency, and a blur weakens just these.",

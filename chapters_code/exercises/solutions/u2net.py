@@ -140,9 +140,10 @@ def two_f_measures():
 
 
 def shift_that_is_kept():
-    """Eight. An RSU-5 halves three times, so its coarsest grid has a step of 2 · 2 · 2 pixels. A shift by 8 moves each
-    pooling window onto another one; a shorter one cuts the windows elsewhere, and the largest numbers are others. All
-    the rest of the block, its convolutions and resizings, moves along with any shift that its own grid allows.
+    """Eight. An RSU-5 halves three times, so one pixel of its smallest map stands for 2 · 2 · 2 pixels of `x`. Shifted by
+    8, the numbers of each pooling window fill the next window, and all maps move along by whole pixels: the smallest
+    one by 1. After a shorter shift the windows of at least one pooling hold other numbers together, and so they have
+    other largest ones. The convolutions follow every shift of the map that they get, so they do not matter.
     """
     torch.manual_seed(9)
     rsu = RSU(5, 1, 4, 4).eval().double()
@@ -156,8 +157,9 @@ def shift_that_is_kept():
 
 
 def what_the_sum_is_for():
-    """Two maps can be added if they have as many channels. The input has those that come in, and $F_1(x)$ has the
-    output's already, so it is $F_1(x)$ that is added. If the U says 0, $F_1(x)$ is left: an ordinary convolution with
+    """Two maps can be added if they have as many channels. The input may have others than the output; $F_1(x)$ always has
+    the output's. Where the two are as many, $x$ could be added as well, and the block would be a residual one; but then
+    a U that says 0 would leave no convolution at all. So one rule does for every block: $F_1(x)$. If the U says 0, $F_1(x)$ is left: an ordinary convolution with
     its normalisation and its ReLU, at the full size. So the block never has less to give than one convolution, and the
     U must learn only what is to be added to it: what one knows from looking far. It need not bring the fine detail
     once more through its coarse maps, since $F_1(x)$ was never halved. And the gradient, too, has a short way round the
@@ -165,6 +167,6 @@ def what_the_sum_is_for():
     """
     return (
         "The input may have other channels than the output; the first map has the output's, so the two can be added.",
-        "If the U says 0, one ordinary convolution at full size is left.",
+        "If the U says 0, one ordinary convolution at full size is left; with x in its place none would be.",
         "The U need only learn what has to be added; the fine detail comes past it.",
     )

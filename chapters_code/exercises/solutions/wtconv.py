@@ -162,12 +162,15 @@ def one_kernel_for_all():
 def why_not_every_shift():
     """WTConv takes its averages and differences over blocks of 2 × 2, and the blocks stand still: columns 0 and 1, 2
     and 3, and so on. Move the picture by one column, and other pixels share a block, so the bands hold other numbers,
-    not the old ones in another place. Moved by two, every pixel comes to the same place in the next block, and the
-    bands move along by one. A dilated kernel stands around the pixel and not on a block, so it follows every shift. It
-    pays with holes: of the pixels between its taps it sees none, where a tap of WTConv on a sees the mean of all four.
+    not the old ones in another place. Each band has a kernel of its own, so what has moved from one band into another
+    is treated otherwise. (With one kernel for all four bands it would not matter: Exercise 8.11.) Moved by two, every
+    pixel comes to the same place in the next block, and the bands move along by one. A dilated kernel stands around the
+    pixel and not on a block, so it follows every shift. It pays with holes: of the pixels between its taps it sees
+    none, where a tap of WTConv on a sees the mean of all four.
     """
     return (
         "WTConv's blocks stand still; after a shift by one pixel other pixels share a block, and the bands differ.",
+        "The bands have unlike kernels, so it matters which band holds what; with one kernel for all it would not.",
         "After a shift by two pixels (2ᴸ for L levels) each pixel has the same place in another block, and all moves.",
         "A dilated kernel stands around the pixel itself, so it follows every shift.",
         "It pays with holes: it skips the pixels between its taps, and a tap on band a sees a mean of them all.",
