@@ -141,7 +141,7 @@ def answers(rows: dict[str, Answer], alt: str | None = None, *, truths: dict[str
 def _in_words(rows: dict[str, Answer]) -> str:
     """Say what was found in each photograph, for those who cannot see it."""
     said = (
-        f"{title}: " + ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items())
+        f"{title}: " + ", ".join(f"{name} {share:.1%}" for name, share in answer.shares.items())
         for title, answer in rows.items()
     )
     return "A photograph, the network's answer, and both in one. " + "; ".join(said) + "."

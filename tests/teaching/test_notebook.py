@@ -677,7 +677,15 @@ def test_an_answer_is_shown_with_its_photograph_both_in_one_and_the_truth(drawn)
     first = np.round(np.array(legend.get_patches()[0].get_facecolor()[:3]) * 255)
     assert np.array_equal(first, shown[1][1][10, 10])
     assert alt.startswith("A photograph, the network's answer, and both in one. a table: background 7")
-    assert "spoon 19%" in alt and "cup 7%" in alt
+    assert "spoon 18.8%" in alt and "cup 6.7%" in alt
+
+
+def test_the_words_for_an_answer_do_not_say_that_nothing_is_there(drawn):
+    answer = an_answer()
+    answer.labels[:] = 0
+    answer.labels[0, :5] = 1  # 5 of 1200 pixels
+    figures.answers({"a table": answer})
+    assert "cup 0.4%" in drawn[0][1]
 
 
 def test_an_answer_without_things_has_no_legend_and_a_truth_without_an_answer_is_refused(drawn):
