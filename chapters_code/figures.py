@@ -141,10 +141,15 @@ def answers(rows: dict[str, Answer], alt: str | None = None, *, truths: dict[str
 def _in_words(rows: dict[str, Answer]) -> str:
     """Say what was found in each photograph, for those who cannot see it."""
     said = (
-        f"{title}: " + ", ".join(f"{name} {share:.1%}" for name, share in answer.shares.items())
+        f"{title}: " + ", ".join(f"{name} {_percent(share)}" for name, share in answer.shares.items())
         for title, answer in rows.items()
     )
     return "A photograph, the network's answer, and both in one. " + "; ".join(said) + "."
+
+
+def _percent(share: float) -> str:
+    """Say a share in words that call nothing 0 that is there."""
+    return f"{share:.1%}" if share >= 0.0005 else "under 0.1%"
 
 
 def curves(

@@ -681,11 +681,11 @@ def test_an_answer_is_shown_with_its_photograph_both_in_one_and_the_truth(drawn)
 
 
 def test_the_words_for_an_answer_do_not_say_that_nothing_is_there(drawn):
-    answer = an_answer()
+    answer = an_answer(60, 80)
     answer.labels[:] = 0
-    answer.labels[0, :5] = 1  # 5 of 1200 pixels
+    answer.labels[0, :5], answer.labels[1, 0] = 1, 2  # 5 and 1 of 4800 pixels
     figures.answers({"a table": answer})
-    assert "cup 0.4%" in drawn[0][1]
+    assert "cup 0.1%, spoon under 0.1%" in drawn[0][1]
 
 
 def test_an_answer_without_things_has_no_legend_and_a_truth_without_an_answer_is_refused(drawn):

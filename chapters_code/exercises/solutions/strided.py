@@ -121,12 +121,12 @@ def calm_of_two_poolings():
 
 
 def why_blur_first():
-    """It is not even cheaper: a blur with a stride, too, computes only the pixels that are kept, with as many products for
-    each. And it comes too late. After the stride, stripes of 0.45 cycles per pixel are the same numbers as coarse stripes of 0.05 cycles that
-    were really there: both have 0.1 cycles per small pixel. A blur behind the stride sees only these numbers. It cannot
-    weaken the false stripes and leave the true ones; stripes as coarse as that it hardly weakens at all. Before the
-    stride the two still differ: the false ones are fine, and a blur takes most of them away before they can change
-    their name.
+    """It is not even cheaper: a blur with a stride, too, computes only the pixels that are kept, with as many products
+    for each. And it comes too late. After the stride, stripes of 0.45 cycles per pixel are the same numbers as coarse
+    stripes of 0.05 cycles that were really there: both have 0.1 cycles per small pixel. A blur behind the stride sees
+    only these numbers. It cannot weaken the false stripes and leave the true ones; stripes as coarse as that it hardly
+    weakens at all. Before the stride the two still differ: the false ones are fine, and a blur takes most of them away
+    before they can change their name.
     """
     return (
         "It is no cheaper: a blur with stride 2 computes only what is kept, a quarter of the pixels.",

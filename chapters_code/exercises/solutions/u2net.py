@@ -140,8 +140,8 @@ def two_f_measures():
 
 
 def shift_that_is_kept():
-    """Eight. An RSU-5 halves three times, so one pixel of its smallest map stands for 2 · 2 · 2 pixels of `x`. Shifted by
-    8, the numbers of each pooling window fill the next window, and all maps move along by whole pixels: the smallest
+    """Eight. An RSU-5 halves three times, so one pixel of its smallest map stands for 2 · 2 · 2 pixels of `x`. Shifted
+    by 8, the numbers of each pooling window fill the next window, and all maps move along by whole pixels: the smallest
     one by 1. After a shorter shift the windows of at least one pooling hold other numbers together, and so they have
     other largest ones. The convolutions follow every shift of the map that they get, so they do not matter.
     """
@@ -157,13 +157,13 @@ def shift_that_is_kept():
 
 
 def what_the_sum_is_for():
-    """Two maps can be added if they have as many channels. The input may have others than the output; $F_1(x)$ always has
-    the output's. Where the two are as many, $x$ could be added as well, and the block would be a residual one; but then
-    a U that says 0 would leave no convolution at all. So one rule does for every block: $F_1(x)$. If the U says 0, $F_1(x)$ is left: an ordinary convolution with
-    its normalisation and its ReLU, at the full size. So the block never has less to give than one convolution, and the
-    U must learn only what is to be added to it: what one knows from looking far. It need not bring the fine detail
-    once more through its coarse maps, since $F_1(x)$ was never halved. And the gradient, too, has a short way round the
-    U.
+    """Two maps can be added if they have as many channels. The input may have others than the output; $F_1(x)$ always
+    has the output's. Where the two are as many, $x$ could be added as well, and the block would be a residual one; but
+    then a U that says 0 would leave no convolution at all. So one rule does for every block: $F_1(x)$. If the U says 0,
+    $F_1(x)$ is left: an ordinary convolution with its normalisation and its ReLU, at the full size. So the block never
+    has less to give than one convolution, and the U must learn only what is to be added to it: what one knows from
+    looking far. It need not bring the fine detail once more through its coarse maps, since $F_1(x)$ was never halved.
+    And the gradient, too, has a short way round the U.
     """
     return (
         "The input may have other channels than the output; the first map has the output's, so the two can be added.",
