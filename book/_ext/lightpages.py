@@ -158,14 +158,21 @@ def light_photographs(page: str, builder: Builder) -> str:
     return re.sub(r"_images/([0-9a-f]{64})\.png", picture, page)
 
 
+# A chapter has some two thousand operators, each between two marks: 40 KB for the colour of dots and equals signs.
+_PLAIN = "o"
+
+
 def classes_by_colour(*styles: str) -> dict[str, str]:
     """Return for each class of coloured code the shortest one that looks the same, or "" if it looks as all text does.
+
+    Operators are written as all text is.
 
     Args:
         styles: Names of styles of Pygments, the light and the dark one; what looks the same does so in all of them.
     """
     looks = [get_style_by_name(style).style_for_token for style in styles]
     seen = {name: repr([look(token) for look in looks]) for token, name in STANDARD_TYPES.items()}
+    seen[_PLAIN] = seen[""]
     first = {}
     for name in sorted(seen, key=lambda name: (len(name), name)):
         first.setdefault(seen[name], name)
