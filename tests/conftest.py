@@ -15,7 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Workers and kernels keep the memory that they have freed: to give it back and take it anew costs a tenth of the time.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "1073741824")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "2147483647")
-# PyTorch's exporter looks up what it has seen before; with open sizes nothing is found, and the search takes long.
+# PyTorch's exporter keeps what each operator gave, to look it up.  With open sizes of small layers that costs more time
+# than it saves; only for a large network is it the other way round.
 os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")
 # No test and no notebook downloads a data set; those that try downloads have a server of their own, on this machine.
 os.environ.setdefault("BOOK_OFFLINE", "1")

@@ -187,7 +187,7 @@ def test_layers_exported_with_open_sizes_are_right_at_other_sizes(part):
 def test_networks_exported_with_open_sizes_are_right_at_other_sizes(name):
     (layer,) = (layer for layer in LAYERS if layer.name == name)
     network = build(layer)
-    # MobileNetV2 repeats the same block ten times; the first repetition is as good as all.
+    # MobileNetV2 has ten blocks that keep the size and are added to their input; one of them stands for all.
     repeated = [name for name, part in network.named_modules() if getattr(part, "use_res_connect", False)]
     for part in repeated[1:]:
         network.set_submodule(part, nn.Identity())
