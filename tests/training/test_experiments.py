@@ -261,7 +261,9 @@ def test_the_arms_of_the_nest_differ_in_what_the_plan_says():
     seven, alone = (networks[arm].eval()(x) for arm in ("rsu", "fused"))
     assert torch.equal(seven[0], alone) and len(seven) == 7
     # The earlier runs are in the book already; nothing of them would run again.
-    assert {one.arm for one in work.left(blocks.STUDY, None)} == set(first) - set(blocks.EARLIER)
+    assert {one.arm for one in work.left(dataclasses.replace(blocks.STUDY, name="trial"), None)} == set(first) - set(
+        blocks.EARLIER
+    )
 
 
 # ---- what is counted on cracks ----------------------------------------------------------------------
@@ -388,6 +390,8 @@ def test_a_run_that_was_broken_off_is_taken_up_again_and_comes_out_as_if_it_was_
 
 # ---- from runs to the study -------------------------------------------------------------------------
 
+TRIAL = dataclasses.replace(no_skips.STUDY, name="trial")  # of which the book has no record
+
 
 def write_run(out, planned, f1=0.5, more=None, **changes):
     folder = out / planned.folder
@@ -409,7 +413,7 @@ def two_seeds(study):
 
 
 def test_a_study_holds_what_its_runs_hold(tmp_path):
-    study = no_skips.STUDY
+    study = TRIAL
     for one in two_seeds(study):
         write_run(tmp_path, one, f1=(1 + 2 * one.seed) / 4)
     unfinished = next(one for one in study.planned if one.arm == "avg")
@@ -430,7 +434,7 @@ def test_a_study_holds_what_its_runs_hold(tmp_path):
 
 
 def test_a_study_grows_from_its_record_on_another_machine(tmp_path, monkeypatch):
-    study = no_skips.STUDY
+    study = TRIAL
     first, second = (([one for one in two_seeds(study) if one.seed == seed]) for seed in range(2))
     for one in first:
         write_run(tmp_path / "here", one)
@@ -457,7 +461,7 @@ def test_runs_with_a_record_of_their_own_join_and_longer_ones_say_so(tmp_path):
         folder.mkdir()
         runs.save(made | {"recipe": one.recipe.plain()}, folder / "record.json")
         (folder / "more.json").write_text('{"photographs": [[1, 2, 3, 4]]}')
-    work.collect(blocks.STUDY, tmp_path, tmp_path / "study.json")
+    work.collect(dataclasses.replace(blocks.STUDY, name="trial"), tmp_path, tmp_path / "study.json")
     study = studies.load(tmp_path / "study.json")
     of_arm = {run["arm"]: run for run in study["runs"] if run["seed"] == 0}
     assert set(of_arm) == {"rsu", "unet", "unet_long", "plain"} and study["pictures"]["ECSSD"]["epochs"] == 30
@@ -475,16 +479,16 @@ def test_a_study_with_runs_left_is_kept_apart_from_the_book_s_records(tmp_path, 
     begun, shelf = tmp_path / "begun", tmp_path / "studies"
     shelf.mkdir()
     monkeypatch.setattr(work, "BEGUN", begun)
-    study = dataclasses.replace(no_skips.STUDY, planned=two_seeds(no_skips.STUDY))
+    study = dataclasses.replace(TRIAL, planned=two_seeds(TRIAL))
     for one in study.planned[:5]:
         write_run(tmp_path / "here", one)
-    assert work.put_away(study, tmp_path / "here", shelf) == begun / "no-skips.json" and not list(shelf.iterdir())
+    assert work.put_away(study, tmp_path / "here", shelf) == begun / "trial.json" and not list(shelf.iterdir())
     assert work.left(study, None) == list(study.planned[5:]), "what was begun elsewhere is not run again"
 
     for one in study.planned[5:]:
         write_run(tmp_path / "there", one)
-    assert work.put_away(study, tmp_path / "there", shelf) == shelf / "no-skips.json" and not list(begun.iterdir())
-    assert len(studies.load(shelf / "no-skips.json")["runs"]) == len(study.planned)
+    assert work.put_away(study, tmp_path / "there", shelf) == shelf / "trial.json" and not list(begun.iterdir())
+    assert len(studies.load(shelf / "trial.json")["runs"]) == len(study.planned)
 
 
 def test_what_is_begun_is_a_study_of_the_book_with_runs_left():
@@ -495,13 +499,13 @@ def test_what_is_begun_is_a_study_of_the_book_with_runs_left():
 
 
 def test_runs_made_in_different_ways_are_no_study(tmp_path):
-    planned = two_seeds(no_skips.STUDY)
+    planned = two_seeds(TRIAL)
     for one in planned[:3]:
         write_run(tmp_path, one)
     other = planned[3]
     write_run(tmp_path, dataclasses.replace(other, recipe=dataclasses.replace(other.recipe, batch_size=4)))
     with pytest.raises(ValueError, match="differ in what one study must share"):
-        work.collect(no_skips.STUDY, tmp_path, tmp_path / "study.json")
+        work.collect(TRIAL, tmp_path, tmp_path / "study.json")
     assert not (tmp_path / "study.json").exists()
 
 
