@@ -397,32 +397,33 @@ DRAWS, SEED = 2000, 0
 
 
 def bootstrap(
-    of_arm: Mapping[str, Sequence[Sequence[Sequence[int]]]],
+    of_arm: Mapping[str, Sequence[Sequence[Sequence]]],
     arm: str,
     control: str | Sequence[str],
     draws: int = DRAWS,
     seed: int = SEED,
 ) -> Percentiles:
-    """Compare the F1 of two arms, with an interval that knows of other seeds *and* of other photographs.
+    """Compare the F1, or the mean IoU, of two arms, with an interval that knows of other seeds *and* other photographs.
 
     Each draw takes as many seeds and as many photographs as there are, some twice and some not at all: the same ones
-    for both arms, and the same photographs for all seeds.  The counts of the photographs are added up, and of the F1 of
-    the seeds the mean is taken.  The interval goes from the 2.5th to the 97.5th percentile of the draws.
+    for both arms, and the same photographs for all seeds.  The counts of the photographs are added up, and of the
+    scores of the seeds the mean is taken.  The interval goes from the 2.5th to the 97.5th percentile of the draws.
 
     With few seeds it is too short: what the seeds add has √((seeds − 1) / seeds) of its true size, and about 1.96
     errors take the place of Student's 2.78 (5 seeds).  So read it beside `difference`, which knows of seeds alone.  If
     this one is longer, the photographs matter more than the seeds.
 
     Args:
-        of_arm: Arm -> seed -> photograph -> its counts of pixels: predicted, right (of the predicted ones), true, found
-            (of the true ones).  `studies.scores` with `studies.photographs` gives them.
+        of_arm: Arm -> seed -> photograph -> its counts of pixels.  For F1 four numbers: predicted, right (of the
+            predicted ones), true, found (of the true ones); `studies.scores` with `studies.photographs` gives them.
+            For mean IoU three for each class: right, predicted, true; from `studies.overlaps`.
         arm: Its name.
         control: The name of another one; or several names, and their mean is the control.
         draws: How many.
         seed: Where the drawing starts; the same one gives the same interval.
 
     Returns:
-        The difference of the mean F1 of all that is there, and the two ends.
+        The difference of the mean score of all that is there, and the two ends.
 
     Raises:
         ValueError: There is no such arm, the arms have not the same seeds and photographs, a count is missing, or
@@ -430,15 +431,10 @@ def bootstrap(
     """
     weights = _against(arm, control)
     _need_weights(of_arm, weights)
-    shapes = {name: {(len(run), *{len(one) for one in run}) for run in of_arm[name]} for name in weights}
-    if len(kinds := set().union(*shapes.values())) != 1 or len(kind := kinds.pop()) != 2 or kind[1] != 4:
-        raise ValueError(
-            "every run needs the same photographs, and each of them four counts: predicted, right, true, found;"
-            f" got {shapes}"
-        )
+    counts = _counts({name: of_arm[name] for name in weights})
     if draws < 1:
         raise ValueError(f"an interval needs 1 draw or more, and better 2000; got {draws}")
-    counts = {name: torch.tensor(of_arm[name], dtype=torch.float64) for name in weights}
+    score = _f1 if counts[arm].ndim == 3 else _mean_iou
     seeds, photographs = counts[arm].shape[:2]
     generator = torch.Generator().manual_seed(seed)
     of_seed = _times(draws, seeds, generator)
@@ -448,13 +444,30 @@ def bootstrap(
         """Return the difference in each draw, (draws,)."""
         total = torch.zeros(len(times), dtype=torch.float64)
         for name, weight in weights.items():
-            summed = torch.einsum("dp,spk->dsk", photograph_times, counts[name])
-            total += weight * (_f1(summed) * times).sum(1) / seeds
+            summed = torch.einsum("dp,sp...->ds...", photograph_times, counts[name])
+            total += weight * (score(summed) * times).sum(1) / seeds
         return total
 
     everything = drawn(*(torch.ones(1, size, dtype=torch.float64) for size in (seeds, photographs)))
     ends = drawn(of_seed, of_photograph).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
     return Percentiles(everything.item(), *ends.tolist())
+
+
+def _counts(of_arm: Mapping[str, Sequence[Sequence[Sequence]]]) -> dict[str, Tensor]:
+    """Return the counts as float64 (seeds, photographs, 4) or (seeds, photographs, classes, 3), alike for all arms."""
+    try:
+        counts = {name: torch.tensor(runs, dtype=torch.float64) for name, runs in of_arm.items()}
+        shapes = {name: tuple(one.shape) for name, one in counts.items()}
+    except ValueError:  # the runs of an arm are not alike
+        shapes = {name: sorted({len(run) for run in runs}) for name, runs in of_arm.items()}
+        counts = {}
+    kinds = {(one.ndim, one.shape[-1]) for one in counts.values()}
+    if len({one.shape for one in counts.values()}) != 1 or not kinds <= {(3, 4), (4, 3)}:
+        raise ValueError(
+            "every run needs the same photographs, and each of them four counts: predicted, right, true, found; or"
+            f" three for each class: right, predicted, true; got {shapes}"
+        )
+    return counts
 
 
 def _times(draws: int, size: int, generator: torch.Generator) -> Tensor:
@@ -470,3 +483,9 @@ def _f1(counts: Tensor) -> Tensor:
     empty = (predicted + true == 0).double()
     precision, recall = right / predicted.clamp(min=1) + empty, found / true.clamp(min=1) + empty
     return 2 * precision * recall / (precision + recall).clamp(min=torch.finfo(torch.float64).tiny)
+
+
+def _mean_iou(counts: Tensor) -> Tensor:
+    """Return the mean IoU of counts (..., classes, 3) as `metrics.ConfusionMatrix` does: of the classes that occur."""
+    right, predicted, true = counts.unbind(-1)
+    return (right / (predicted + true - right)).nanmean(-1)

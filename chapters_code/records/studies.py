@@ -23,6 +23,7 @@ __all__ = [
     "interval",
     "load",
     "names",
+    "overlaps",
     "paired",
     "photographs",
     "pooled",
@@ -121,6 +122,27 @@ def photographs(run: dict[str, Any]) -> list[list[int]]:
     if "photographs" not in run:
         raise ValueError(f"the run of {run['arm']} with seed {run['seed']} keeps no counts of each photograph")
     return run["photographs"]
+
+
+def overlaps(run: dict[str, Any], classes: int) -> list[list[list[int]]]:
+    """Return the counts of each test photograph, class by class: right, predicted, true; for `statistics.bootstrap`.
+
+    Args:
+        run: One of a study of classes.  It names only the classes that a photograph shows or is said to show.
+        classes: How many there are.
+
+    Raises:
+        ValueError: The run keeps no such counts, or there are fewer classes.
+    """
+    found = []
+    for row in photographs(run):
+        if len(row) % 4 or not set(row[::4]) <= set(range(classes)):
+            raise ValueError(
+                f"a photograph needs four numbers for each class, 0 to {classes - 1}, that occurs; got {row}"
+            )
+        known = {number: list(counts) for number, *counts in zip(*(row[k::4] for k in range(4)), strict=True)}
+        found.append([known.get(number, [0, 0, 0]) for number in range(classes)])
+    return found
 
 
 def against(

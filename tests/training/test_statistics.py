@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
+from chapters_code.metrics.classes import ConfusionMatrix
 from chapters_code.metrics.cracks import CrackScores, dilate
 from chapters_code.records import statistics, studies
 from grids import every
@@ -426,6 +427,51 @@ def test_counts_that_do_not_fit_are_refused():
         statistics.bootstrap({"a": runs, "b": runs}, "a", "b", draws=0)
     with pytest.raises(ValueError, match="no arm 'c'"):
         statistics.bootstrap({"a": runs, "b": runs}, "a", "c")
+
+
+def test_the_mean_iou_is_that_of_the_confusion_matrix_and_drawn_in_two_loops():
+    """Of four classes one occurs in one photograph only, and one nowhere: it never counts."""
+    truth = torch.randint(3, (5, 6, 8))
+    truth[1:][truth[1:] == 2] = 0
+
+    def run(share):
+        said = torch.where(torch.rand(truth.shape) < share, truth, torch.randint(2, truth.shape))
+        matrix = ConfusionMatrix(4)
+        matrix.update(said, truth)
+        counts = [
+            [[int(part.sum()) for part in ((s == k) & (t == k), s == k, t == k)] for k in range(4)]
+            for s, t in zip(said, truth, strict=True)
+        ]
+        return counts, matrix.mean_iou()
+
+    good, bad = ([run(share) for _ in range(3)] for share in (0.8, 0.3))
+    of_arm = {"good": [counts for counts, _ in good], "bad": [counts for counts, _ in bad]}
+    expected = fmean(score for _, score in good) - fmean(score for _, score in bad)
+    assert statistics.bootstrap(of_arm, "good", "bad", 10).value == pytest.approx(expected)
+
+    def mean_iou(photographs):
+        of_class = [[sum(one[k][n] for one in photographs) for n in range(3)] for k in range(4)]
+        return fmean(right / (said + true - right) for right, said, true in of_class if said + true)
+
+    generator = torch.Generator().manual_seed(9)
+    seeds = torch.randint(3, (50, 3), generator=generator).tolist()
+    photographs = torch.randint(5, (50, 5), generator=generator).tolist()
+    drawn = [
+        fmean(mean_iou([of_arm["good"][s][p] for p in ps]) - mean_iou([of_arm["bad"][s][p] for p in ps]) for s in ss)
+        for ss, ps in zip(seeds, photographs, strict=True)
+    ]
+    ends = torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    assert statistics.bootstrap(of_arm, "good", "bad", 50, 9)[1:] == pytest.approx(ends.tolist())
+
+
+def test_the_classes_of_a_photograph_that_are_not_named_have_no_pixels():
+    run = {"arm": "a", "seed": 0, "photographs": [[0, 5, 7, 6, 2, 1, 1, 3], [1, 4, 4, 4]]}
+    assert studies.overlaps(run, 3) == [[[5, 7, 6], [0, 0, 0], [1, 1, 3]], [[0, 0, 0], [4, 4, 4], [0, 0, 0]]]
+    for row in ([0, 5, 7], [3, 1, 1, 1]):
+        with pytest.raises(ValueError, match="four numbers for each class, 0 to 2, that occurs"):
+            studies.overlaps(run | {"photographs": [row]}, 3)
+    with pytest.raises(ValueError, match="keeps no counts"):
+        studies.overlaps({"arm": "a", "seed": 0}, 3)
 
 
 # ---- studies offer the same -------------------------------------------------------------------------
