@@ -64,7 +64,7 @@ OPERATORS = {
 # The parts of the syntax tree that hold words; those that hold a type behind a : or ->.
 WORDS = {"raise_stmt", "fstring", "import_name", "import_from", "parameters"}
 TYPED = {"tfpdef", "funcdef", "annassign"}
-SHARE = 0.13  # of all mutants, those that are drawn
+SHARE = 0.15  # of all mutants, those that are drawn
 SLOW = 2.0  # CPU-seconds; no test that takes longer is run
 BUDGET = 8.0  # CPU-seconds of tests that a mutant may cost
 NOT_SERVED = 99  # a status that pytest does not have
