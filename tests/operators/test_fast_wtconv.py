@@ -139,9 +139,11 @@ def test_depthwise_is_pytorchs_convolution(kernel_size):
         assert_close(both_ways(depthwise, given), both_ways(theirs, given), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")  # PyTorch's own
 def test_gradients_are_slopes():
     x, weight = drawn(2, 2, 4, 3).requires_grad_(), drawn(2, 1, 5, 5).requires_grad_()
-    assert torch.autograd.gradcheck(depthwise, (x, weight)) and torch.autograd.gradgradcheck(depthwise, (x, weight))
+    assert torch.autograd.gradcheck(depthwise, (x, weight), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(depthwise, (x, weight))
 
 
 def test_a_gradient_that_nobody_asks_for_is_not_computed():

@@ -89,6 +89,13 @@ def test_focal_is_that_of_torchvision(gamma, alpha):
     assert_close(value_and_gradient(ours, logits), value_and_gradient(theirs, logits))
 
 
+def test_focal_has_the_settings_of_torchvision_where_none_are_given():
+    logits, target = batch()
+    seen = target != VOID
+    theirs = torchvision.ops.sigmoid_focal_loss(logits[:, 0][seen], target[seen].double(), reduction="mean")
+    assert_close(focal(logits, target), theirs)
+
+
 def test_dice_of_sure_logits_is_one_minus_the_f1_of_torchmetrics():
     """With probabilities of 0 and 1 and next to no smoothing, Dice is F1, picture by picture."""
     logits, target = batch()
