@@ -139,11 +139,20 @@ def test_depthwise_is_pytorchs_convolution(kernel_size):
         assert_close(both_ways(depthwise, given), both_ways(theirs, given), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")  # PyTorch's own
 def test_gradients_are_slopes():
     x, weight = drawn(2, 2, 4, 3).requires_grad_(), drawn(2, 1, 5, 5).requires_grad_()
-    assert torch.autograd.gradcheck(depthwise, (x, weight), check_forward_ad=True)
-    assert torch.autograd.gradgradcheck(depthwise, (x, weight))
+    assert torch.autograd.gradcheck(depthwise, (x, weight)) and torch.autograd.gradgradcheck(depthwise, (x, weight))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")  # PyTorch's own
+def test_forwards_it_is_the_product_rule():
+    x, weight = drawn(2, 3, 6, 8).requires_grad_(), drawn(3, 1, 5, 5).requires_grad_()
+    of_x, of_weight = drawn(2, 3, 6, 8), drawn(3, 1, 5, 5)
+    by_x, by_weight = (functional.conv2d(*pair, padding=2, groups=3) for pair in ((of_x, weight), (x, of_weight)))
+    forwards = torch.func.jvp
+    assert_close(forwards(depthwise, (x, weight), (of_x, of_weight))[1], by_x + by_weight)
+    assert_close(forwards(lambda one: depthwise(one, weight), (x,), (of_x,))[1], by_x)
+    assert_close(forwards(lambda one: depthwise(x, one), (weight,), (of_weight,))[1], by_weight)
 
 
 def test_a_gradient_that_nobody_asks_for_is_not_computed():
