@@ -109,13 +109,10 @@ class _Depthwise(Function):
         return functional.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
 
     @staticmethod
-    def jvp(ctx, of_x: Tensor | None, of_weight: Tensor | None) -> Tensor:
+    def jvp(ctx, of_x: Tensor, of_weight: Tensor) -> Tensor:  # PyTorch gives zeros for what does not change
         x, weight = ctx.saved_tensors
-        half, channels = weight.shape[-1] // 2, len(weight)
-        parts = [] if of_x is None else [functional.conv2d(of_x, weight, padding=half, groups=channels)]
-        if of_weight is not None:
-            parts.append(functional.conv2d(x, of_weight, padding=half, groups=channels))
-        return sum(parts)
+        same = {"padding": weight.shape[-1] // 2, "groups": len(weight)}
+        return functional.conv2d(of_x, weight, **same) + functional.conv2d(x, of_weight, **same)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
