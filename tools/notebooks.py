@@ -7,7 +7,7 @@
 
 What is stored is what the site shows and what the tests compare.  So it must not depend on who ran it, when
 or where: no times, no widget state, no traceback, no path of this machine.  A notebook is written whole or
-not at all.  The set-up cell is copied into every notebook from its only home, setup_cell.py, the minutes in its head
+not at all.  The set-up cell is put into every notebook from its only home, setup_cell.py, the minutes in its head
 are counted anew, and under the heading of each exercise stands what it asks for and how long it takes.
 """
 
@@ -34,6 +34,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 SETUP_TAGS = ["setup", "remove-cell"]
+EXTRA = re.compile(r'packages\["(\w+)"\] = ')  # its lines that are for some chapters only
 KEPT_CELL_METADATA = {"mystnb", "tags"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # Home folders, temporary folders, Colab's folder, Windows drives; and this book's folder, wherever it lies.
@@ -72,8 +73,19 @@ def put_setup_cell(notebook: NotebookNode, text: str) -> None:
         code = [place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
         setup = [nbformat.v4.new_code_cell(id="setup")]
         notebook.cells.insert(code[0] if code else len(notebook.cells), setup[0])
-    setup[0].source = text.strip()
+    setup[0].source = setup_text(notebook, text)
     setup[0].metadata = NotebookNode(tags=SETUP_TAGS)
+
+
+def setup_text(notebook: NotebookNode, text: str) -> str:
+    """Return the set-up cell's text for a chapter: it asks only for the packages that the chapter imports."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+    def kept(line: str) -> bool:
+        extra = EXTRA.match(line)
+        return not extra or re.search(rf"^\s*(?:from|import) {extra[1]}\b", code, re.MULTILINE) is not None
+
+    return "\n".join(filter(kept, text.strip().splitlines()))
 
 
 def normalised(notebook: NotebookNode) -> NotebookNode:

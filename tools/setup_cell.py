@@ -1,12 +1,16 @@
-# Set-up, the same in every chapter: on Colab it fetches what is missing.
+# Set-up: on Colab it fetches what is missing there.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 # Where the book is published; `make repository` writes it here.
 REPOSITORY = ""
-
-packages = {"chapters_code": f"git+{REPOSITORY}", "d2l": "d2l==0.17.0"}
+# The book's code as a file, from the zip of `make colab`, is taken before that.
+folders = (".", "drive/MyDrive", "drive/MyDrive/keep-the-crack")
+found = [file for one in folders for file in Path(one).glob("keep_the_crack-*.whl")]
+packages = {"chapters_code": str(max(found)) if found else f"git+{REPOSITORY}"}
+packages["d2l"] = "d2l==0.17.0"  # the code of another book, which this chapter tries
 missing = [name for name in packages if importlib.util.find_spec(name) is None]
 
 if "google.colab" not in sys.modules:
@@ -15,11 +19,12 @@ if "google.colab" not in sys.modules:
     print("Set-up: the book's code is here, nothing to install.")
 elif not missing:
     print("Set-up: all is here, nothing to install.")
-elif "chapters_code" in missing and not REPOSITORY:
+elif "chapters_code" in missing and not found and not REPOSITORY:
     raise ModuleNotFoundError(
-        "Colab cannot fetch the book's code: this notebook does not say where the "
-        "book is published. In the book's folder, run `make repository "
-        "URL=https://github.com/OWNER/REPO`; then upload the notebook anew."
+        "Colab does not find the book's code. Take the file keep_the_crack-….whl from "
+        "the zip that `make colab` wrote. Upload it here (the folder sign at the left), "
+        "or put it into a folder keep-the-crack of your Drive and mount the Drive. "
+        "Then run this cell again."
     )
 else:
     # --no-deps: Colab's own torch, torchvision, numpy and matplotlib stay.

@@ -233,8 +233,8 @@ def test_an_address_is_written_everywhere_and_taken_away_again(copy):
     assert set(config["html"].values()) == {True}
     assert yaml.safe_load(there["CITATION.cff"])["repository-code"] == "https://github.com/OWNER/REPO"
     assert 'REPOSITORY = "https://github.com/OWNER/REPO"' in there["tools/setup_cell.py"]
-    setup = nbformat.reads(there["notebooks/00_small.ipynb"], as_version=4).cells[1]
-    assert setup.source == there["tools/setup_cell.py"].strip()
+    notebook = nbformat.reads(there["notebooks/00_small.ipynb"], as_version=4)
+    assert notebook.cells[1].source == notebooks.setup_text(notebook, there["tools/setup_cell.py"])
     assert unchanged == there
     assert "Changed: nothing" in again.stdout
     assert after == before

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+
+import notebooks
 
 CELL = (Path(__file__).parents[2] / "tools" / "setup_cell.py").read_text(encoding="utf-8")
 ADDRESS = "https://github.com/OWNER/REPO"
@@ -24,7 +27,7 @@ with open(here / "calls.jsonl", "a") as calls:
 if "PIP_FAILS" in os.environ:
     sys.exit("\\n".join(f"pip's line {number}" for number in range(1, 21)))
 for name in sys.argv[4:]:
-    (here / ("chapters_code.py" if name.startswith("git+") else "d2l.py")).touch()
+    (here / ("d2l.py" if name.startswith("d2l") else "chapters_code.py")).touch()
 """
 
 
@@ -38,9 +41,9 @@ class Machine:
             (folder / f"{name}.py").touch()
         (folder / "pip" / "__main__.py").write_text(PIP)
 
-    def run(self, address=ADDRESS, colab=True, then="", **environment):
+    def run(self, address=ADDRESS, colab=True, then="", cell=CELL, **environment):
         """Run the cell in a fresh process on Colab or at home, and `then` some more code."""
-        cell, count = re.subn('(?m)^REPOSITORY = ".*"$', f'REPOSITORY = "{address}"', CELL)
+        cell, count = re.subn('(?m)^REPOSITORY = ".*"$', f'REPOSITORY = "{address}"', cell)
         assert count == 1
         program = f"cell = {cell!r}\nexec(cell)\n{then}"
         # -S leaves site-packages out, where this book and d2l are installed.
@@ -98,8 +101,40 @@ def test_without_an_address_the_cell_says_what_to_do_and_stops(tmp_path):
     answer = machine.run(address="")
 
     assert answer.returncode == 1
-    assert "make repository URL=https://github.com/OWNER/REPO" in answer.stderr.splitlines()[-1]
+    last = answer.stderr.splitlines()[-1]
+    assert "does not find the book's code" in last and "keep_the_crack-….whl" in last and "run this cell again" in last
     assert machine.calls == []
+
+
+WHEEL = "keep_the_crack-0.1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
+@pytest.mark.parametrize("folder", [".", "drive/MyDrive", "drive/MyDrive/keep-the-crack"])
+def test_the_wheel_that_somebody_put_there_goes_before_the_address(tmp_path, folder, address):
+    machine = Machine(tmp_path, ("d2l",))
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / WHEEL).touch()
+
+    answer = machine.run(address=address, then="exec(cell)")
+
+    assert answer.returncode == 0, answer.stderr
+    assert machine.calls == [["install", "--quiet", "--no-deps", str(Path(folder, WHEEL))]]
+    assert answer.stdout.splitlines() == [
+        "Set-up: installed chapters_code; Colab's own packages stay.",
+        "Set-up: all is here, nothing to install.",
+    ]
+
+
+def test_a_chapter_that_does_not_import_d2l_does_not_ask_for_it(tmp_path):
+    chapters = {path.stem: nbformat.read(path, as_version=4) for path in notebooks.paths()}
+    asks = [name for name, notebook in chapters.items() if "d2l" in notebooks.setup_text(notebook, CELL)]
+    assert asks == ["06_fcn"]
+
+    machine = Machine(tmp_path, ())
+    answer = machine.run(cell=notebooks.setup_text(chapters["01_pooling"], CELL))
+    assert machine.calls == [["install", "--quiet", "--no-deps", BOOK]]
+    assert "installed chapters_code;" in answer.stdout
 
 
 def test_without_an_address_d2l_alone_is_still_fetched(tmp_path):

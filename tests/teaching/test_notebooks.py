@@ -60,9 +60,9 @@ def order_faults(notebook) -> list[str]:
 
 
 def setup_faults(notebook) -> list[str]:
-    """The first code is the set-up cell, the same in all chapters, and there is no other."""
+    """The first code is the set-up cell of tools/setup_cell.py, and there is no other."""
     cells = code(notebook)
-    wanted = notebooks.SETUP_CELL.read_text(encoding="utf-8").strip()
+    wanted = notebooks.setup_text(notebook, notebooks.SETUP_CELL.read_text(encoding="utf-8"))
     faults = [f"{name(cell)} is a second set-up cell" for cell in cells[1:] if "setup" in tags(cell)]
     if not cells or tags(cells[0]) != notebooks.SETUP_TAGS or cells[0].source != wanted:
         faults.append("the first code cell is not the set-up cell of tools/setup_cell.py: `make notebooks`")
@@ -366,7 +366,8 @@ GOOD_HEAD = """# 01 · Title
 
 def chapter(*cells, count=True, head="# Title"):
     """A notebook in order that begins with the set-up cell."""
-    setup = new_code_cell(notebooks.SETUP_CELL.read_text(encoding="utf-8").strip())
+    text = notebooks.setup_text(new_notebook(cells=list(cells)), notebooks.SETUP_CELL.read_text(encoding="utf-8"))
+    setup = new_code_cell(text)
     setup.metadata = {"tags": list(notebooks.SETUP_TAGS)}
     cells = [new_markdown_cell(head), setup, *cells]
     notebook = new_notebook(cells=cells, metadata=notebooks.METADATA)
