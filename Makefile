@@ -8,7 +8,7 @@ PORT   ?= 8000
 # Or class: the book without solutions.
 EDITION ?= open
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel repository classroom grade clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist repository classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -30,6 +30,15 @@ serve: book  ## build the website and show it on this computer (PORT=8000)
 
 wheel: environment  ## pack the book's code into _build/wheel (EDITION=class: without solutions, into _build/class/wheel)
 	@$(python) tools/edition.py wheel --edition "$(EDITION)"
+
+colab: environment  ## pack code and notebooks into one zip for Colab, where the book has no address (EDITION=class)
+	@$(python) tools/pack.py colab --edition "$(EDITION)"
+
+offline: environment  ## pack site, notebooks and code into one zip, for a machine without network (EDITION=class)
+	@$(python) tools/pack.py offline --edition "$(EDITION)"
+
+dist: environment  ## build wheel and source of chapters_code as a package index takes them, into _build/dist
+	@$(python) tools/pack.py dist
 
 lab: environment  ## open the notebooks in JupyterLab
 	cd notebooks && ../$(python) -m jupyterlab

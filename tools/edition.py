@@ -184,10 +184,7 @@ def build_wheel(edition: str, out: Path) -> Path:
         if edition == "class":
             write_tree(source)
         else:
-            source.mkdir()
-            for file in ("LICENSE", "README.md", "pyproject.toml"):
-                shutil.copy2(ROOT / file, source)
-            shutil.copytree(ROOT / "chapters_code", source / "chapters_code", ignore=shutil.ignore_patterns(*TRACES))
+            copy_package(source)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--no-build-isolation", "--wheel-dir", str(packed), str(source)]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -196,6 +193,14 @@ def build_wheel(edition: str, out: Path) -> Path:
         (wheel,) = packed.glob("*.whl")
         os.replace(wheel, folder / wheel.name)
     return folder / wheel.name
+
+
+def copy_package(target: Path) -> None:
+    """Copy what a package is made of into a new folder, in which no earlier build has left anything."""
+    target.mkdir()
+    for file in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy2(ROOT / file, target)
+    shutil.copytree(ROOT / "chapters_code", target / "chapters_code", ignore=shutil.ignore_patterns(*TRACES))
 
 
 def home(out: Path, edition: str) -> Path:
