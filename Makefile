@@ -1,4 +1,4 @@
-# The book's commands.  `make` alone lists them.  Needs only make, a shell and Python 3.10 or newer.
+# The book's commands.  `make` alone lists them.  Needs only make, a shell and Python 3.11 or newer.
 #
 # Programs are called as `python -m NAME`: the start-up scripts in .venv/bin hold an absolute path, which
 # breaks when the folder is moved or its path has a space.  All paths are relative for the same reason.
@@ -8,7 +8,7 @@ PORT   ?= 8000
 # Or class: the book without solutions.
 EDITION ?= open
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist repository classroom grade clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist repository constraints classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -17,6 +17,7 @@ help:
 	@echo
 	@echo "The first one sets up .venv, the book's own Python (some minutes, once)."
 	@echo "A Python of your choice: PYTHON=python3.12 make book"
+	@echo "The versions that the stored outputs were made with: CONSTRAINTS=constraints.txt make book"
 
 environment:
 	@sh tools/environment.sh
@@ -54,10 +55,12 @@ quick: check  ## check the style and one test of every kind, in a minute: for pe
 
 import_linter = from importlinter.cli import lint_imports_command; lint_imports_command()
 
-check: environment  ## check the style (ruff), and that imports run one way (import-linter)
+check: environment  ## check the style (ruff), the spelling (typos), that imports run one way (import-linter), and the types (mypy)
 	$(python) -m ruff check
 	$(python) -m ruff format --check
+	.venv/bin/typos
 	$(python) -c "$(import_linter)" --no-cache --no-logo
+	$(python) -m mypy
 
 format: environment  ## lay out code and notebooks in the book's style (ruff)
 	$(python) -m ruff format
@@ -73,6 +76,9 @@ slides: environment  ## make a deck of slides of each chapter in _build/slides (
 repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)
 	@$(if $(filter undefined,$(origin URL)),echo "Say: make repository URL=https://github.com/OWNER/REPO"; exit 2)
 	@$(python) tools/repository.py "$(URL)"
+
+constraints: environment  ## write the installed versions, with which the notebooks were stored, into constraints.txt
+	@$(python) tools/constraints.py
 
 said = $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)")
 

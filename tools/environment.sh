@@ -3,7 +3,8 @@
 # begins here).  pip alone is enough; uv is used when it is there, because it is faster.
 #
 #     sh tools/environment.sh
-#     PYTHON=python3.12 sh tools/environment.sh     with a Python of your choice
+#     PYTHON=python3.12 sh tools/environment.sh               with a Python of your choice
+#     CONSTRAINTS=constraints.txt sh tools/environment.sh     with the versions that the stored outputs were made with
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,18 +14,26 @@ holds() { "$1" -c "import sys; sys.exit(not ($2))" >/dev/null 2>&1; }
 version() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null; }
 
 # --- nothing to do? -------------------------------------------------------------------------------
-# The stamp holds all that the environment depends on: three files, this folder, the Python inside.
-stamp() { cksum requirements.txt pyproject.toml tools/environment.sh && pwd && version .venv/bin/python; }
+# The stamp holds all that the environment depends on: three files, or four, this folder, the Python inside.
+stamp() {
+    cksum requirements.txt pyproject.toml tools/environment.sh ${CONSTRAINTS:+"$CONSTRAINTS"} 2>/dev/null &&
+        pwd && version .venv/bin/python
+}
 other_python() { [ -n "${PYTHON:-}" ] && [ "$(version "$PYTHON")" != "$(version .venv/bin/python)" ]; }
 
 if wanted=$(stamp) && [ "$wanted" = "$(cat .venv/.ready 2>/dev/null)" ] && ! other_python; then
     exit 0
 fi
 
+if [ -n "${CONSTRAINTS:-}" ] && [ ! -f "$CONSTRAINTS" ]; then
+    say "CONSTRAINTS=$CONSTRAINTS is no file here; the book's own is CONSTRAINTS=constraints.txt"
+    exit 1
+fi
+
 # --- a Python that works --------------------------------------------------------------------------
 # A command may exist and still fail (pyenv leaves such shims behind), so each one is run.  Debian keeps
 # ensurepip in a package of its own; without it venv makes an environment that lacks pip.  uv needs neither.
-tried='(3, 10) <= sys.version_info[:2] <= (3, 13)'
+tried='(3, 11) <= sys.version_info[:2] <= (3, 13)'
 newer='sys.version_info[:2] > (3, 13)'
 usable() { holds "$1" "$2" && { has_uv || holds "$1" '__import__("ensurepip")'; }; }
 
@@ -33,7 +42,7 @@ find_python() {
         usable "$PYTHON" "$tried or $newer" && echo "$PYTHON"
         return
     fi
-    for name in python3 python3.13 python3.12 python3.11 python3.10; do
+    for name in python3 python3.13 python3.12 python3.11; do
         usable "$name" "$tried" && echo "$name" && return
     done
     has_uv && uv python install 3.13 >&2 && uv python find 3.13 && return
@@ -41,7 +50,7 @@ find_python() {
 }
 
 if ! python=$(find_python); then
-    say "The book needs Python 3.10 or newer (tried: 3.10 to 3.13), with the venv module." \
+    say "The book needs Python 3.11 or newer (tried: 3.11 to 3.13), with the venv module." \
         "${PYTHON:+PYTHON=$PYTHON does not run, is older, or lacks venv.}"
     if holds "${PYTHON:-python3}" "$tried or $newer"; then
         say "Python is here but venv is not. On Debian or Ubuntu: sudo apt install python3-venv"
@@ -77,9 +86,12 @@ else
     export PYTHONWARNINGS=ignore
     set -- .venv/bin/python -m pip install $quiet --disable-pip-version-check -r requirements.txt
 fi
+# Names and versions: what is installed gets these versions, and nothing more is installed.
+[ -n "${CONSTRAINTS:-}" ] && set -- "$@" --constraint "$CONSTRAINTS"
 if ! "$@" >&2; then
     say "" "The installation stopped; the reason stands above (often the network, or a full disk)." \
         "Run the same command again: it goes on where it stopped."
+    [ -n "${CONSTRAINTS:-}" ] && say "Is a version not to be had here? Without CONSTRAINTS the newest that fit are taken."
     exit 1
 fi
 stamp >.venv/.ready

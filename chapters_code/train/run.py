@@ -201,7 +201,7 @@ class Run:
                 "precision": self.precision,
             },
             "versions": {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "accelerate")},
-            "finished": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "finished": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seconds": sum(epoch["seconds"] for epoch in self.history),
             "commit": ", ".join(self.commits),
         }

@@ -9,7 +9,7 @@ import io
 import random
 import re
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -630,7 +630,7 @@ def test_explore_works_with_the_installed_ipywidgets(explored):
     """The real button, as far as Python goes: its value is set, and the observers hear of it."""
     if ipywidgets.__version__ < "8":
         pytest.skip("the value of ipywidgets 7 is set by the browser alone")
-    explored.upload.value = ({**upload_of(own_picture(), 8)[0], "last_modified": datetime.now(timezone.utc)},)
+    explored.upload.value = ({**upload_of(own_picture(), 8)[0], "last_modified": datetime.now(UTC)},)
 
     assert explored.calls[-1][0].shape == (3, 4, 9)
 
