@@ -212,7 +212,9 @@ def test_at_output_stride_16_the_features_are_the_same_layers_further_apart(rand
     torch.manual_seed(1)
     network = aspp.Network(aspp.head("none"), random_features).eval()
     plain = models.mobilenet_v2(weights=None).features[:18].eval()
-    plain.load_state_dict({k: v for k, v in torch.load(random_features).items() if int(k.split(".")[0]) < 18})
+    plain.load_state_dict(
+        {k: v for k, v in torch.load(random_features, weights_only=True).items() if int(k.split(".")[0]) < 18}
+    )
     x = torch.randn(1, 3, 96, 160)
     fine, coarse = network.features(x), plain(x)
     assert (fine.shape, coarse.shape) == ((1, 320, 6, 10), (1, 320, 3, 5))

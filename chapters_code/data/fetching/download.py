@@ -197,6 +197,8 @@ class _Resumable:
                 self._forget()
                 raise _Broken("offers another version now")
             answer.raise_for_status()
+            if url.startswith("https:") and not answer.url.startswith("https:"):
+                raise ValueError(f"it sends on to {answer.url}, where anybody on the way could change the file")
             if answer.status_code not in (200, 206):
                 raise _Broken(f"answered {answer.status_code} {answer.reason}")
             if "html" in answer.headers.get("Content-Type", "").lower():

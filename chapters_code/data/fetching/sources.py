@@ -5,7 +5,8 @@ rules that turn a name in the archive into a name in the book's layout:
 
     VOCdevkit/VOC2012/JPEGImages/2007_000032.jpg  -->  JPEGImages/2007_000032.jpg
 
-What no rule names is left in the archive.  The page on data sets says the same in words.
+What no rule names is left in the archive.  All addresses are https: most sets have no checksum that somebody publishes,
+and by plain http anybody on the way could put in other files.  The page on data sets says the same in words.
 """
 
 from dataclasses import dataclass
@@ -90,8 +91,8 @@ def _archive(name: str, size: int, *folders: str, checksum: str | None = None) -
 
 
 _CFD_COMMIT = "ed57c2d96754e6c7d105805cd29aeeb3a799f267"
-_ECSSD = "www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD"
-_DUTS = "saliencydetection.net/duts/download"
+_ECSSD = "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD"
+_DUTS = "https://saliencydetection.net/duts/download"
 
 SOURCES = {
     "voc2012": Source(
@@ -101,13 +102,12 @@ SOURCES = {
             _archive(
                 "VOCtrainval_11-May-2012.tar",
                 1_999_639_040,
-                "http://host.robots.ox.ac.uk/pascal/VOC/voc2012",
-                # To this host the first one redirects; it is asked by name for the days when that fails.
+                # To this host its page's own address, http://host.robots.ox.ac.uk, redirects.
                 "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012",
-                "http://d2l-data.s3-accelerate.amazonaws.com",  # of the d2l book
+                "https://d2l-data.s3-accelerate.amazonaws.com",  # of the d2l book
                 "https://dataset.bj.bcebos.com/voc",  # of PaddlePaddle
                 # From torchvision's prototype of this set, and KerasCV's loader.  (torchvision's older loader gives
-                # the MD5, 6cd6e144f989b92b3379bac3b3de84fd; two of the mirrors are plain HTTP, so the stronger one.)
+                # the MD5, 6cd6e144f989b92b3379bac3b3de84fd; this one is stronger.)
                 checksum="sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
             ),
         ),
@@ -178,8 +178,8 @@ SOURCES = {
         title="ECSSD",
         page="https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/dataset.html",
         archives=(
-            _archive("images.zip", 68_000_000, f"https://{_ECSSD}", f"http://{_ECSSD}"),
-            _archive("ground_truth_mask.zip", 2_000_000, f"https://{_ECSSD}", f"http://{_ECSSD}"),
+            _archive("images.zip", 68_000_000, _ECSSD),
+            _archive("ground_truth_mask.zip", 2_000_000, _ECSSD),
         ),
         terms="We know of no written terms: ask its authors before you use it for anything but research and teaching.",
         citation="Shi, Yan, Xu and Jia, Hierarchical image saliency detection on extended CSSD,"
@@ -194,8 +194,8 @@ SOURCES = {
         title="DUTS",
         page="http://saliencydetection.net/duts/",
         archives=(
-            _archive("DUTS-TR.zip", 270_997_309, f"http://{_DUTS}", f"https://{_DUTS}"),
-            _archive("DUTS-TE.zip", 139_000_000, f"http://{_DUTS}", f"https://{_DUTS}"),
+            _archive("DUTS-TR.zip", 270_997_309, _DUTS),
+            _archive("DUTS-TE.zip", 139_000_000, _DUTS),
         ),
         terms="Free for academic research, as its users report; we could not read the terms themselves: look at its"
         " page.",
