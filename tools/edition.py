@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("book", "chapters_code", "notebooks", "tools")
 FILES = (
     *("_config.yml", "_toc.yml", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT", "Makefile", "README.md"),
-    *(".gitignore", "pyproject.toml", "requirements.txt"),
+    *(".gitignore", "constraints.txt", "pyproject.toml", "requirements.txt"),
 )
 # What is left out: the solutions; the pages of the reference, which are made anew; what teachers alone read, which has
 # answers, too; traces of tools, wherever they are.
@@ -115,13 +115,14 @@ def in_class(path: Path) -> str | None:
     Raises:
         ValueError: It offers a solution in words that are not known here.
     """
-    from repository import BLOCK, SETUP_LINE, site_block
+    from repository import BLOCK, SETUP_LINE, site_block, with_colab
 
     name = path.relative_to(ROOT).as_posix()
     if path.suffix == ".ipynb":
         return _notebook_in_class(path)
     if path.suffix == ".md":
         text = FOR_TEACHERS.sub("", path.read_text(encoding="utf-8"))
+        text = with_colab(text, "")
         return _without_offers(text, name) if name != "CONTRIBUTING.md" else None
     if name == "_toc.yml":
         return TEACHERS_PART.sub("", path.read_text(encoding="utf-8"))

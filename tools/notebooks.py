@@ -8,7 +8,8 @@
 What is stored is what the site shows and what the tests compare.  So it must not depend on who ran it, when
 or where: no times, no widget state, no traceback, no path of this machine.  A notebook is written whole or
 not at all.  The set-up cell is put into every notebook from its only home, setup_cell.py, the minutes in its head
-are counted anew, and under the heading of each exercise stands what it asks for and how long it takes.
+and in the README's map are counted anew, and under the heading of each exercise stands what it asks for and how long it
+takes.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SETUP_CELL = ROOT / "tools" / "setup_cell.py"
+README = ROOT / "README.md"
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -179,6 +181,12 @@ def put_minutes(notebook: NotebookNode) -> None:
         cell.source = TAKES.sub(said, cell.source)
 
 
+def with_minutes(text: str, name: str, taken: dict[str, int]) -> str:
+    """Return the README's text with a chapter's minutes in its row of the map, if it has one."""
+    row = re.compile(rf"^(\|.*\(notebooks/{name}\.ipynb\).*\| )\d+ \+ \d+( \|.*)$", re.MULTILINE)
+    return row.sub(rf"\g<1>{taken['core']} + {taken['exercises']}\g<2>", text)
+
+
 def put_kinds(notebook: NotebookNode) -> None:
     """Write under the heading of each exercise what it asks for and how long it takes: `*Code, 15 minutes.*`.
 
@@ -323,6 +331,11 @@ def main() -> int:
         if not arguments.check:
             store(path, text)
             print("unchanged" if same else "stored")
+            if README.is_file():
+                before = README.read_text(encoding="utf-8")
+                after = with_minutes(before, path.stem, minutes(nbformat.reads(text, as_version=4)))
+                if after != before:
+                    store(README, after)
         else:
             failed += not same
             stale = head(notebook) != head(nbformat.reads(text, as_version=4))

@@ -1,8 +1,8 @@
 """Write down where the book is published, in every place that needs it: `make repository URL=https://...`.
 
-The website's buttons (repository, issues, edit, Colab), the notebooks' set-up cells and the citation file all
-follow this one command; tests/site/test_frame.py holds that they agree.  `URL=` with nothing behind it takes the
-address away, and the buttons with it.  A second run changes nothing.
+The website's buttons (repository, issues, edit, Colab), the notebooks' set-up cells, the README's links to Colab and
+the citation file all follow this one command; tests/site/test_frame.py holds that they agree.  `URL=` with nothing
+behind it takes the address away, and the buttons with it.  A second run changes nothing.
 """
 
 import re
@@ -15,6 +15,7 @@ from notebooks import ROOT, SETUP_CELL, as_text, paths, put_setup_cell, store
 
 CONFIG = ROOT / "_config.yml"
 CITATION = ROOT / "CITATION.cff"
+README = ROOT / "README.md"
 BRANCH = "main"
 BLOCK = re.compile(
     r"(?<=^# >>> repository \(written by make repository; do not edit\)\n).*?(?=^# <<< repository$)",
@@ -26,6 +27,7 @@ ADDRESS = re.compile(
     r"|https://(?!github\.com)[\w.-]+(:\d+)?(/[\w.~-]+){2,}"
     r"|file:///[^\s\"\\]+"
 )
+MAP_ENTRY = re.compile(r"(\d\d \[[^\]]+\]\((notebooks/\w+\.ipynb)\))(?: · \[Colab\]\([^)]*\))?")
 CITATION_LINE = re.compile(r"^repository-code:.*\n|\Z", re.M)
 
 
@@ -74,6 +76,13 @@ def citation_line(url: str) -> str:
     return f'repository-code: "{url}"\n' if url.startswith("https://") else ""
 
 
+def with_colab(text: str, url: str) -> str:
+    """Return the README's text with a link to Colab for each chapter; without an address on GitHub, with none."""
+    home = url.removeprefix("https://github.com/")
+    link = f" · [Colab](https://colab.research.google.com/github/{home}/blob/{BRANCH}/\\2)" if home != url else ""
+    return MAP_ENTRY.sub(rf"\1{link}", text)
+
+
 def current() -> str:
     """Return the address that the set-up cell holds; nothing when there is none yet."""
     return SETUP_LINE.search(SETUP_CELL.read_text(encoding="utf-8")).group()
@@ -95,6 +104,8 @@ def write(url: str) -> list[str]:
         SETUP_CELL: _replaced(SETUP_CELL, SETUP_LINE, url),
         CITATION: _replaced(CITATION, CITATION_LINE, citation_line(url)),
     }
+    if README.is_file():
+        texts[README] = with_colab(README.read_text(encoding="utf-8"), url)
     for path in paths():
         notebook = nbformat.read(path, as_version=4)
         put_setup_cell(notebook, texts[SETUP_CELL])

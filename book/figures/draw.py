@@ -1,10 +1,13 @@
-"""Draw the title page's picture, one road halved in two ways: `python book/figures/draw.py` writes crack.svg.
+"""Draw the title page's picture, one road halved in two ways: `python book/figures/draw.py` writes crack.svg, and
+road.svg, the same for the README.
 
 The picture is computed, so that it cannot promise what pooling does not do: in every block of 2 x 2 pixels
 the brightest survives above (max pooling) and the darkest below (min pooling).  Colours are classes which
-book.css fills; so the drawing follows the page from light to dark.
+book.css fills; so the drawing follows the page from light to dark.  road.svg stands alone: it has the colours of the
+light page in it, and paper behind it, since nobody knows the page that it will stand on.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +47,8 @@ def squares(rows: list[list[int]], left: int, top: int) -> list[str]:
     ]
 
 
-def drawing() -> str:
-    """Return the whole picture as the text of an SVG file."""
+def drawing(css: str = "") -> str:
+    """Return the whole picture as the text of an SVG file; with the text of book.css, one that stands alone."""
     whole = road()
     side, half, line = SIDE * CELL, SIDE * CELL // 2, 20
     # The halved pictures stand beside the road, one above the other, each with a line of words below.
@@ -66,11 +69,14 @@ def drawing() -> str:
         f'<path class="arrow" d="M{side + 14} {y} H{right - 14} m-7 -6 l7 6 l-7 6"/>'
         for y in (half // 2, low + half // 2)
     ]
+    width, height = right + half + 4, low + half + line + 12
+    box = f'"-12 -16 {width + 24} {height + 24}" width="{width + 24}"' if css else f'"0 -4 {width} {height}"'
     return "\n".join(
         [
             '<svg class="crack-drawing" xmlns="http://www.w3.org/2000/svg" role="img"',
-            f'     viewBox="0 -4 {right + half + 4} {low + half + line + 12}" aria-labelledby="crack-title">',
+            f'     viewBox={box} aria-labelledby="crack-title">',
             f'<title id="crack-title">{title}</title>',
+            *(styled(css) if css else ()),
             *squares(whole, 0, top),
             *squares(pool(whole, max), right, 0),
             *squares(pool(whole, min), right, low),
@@ -81,5 +87,18 @@ def drawing() -> str:
     )
 
 
+def styled(css: str) -> list[str]:
+    """Return what makes the picture stand alone: the light page's colours, out of the text of book.css, and paper."""
+    colours = dict(re.findall(r"(--[\w-]+): (#\w+);", css.partition("}")[0]))
+    rules = [rule.replace(".crack-drawing ", "") for rule in re.findall(r"^\.crack-drawing .*\}$", css, re.MULTILINE)]
+    style = "\n".join(rules).replace("var(--pst-font-family-monospace)", "monospace")
+    style = re.sub(r"var\((--[\w-]+)\)", lambda name: colours[name[1]], style)
+    paper = f'<rect x="-12" y="-16" width="100%" height="100%" rx="8" fill="{colours["--paper"]}"/>'
+    return [f"<style>\ntext {{ font-family: sans-serif; }}\n{style}\n</style>", paper]
+
+
 if __name__ == "__main__":
-    Path(__file__).with_name("crack.svg").write_text(drawing(), encoding="utf-8")
+    here = Path(__file__).parent
+    css = (here.parent / "_static" / "book.css").read_text(encoding="utf-8")
+    (here / "crack.svg").write_text(drawing(), encoding="utf-8")
+    (here / "road.svg").write_text(drawing(css), encoding="utf-8")
