@@ -91,7 +91,7 @@ grade: environment  ## grade the notebooks of a class (SUBMISSIONS=folder SEED=â
 
 clean:  ## remove what was built
 	rm -rf _build .pytest_cache build *.egg-info
-	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints -o -name .ruff_cache \) -prune -exec rm -rf {} +
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints -o -name .ruff_cache -o -name .mypy_cache \) -prune -exec rm -rf {} +
 
 distclean: clean  ## remove what was built and .venv
 	rm -rf .venv

@@ -19,6 +19,7 @@ import textwrap
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -34,7 +35,7 @@ from chapters_code.outputs import device
 __all__ = ["COLOURS", "INK", "PAPER", "STYLE", "device", "run_folder", "seed", "show", "show_source", "versions"]
 
 PAPER, INK = "#fbfaf6", "#2b2b2b"
-STYLE = {
+STYLE: dict[str, Any] = {
     "axes.edgecolor": INK,
     "axes.facecolor": PAPER,
     "axes.labelcolor": INK,

@@ -10,7 +10,7 @@ Photographs are those that scikit-image installs and that anybody may show, and 
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ PHOTOGRAPHS = {
     "rocket": "a rocket on its launch pad at night (SpaceX, public domain)",
     "road": "a cracked road, drawn by `data.synthetic.cracked_road`",
 }
-ROAD = {"size": (240, 336), "crack_width": 2, "branches": 2, "seed": 11}
+ROAD: dict[str, Any] = {"size": (240, 336), "crack_width": 2, "branches": 2, "seed": 11}
 _HERE = Path(__file__).with_suffix("")  # the folder of this name
 _LONGEST = 160  # pixels of a grey map's longer side
 

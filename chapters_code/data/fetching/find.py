@@ -202,8 +202,8 @@ def _obtain(name: str, source: Source, place: Path) -> None:
                 archives.append(fetch(archive, aside, verify))
         except WrongData:
             if fresh.exists():  # each archive is whole, but they do not fit together: any of them may be the wrong one
-                for archive in archives:
-                    archive.unlink()  # else every later try would take it again
+                for path in archives:
+                    path.unlink()  # else every later try would take it again
             raise
         notes = (source.title, source.page, source.terms, source.citation)
         (fresh / "SOURCE.txt").write_text("\n".join(notes) + "\n", encoding="utf-8")

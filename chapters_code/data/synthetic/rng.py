@@ -5,7 +5,7 @@ drawings take the raw bits, and integers only.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -24,6 +24,12 @@ class Rng:
 
     def __init__(self, *key: int) -> None:
         self._bits = np.random.PCG64(key)
+
+    @overload
+    def integers(self, low: int, high: int) -> int: ...
+
+    @overload
+    def integers(self, low: int, high: int, count: int) -> np.ndarray: ...
 
     def integers(self, low: int, high: int, count: int | None = None) -> int | np.ndarray:
         """Return an integer from `low` to `high`, both included; or `count` of them, int64 (count,)."""

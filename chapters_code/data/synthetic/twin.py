@@ -118,7 +118,7 @@ def _is_there(place: Path, note: str) -> bool:
 
 
 def _write(name: str, folder: Path, count: int, seed: int) -> None:
-    twin, ids = TWINS[name], {False: [], True: []}
+    twin, ids = TWINS[name], dict[bool, list[str]]({False: [], True: []})
     # On a screen there is a progress bar; in a notebook or a file it would only be noise.
     for number, pair in enumerate(tqdm(twin.draw(count, seed), desc=f"drawing {name}", disable=None), start=1):
         tested, stem = twin.tested(number, count), twin.name.format(number)
