@@ -7,13 +7,15 @@ python := .venv/bin/python
 PORT   ?= 8000
 # Or class: the book without solutions.
 EDITION ?= open
+# Only as it is typed: many systems have a variable of this name for other things.
+one_language = $(if $(findstring command,$(origin LANGUAGE)),--language "$(LANGUAGE)")
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist repository constraints classroom grade clean distclean
+.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist translations repository constraints classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "The first one sets up .venv, the book's own Python (some minutes, once)."
 	@echo "A Python of your choice: PYTHON=python3.12 make book"
@@ -22,8 +24,8 @@ help:
 environment:
 	@sh tools/environment.sh
 
-book: environment  ## build the website into _build/html (EDITION=class: without solutions, into _build/class/html)
-	@$(python) tools/website.py --edition "$(EDITION)"
+book: environment  ## build the website into _build/html (EDITION=class: without solutions; LANGUAGE=en or zh_CN: one alone)
+	@$(python) tools/website.py --edition "$(EDITION)" $(one_language)
 
 serve: book  ## build the website and show it on this computer (PORT=8000)
 	@echo "The site: http://localhost:$(PORT)/  (Ctrl-C stops it)"
@@ -71,6 +73,9 @@ notebooks: environment  ## run all notebooks anew and store their outputs (ONLY=
 
 slides: environment  ## make a deck of slides of each chapter in _build/slides (ONLY=pooling for one)
 	$(python) tools/slides.py $(if $(ONLY),--only "$(ONLY)")
+
+translations: environment  ## bring book/locale up to date with the pages; say what is translated, stale, broken
+	$(python) tools/translation.py
 
 # An empty URL= takes the address away; no URL at all is a slip, so it only asks.
 repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)

@@ -25,9 +25,11 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+from sphinx.locale import get_translation
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+_ = get_translation("site")
 logger = logging.getLogger(__name__)
 
 EXERCISES = Path(__file__).parents[2] / "chapters_code" / "exercises"
@@ -36,12 +38,9 @@ EXERCISE = re.compile(r"Exercise (\d+\.\d+)\b")
 KIND = re.compile(r"[A-Z][a-z]+, \d+ minutes\.")
 CHECK_CALL = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
 
-# What is written on the fold of a cell with the tag `hide-cell`.
-IMPORTS = "Imports and versions"
-
 # `{dropdown}` becomes <details>, which opens without JavaScript.  Long fences, as a solution may hold one.
 SOLUTION = """\
-::::::{{dropdown}} Solution {number}
+::::::{{dropdown}} {title}
 :class-container: solution
 :name: solution-{anchor}
 
@@ -55,23 +54,21 @@ SOLUTION = """\
 
 # For an exercise that asks for words.
 GOOD_ANSWER = """\
-::::::{{dropdown}} A good answer
+::::::{{dropdown}} {title}
 :class-container: solution
 :name: solution-{anchor}
 
 {note}
 
-What a good answer says:
+{says}
 
 {points}
 ::::::
 """
 
-CLASS_EDITION = '<p class="class-edition">Class edition: your teacher has the solutions.</p>'
-
 # Plain HTML: there are some hundreds of them.  Blank lines, so that Markdown is read inside.
 HINT = """\
-<details class="hint"><summary>Hint {place} of {count}</summary>
+<details class="hint"><summary>{title}</summary>
 
 {text}
 
@@ -97,7 +94,10 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
             cell.metadata["figure_alts"] = figure_alts(cell)
             cell.metadata["figure_panels"] = figure_panels(cell)
         if "hide-cell" in cell.metadata.get("tags", []):
-            cell.metadata["mystnb"] = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), IMPORTS)
+            # What is written on its fold.
+            cell.metadata["mystnb"] = dict.fromkeys(
+                ("code_prompt_show", "code_prompt_hide"), str(_("Imports and versions"))
+            )
         if "exercise" in cell.metadata.get("tags", []):
             cells.extend(solution_cells(cell, docname, app.env.solutions))
     notebook.cells = cells
@@ -136,14 +136,17 @@ def solution_of(number: str) -> str:
     anchor, note = number.replace(".", "-"), exercises.solution_note(number).strip()
     if exercises.kind(number) == "explain":
         points = "\n".join(f"* {as_markdown(point)}" for point in exercises.rubric(number))
-        return GOOD_ANSWER.format(anchor=anchor, note=note, points=points)
-    return SOLUTION.format(number=number, anchor=anchor, note=note, source=exercises.solution_source(number).strip())
+        title, says = _("A good answer"), _("What a good answer says:")
+        return GOOD_ANSWER.format(anchor=anchor, note=note, points=points, title=title, says=says)
+    title, source = _("Solution {number}").format(number=number), exercises.solution_source(number).strip()
+    return SOLUTION.format(title=title, anchor=anchor, note=note, source=source)
 
 
 def say_which_edition(app: Sphinx, config: Config) -> None:
     """Let the footer of each page say that this is the class edition, if it is."""
     if not (EXERCISES / "solutions" / "__init__.py").is_file():
-        config.html_theme_options["extra_footer"] = CLASS_EDITION
+        line = _("Class edition: your teacher has the solutions.")
+        config.html_theme_options["extra_footer"] = f'<p class="class-edition">{line}</p>'
 
 
 def figure_alts(cell: nbformat.NotebookNode) -> list[str]:
@@ -184,8 +187,9 @@ def solution_cells(
             logger.warning("exercise %s has no solution in %s", number, EXERCISES / "solutions", location=docname)
             continue
         hints, solution = solutions[number]
+        title = _("Hint {place} of {count}")
         texts = [
-            HINT.format(place=place, count=len(hints), text=as_markdown(hint))
+            HINT.format(title=title.format(place=place, count=len(hints)), text=as_markdown(hint))
             for place, hint in enumerate(hints, start=1)
         ]
         cells.append(nbformat.v4.new_markdown_cell("\n".join([*texts, solution])))
@@ -253,10 +257,12 @@ def with_panels(drawn: re.Match) -> str:
 def mark_exercises(app: Sphinx, doctree: nodes.document) -> None:
     """Make the line below the heading of each exercise one that book.js finds; where there is none, an empty one."""
     for section in list(doctree.findall(nodes.section)):
-        if not (exercise := EXERCISE.match(section[0].astext())):
+        # What is written, be it translated or not.
+        if not (exercise := EXERCISE.match(section[0].rawsource or section[0].astext())):
             continue
         line = section[1] if len(section) > 1 else None
-        kind = line.astext() if isinstance(line, nodes.paragraph) and KIND.fullmatch(line.astext()) else ""
+        is_kind = isinstance(line, nodes.paragraph) and KIND.fullmatch(line.rawsource or line.astext())
+        kind = line.astext() if is_kind else ""
         place = f'<p class="exercise-kind" data-exercise="{exercise[1]}"><span>{kind}</span></p>'
         section[1 : 2 if kind else 1] = [nodes.raw("", place, format="html")]
 

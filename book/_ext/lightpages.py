@@ -30,9 +30,11 @@ from sphinx.application import Sphinx
 from sphinx.builders import Builder
 from sphinx.errors import ExtensionError
 from sphinx.jinja2glue import BuiltinTemplateLoader
+from sphinx.locale import get_translation
 from sphinx.theming import Theme
 from sphinx.util import logging
 
+_ = get_translation("site")
 logger = logging.getLogger(__name__)
 
 # The script with every TeX extension inside, and its fonts: 1.7 of the package's 24 MB.
@@ -105,17 +107,21 @@ def lighten(page: str, name: str) -> str:
         head = re.sub(r"\s*<script>window\.MathJax = .*?</script>", "", head)
     head = SCRIPT.sub(script, PRELOAD.sub("", head))
     sheets = stylesheets(head)
-    for i, (link, folder, _) in enumerate(sheets):
+    for i, (link, folder, _sheet) in enumerate(sheets):
         version = hashlib.sha256(repr([sheet for _, _, sheet in sheets]).encode()).hexdigest()[:8]
         one = f'\n<link rel="stylesheet" href="{folder}site.css?v={version}" />'
         head = head.replace(link, "" if i else one)
     # The theme's switch that unfolds the pages below another one has no words, for those who cannot see its arrow.
+    more = _("More")
     body = body.replace(
-        '<summary><span class="toctree-toggle"', '<summary aria-label="More"><span class="toctree-toggle"'
+        '<summary><span class="toctree-toggle"', f'<summary aria-label="{more}"><span class="toctree-toggle"'
     )
     if name.startswith(("_modules/", "book/api/")):  # their lines are longer than those of chapters
         kind = "sources" if name.startswith("_modules/") else "reference"
         body = body.replace('<article class="bd-article"', f'<article class="bd-article {kind}"')
+    # A place for links to the same page in other languages; tools/website.py fills it.
+    buttons = '<div class="article-header-buttons">'
+    body = body.replace(buttons, f"{buttons}<!-- languages --><!-- end of languages -->")
     # What is written on a fold says more than this.
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return head + end + light_pictures(body)

@@ -16,18 +16,20 @@ import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.locale import get_translation
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+_ = get_translation("site")
 logger = logging.getLogger(__name__)
 
 QUIZZES = Path(__file__).parents[1] / "quizzes"
 
 BEFORE = re.compile(r"^## What to remember", re.MULTILINE)
 SECTION = """\
-## Quiz
+## {title}
 
-{words} questions, to see what has stayed. For each choice that is wrong, the page has the reason.
+{words}
 
 ```{{quiz}} {name}
 ```
@@ -122,8 +124,9 @@ def add_section(app: Sphinx, docname: str, source: list[str]) -> None:
         logger.warning("%s", error, location=docname)
         return
     notebook = nbformat.reads(source[0], as_version=4)
-    words = NUMBERS[count] if count < len(NUMBERS) else str(count)
-    notebook.cells = with_section(notebook.cells, SECTION.format(name=path.stem, words=words))
+    said = _("{count} questions, to see what has stayed. For each choice that is wrong, the page has the reason.")
+    words = said.format(count=str(_(NUMBERS[count])) if count < len(NUMBERS) else count)
+    notebook.cells = with_section(notebook.cells, SECTION.format(name=path.stem, title=_("Quiz"), words=words))
     source[0] = nbformat.writes(notebook)
 
 
@@ -166,9 +169,9 @@ class QuizDirective(SphinxDirective):
         choices, answers = [], []
         for choice in question["choices"]:
             choices += tagged("li", *tagged("label", radio.deepcopy(), *in_line(self.parsed(choice["says"]))))
-            kind, verdict = ("right", "Right.") if "right" in choice else ("wrong", "Wrong.")
+            kind, verdict = ("right", _("Right.")) if "right" in choice else ("wrong", _("Wrong."))
             why = in_line(self.parsed(choice["why"]))
-            answers += tagged(f'li class="{kind}"', nodes.strong("", verdict), nodes.Text(" "), *why)
+            answers += tagged(f'li class="{kind}"', nodes.strong("", str(verdict)), nodes.Text(" "), *why)
         ask, *more = self.parsed(question["ask"])
         return tagged(
             "fieldset",
@@ -177,7 +180,7 @@ class QuizDirective(SphinxDirective):
             *tagged('ol class="quiz-choices"', *choices),
             *tagged(
                 'details class="quiz-answers"',
-                *tagged("summary", nodes.inline("", f"Answer {number}")),
+                *tagged("summary", nodes.inline("", _("Answer {number}").format(number=number))),
                 *tagged('ol type="A"', *answers),
             ),
         )

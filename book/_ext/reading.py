@@ -28,7 +28,7 @@ BIBLIOGRAPHY = "book/bibliography"
 def fold_deeper(app: Sphinx, doctree: nodes.document) -> None:
     """Fold each section called "Deeper: ...", without JavaScript; its heading is what the reader presses."""
     for section in doctree.findall(nodes.section):
-        if section[0].astext().startswith("Deeper:"):
+        if (section[0].rawsource or section[0].astext()).startswith("Deeper:"):  # what is written, translated or not
             title, *content = section.children
             parts = ['<details class="deeper"><summary>', title, "</summary>", *content, "</details>"]
             section[:] = [nodes.raw("", part, format="html") if isinstance(part, str) else part for part in parts]
@@ -40,7 +40,9 @@ def mark_captions(app: Sphinx, doctree: nodes.document) -> None:
         return
     for paragraph in doctree.findall(nodes.paragraph):
         first = next((part for part in paragraph if part.astext()), None)
-        if isinstance(first, nodes.strong) and CAPTION.fullmatch(first.astext()):
+        number = re.match(r"\*\*(.*?)\*\*", paragraph.rawsource)  # what is written, translated or not
+        number = number[1] if number else first.astext() if first else ""
+        if isinstance(first, nodes.strong) and CAPTION.fullmatch(number):
             paragraph["classes"].append("figure-caption")
 
 

@@ -1,6 +1,6 @@
 """Which pages have to be made anew, so that a site built in steps is the one that is built at once.
 
-    the content of a page, or of a file that it depends on, is another one   ->  it is read anew
+    the content of a page, of its translation, or of a file that it depends on, is another one   ->  it is read anew
     what other pages may quote of any page is another one                    ->  all pages are written anew
 
 Sphinx itself goes by times of change, which a copied or restored file need not have; and it takes no notice of a page
@@ -13,12 +13,16 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 
 def page_digests(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, str]:
-    """Return for each of these pages one number for the contents of its file and of all files that it depends on."""
+    """Return for each of these pages one number for the contents of its file, of its translation, and of all files that
+    it depends on.
+    """
+    translations = [Path(folder, env.config.language, "LC_MESSAGES") for folder in env.config.locale_dirs]
 
     @cache
     def content(path: str) -> bytes:
@@ -27,21 +31,32 @@ def page_digests(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, st
 
     return {
         docname: hashlib.sha256(
-            b"".join(map(content, (env.doc2path(docname), *sorted(map(str, env.dependencies[docname])))))
+            b"".join(
+                map(
+                    content,
+                    (
+                        env.doc2path(docname),
+                        *(str(folder / f"{docname}.mo") for folder in translations),
+                        *sorted(map(str, env.dependencies[docname])),
+                    ),
+                )
+            )
         ).hexdigest()
         for docname in docnames
     }
 
 
 def quotable(env: BuildEnvironment) -> str:
-    """Return all that a page can quote of others: titles and their order, labels, objects, cited works."""
+    """Return all that a page can quote of others: titles, their order and parts, labels, objects, cited works."""
     objects = [(domain.name, *entry) for domain in env.domains.values() for entry in domain.get_objects()]
     cited = env.domaindata.get("cite", {}).get("citations", [])
     citations = [(one.key, one.citation_id, one.formatted_entry.label) for one in cited]
     titles = [(docname, title.astext()) for docname, title in env.titles.items()]
     labels = env.domaindata["std"]["labels"].items(), env.domaindata["std"]["anonlabels"].items()
     order = env.toctree_includes.items()
-    text = "\n".join(sorted(map(repr, (*objects, *citations, *titles, *order, *labels[0], *labels[1]))))
+    toctrees = [(name, one) for name in env.toctree_includes for one in env.tocs[name].findall(addnodes.toctree)]
+    parts = [(name, one.get("caption")) for name, one in toctrees]
+    text = "\n".join(sorted(map(repr, (*objects, *citations, *titles, *order, *parts, *labels[0], *labels[1]))))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

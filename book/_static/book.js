@@ -3,6 +3,11 @@
 // A page opened from the disk may not fetch another one, so search shows its results there without extracts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
+// In another language the page brings the words of these scripts along; what it lacks is said in English.
+function say(text, values = {}) {
+  return (window.siteWords?.[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
 // Figures that move: the module of a figure is loaded when one of its places comes into view, once for all of them.
 window.figureModule = async (address, places) => {
   await inView(places);
@@ -100,15 +105,15 @@ function progressIn(text) {
   try {
     told = JSON.parse(text);
   } catch {
-    throw new Error("it is not JSON");
+    throw new Error(say("it is not JSON"));
   }
-  if (told?.book !== BOOK.book || told.version !== BOOK.version) throw new Error("it is not of this book");
+  if (told?.book !== BOOK.book || told.version !== BOOK.version) throw new Error(say("it is not of this book"));
   const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-  if (!isObject(told.exercises)) throw new Error("it names no exercises");
+  if (!isObject(told.exercises)) throw new Error(say("it names no exercises"));
   for (const [number, days] of Object.entries(told.exercises)) {
     const known = /^\d{1,4}\.\d{1,4}$/.test(number) && isObject(days) && "tried" in days
       && Object.entries(days).every(([key, day]) => ["tried", "done"].includes(key) && isDay(day));
-    if (!known) throw new Error(`what it says of ${number} is not understood`);
+    if (!known) throw new Error(say("what it says of {number} is not understood", { number }));
   }
   return told.exercises;
 }
@@ -157,8 +162,8 @@ function showProgress() {
   for (const line of document.querySelectorAll("[data-exercise]")) {
     const number = line.dataset.exercise;
     const box = element("input", { type: "checkbox" });
-    const which = element("span", { className: "unseen" }, ` with Exercise ${number}`);
-    line.append(element("label", {}, box, " Done", which));
+    const which = element("span", { className: "unseen" }, " " + say("with Exercise {number}", { number }));
+    line.append(element("label", {}, box, " " + say("Done"), which));
     box.addEventListener("change", () => mark(number, box.checked));
     updates.push(() => { box.checked = "done" in (readProgress()[number] ?? {}); });
   }
@@ -176,12 +181,12 @@ function showCount(place) {
   const count = element("p", { className: "count" });
   const said = element("p", { role: "status" });
   const file = element("input", { type: "file", accept: ".json,application/json", hidden: true });
-  const save = element("button", { type: "button" }, "Save as a file");
-  const load = element("button", { type: "button" }, "Add from a file");
+  const save = element("button", { type: "button" }, say("Save as a file"));
+  const load = element("button", { type: "button" }, say("Add from a file"));
   const update = () => {
     const kept = readProgress();
     const done = numbers.filter((number) => "done" in (kept[number] ?? {})).length;
-    count.textContent = `${done} of ${numbers.length} exercises done on this device`;
+    count.textContent = say("{done} of {all} exercises done on this device", { done, all: numbers.length });
   };
   save.addEventListener("click", () => {
     const address = URL.createObjectURL(new Blob([progressAsText(readProgress())], { type: "application/json" }));
@@ -197,17 +202,19 @@ function showCount(place) {
       localStorage.setItem(SHELF, progressAsText(mergedProgress(readProgress(), found)));
       const all = Object.values(found);
       const done = all.filter((days) => "done" in days);
-      said.textContent = `Added ${chosen.name}: ${all.length} tried, ${done.length} done.`;
+      const counts = { name: chosen.name, tried: all.length, done: done.length };
+      said.textContent = say("Added {name}: {tried} tried, {done} done.", counts);
     } catch (error) {
-      said.textContent = `${chosen.name} cannot be used: ${error.message}.`;
+      said.textContent = say("{name} cannot be used: {reason}.", { name: chosen.name, reason: error.message });
     }
     file.value = ""; // so that the same file can be chosen again
     update();
   });
   const link = element("a", { href: "api/exercises.html#chapters_code.exercises.progress" });
   link.append(element("code", {}, "progress"));
-  const words = element("p", {}, "Mark an exercise as done below its heading. In a notebook, ", link,
-    " reads and writes the same file.");
+  const [before, after] = say("Mark an exercise as done below its heading. In a notebook, {link} reads and writes "
+    + "the same file.").split("{link}");
+  const words = element("p", {}, before, link, after);
   place.append(element("div", {}, count, words), element("div", { className: "buttons" }, save, load, file), said);
   place.hidden = false;
   return update;

@@ -72,14 +72,17 @@ class Question {
 function start(quiz) {
   const last = document.createElement("div");
   last.className = "quiz-score";
-  last.innerHTML = '<p aria-live="polite"></p><button type="button">Try again</button>';
+  last.innerHTML = '<p aria-live="polite"></p><button type="button"></button>';
   const [score, button] = last.children;
+  button.textContent = say("Try again");
   const questions = [...quiz.querySelectorAll("fieldset")].map((box) => new Question(box, judged));
 
   function judged() {
     const atOnce = questions.filter((one) => one.solved && one.tries === 1).length;
     const open = questions.filter((one) => !one.solved).length;
-    score.textContent = `${atOnce} of ${questions.length} right at the first choice` + (open ? `, ${open} to go.` : ".");
+    const counts = { right: atOnce, all: questions.length, open };
+    score.textContent = open ? say("{right} of {all} right at the first choice, {open} to go.", counts)
+      : say("{right} of {all} right at the first choice.", counts);
     button.disabled = questions.every((one) => one.tries === 0);
   }
 
