@@ -54,6 +54,11 @@ WIDTHS = (1280, 390, 320)
 # hosts of pages do; the same for the title page.
 HTML_LIMIT, LIMIT, TITLE_LIMIT = 300, 900, 400
 COMPRESSED = (".html", ".js", ".css", ".svg")
+# The pages of the Chinese site that a browser visits; the others differ from these and from the English ones in words.
+IN_CHINESE = [
+    *("book/index", "book/setup", "book/notation", "notebooks/01_pooling", "notebooks/07_hwd", "book/api/pooling"),
+    "search",
+]
 # What axe-core finds, and we leave.  docutils marks each entry of a bibliography as doc-biblioentry; in the
 # standard (DPUB-ARIA 1.0) this is a kind of list item, and axe-core does not count it as one.
 NOT_OURS = {'aria-required-children: <div role="list" class="citation-list">'}
@@ -225,6 +230,9 @@ def visits(browser, site, address) -> dict[tuple[str, str], Visit]:
     # The pages with sources differ in their code alone; two stand for all.
     sources = [page for page in pages if page.startswith("_modules/chapters_code")]
     pages = [page for page in pages if page not in sources[2:]]
+    chinese = {f"zh_CN/{name}" for name in IN_CHINESE}
+    assert chinese <= set(pages)
+    pages = [page for page in pages if page in chinese or not page.startswith("zh_CN/")]
     found = {}
     looks = collections.defaultdict(set)
     for scheme in SCHEMES:
@@ -358,6 +366,7 @@ def test_it_builds_without_a_warning(build):
     if build.returncode or build.stderr:
         pytest.fail(build.stderr, pytrace=False)
     assert f"The site: {build.args / '_build' / 'html' / 'index.html'}" in build.stdout
+    assert f"The site in zh_CN: {build.args / '_build' / 'html' / 'zh_CN' / 'index.html'}" in build.stdout
 
 
 def test_only_what_is_in_the_table_of_contents_is_a_page(site):
@@ -966,6 +975,72 @@ def test_search_finds_a_word(open_page, scheme):
     page.locator("ul.search a[href*='notebooks/01_pooling']").first.wait_for(timeout=5000)
 
     assert not page.trouble
+
+
+# --- in Chinese ---
+
+
+@today_theme
+@pytest.mark.browser
+@pytest.mark.parametrize("home", ["", "zh_CN/"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_search_finds_a_chapter_by_its_chinese_word(open_page, scheme, home):
+    """On the site of either language, the place that explains it comes first."""
+    for word, place in (("空洞卷积", "03_dilated"), ("转置卷积", "05_transposed"), ("哈尔小波", "07_hwd")):
+        page = open_page(scheme, f"{home}search", f"?q={word}")
+        first = page.locator("ul.search a").first
+        first.wait_for(timeout=5000)
+        assert f"notebooks/{place}.html" in first.get_attribute("href"), word
+        page.locator("ul.search a[href*='book/notation']").first.wait_for(timeout=5000)
+        first.click()
+        page.wait_for_url(f"**/{home}notebooks/{place}.html*")
+        assert not page.trouble
+
+
+@pytest.mark.browser
+def test_search_finds_chinese_text_by_a_part_of_a_sentence(open_page):
+    """Without a dictionary; and English words as before."""
+    for words, place in (("细的暗裂缝", "01_pooling"), ("checkerboard", "05_transposed")):
+        page = open_page("file", "zh_CN/search", f"?q={words}")
+        page.locator(f"ul.search a[href*='notebooks/{place}']").first.wait_for(timeout=5000)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_page_leads_to_itself_in_the_other_language(open_page, scheme):
+    """There and back: a page of the book, a chapter, a page of the reference, one with code."""
+    for name in ("book/setup", "notebooks/03_dilated", "book/api/pooling", "_modules/chapters_code/pooling"):
+        page = open_page(scheme, name)
+        assert page.locator("html").get_attribute("lang") == "en"
+        there = page.get_by_role("link", name="中文", exact=True)
+        assert there.get_attribute("lang") == "zh-CN"
+        there.click()
+        page.wait_for_url(f"**/html/zh_CN/{name}.html" if scheme == "file" else f"**/zh_CN/{name}.html")
+        assert page.locator("html").get_attribute("lang") == "zh-CN"
+        page.get_by_role("link", name="English", exact=True).click()
+        page.wait_for_url(lambda url: "zh_CN" not in url)
+        assert page.url.endswith(f"/{name}.html")
+        assert not page.trouble
+
+
+@pytest.mark.browser
+def test_a_chinese_page_speaks_chinese_and_says_what_is_english(open_page):
+    """The page, the theme, the drawing, what the scripts write; what has no translation is marked, the glossary too."""
+    page = open_page("file", "zh_CN/book/index")
+    assert page.locator("h1").first.inner_text().startswith("留住裂缝")
+    assert page.locator(".bd-sidebar-primary .caption-text").all_inner_texts()[:3] == ["从这里开始", "缩小", "看得更远"]
+    assert page.locator(".crack-drawing text").all_inner_texts()[-1] == "裂缝留住"
+    assert page.locator(".count").inner_text() == f"本设备上已完成 0 题，共 {len(exercises.numbers())} 题"
+    assert page.locator("article :is(h2, p, li, td, th)[lang=en]").count() == 0
+    page = open_page("file", "zh_CN/notebooks/01_pooling")
+    assert page.locator("h2").last.inner_text().startswith("要点")
+    assert page.get_by_role("checkbox", name="已完成 习题 1.2").count() == 1
+    assert page.locator("section[lang=en] h2").count() > 5 and page.locator("[lang=en] h1").count() == 0
+    for home, lang in (("", "zh-CN"), ("zh_CN/", "en")):
+        page = open_page("file", f"{home}book/notation")
+        row = page.locator("tr", has_text="dilated convolution; dilation, rate")
+        marked = row.locator(f"td[lang='{lang}'], td [lang='{lang}']").all_inner_texts()
+        assert marked == ["空洞卷积（膨胀卷积），膨胀率" if lang == "zh-CN" else "dilated convolution; dilation, rate"]
 
 
 @pytest.mark.browser
