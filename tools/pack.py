@@ -79,7 +79,7 @@ def offline(edition: str, out: Path) -> Path:
     Raises:
         RuntimeError: The site or the wheel was not built.
     """
-    if website.build(out, edition):
+    if website.build_all(out, edition):
         raise RuntimeError("there is no zip without a site")
     html = editions.home(out, edition) / "html"
     with tempfile.TemporaryDirectory() as name:

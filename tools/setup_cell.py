@@ -22,9 +22,9 @@ elif not missing:
 elif "chapters_code" in missing and not found and not REPOSITORY:
     raise ModuleNotFoundError(
         "Colab does not find the book's code. Take the file keep_the_crack-….whl from "
-        "the zip that `make colab` wrote. Upload it here (the folder sign at the left), "
-        "or put it into a folder keep-the-crack of your Drive and mount the Drive. "
-        "Then run this cell again."
+        "the zip that `make colab` wrote. Upload it here (folder sign at the left), or "
+        "put it into a folder keep-the-crack of your Drive and mount the Drive. Then "
+        "run this cell again."
     )
 else:
     # --no-deps: Colab's own torch, torchvision, numpy and matplotlib stay.

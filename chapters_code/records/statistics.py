@@ -459,8 +459,7 @@ def _counts(of_arm: Mapping[str, Sequence[Sequence[Sequence]]]) -> dict[str, Ten
         counts = {name: torch.tensor(runs, dtype=torch.float64) for name, runs in of_arm.items()}
         shapes = {name: tuple(one.shape) for name, one in counts.items()}
     except ValueError:  # the runs of an arm are not alike
-        shapes = {name: sorted({len(run) for run in runs}) for name, runs in of_arm.items()}
-        counts = {}
+        counts, shapes = {}, {name: tuple(sorted({len(run) for run in runs})) for name, runs in of_arm.items()}
     kinds = {(one.ndim, one.shape[-1]) for one in counts.values()}
     if len({one.shape for one in counts.values()}) != 1 or not kinds <= {(3, 4), (4, 3)}:
         raise ValueError(

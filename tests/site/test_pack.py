@@ -103,14 +103,14 @@ def test_offline_there_is_the_site_as_well(unpacked, tmp_path, monkeypatch):
         (out / "_build" / "html" / "book" / "index.html").write_text("the book")
         return 0
 
-    monkeypatch.setattr(pack.website, "build", build)
+    monkeypatch.setattr(pack.website, "build_all", build)
     monkeypatch.setattr(pack.editions, "build_wheel", lambda *_: unpacked / WHEEL)  # it takes seconds
     packed = zipfile.ZipFile(pack.offline("open", tmp_path))
     names = set(packed.namelist())
     assert packed.read("keep-the-crack/site/book/index.html") == b"the book"
     assert {f"keep-the-crack/{name}" for name in ("README.txt", WHEEL, "notebooks/07_hwd.ipynb")} < names
 
-    monkeypatch.setattr(pack.website, "build", lambda *_: 1)
+    monkeypatch.setattr(pack.website, "build_all", lambda *_: 1)
     with pytest.raises(RuntimeError, match="no zip without a site"):
         pack.offline("open", tmp_path / "other")
     assert not (tmp_path / "other").exists()

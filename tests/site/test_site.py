@@ -980,7 +980,6 @@ def test_search_finds_a_word(open_page, scheme):
 # --- in Chinese ---
 
 
-@today_theme
 @pytest.mark.browser
 @pytest.mark.parametrize("home", ["", "zh_CN/"])
 @pytest.mark.parametrize("scheme", SCHEMES)
