@@ -132,9 +132,9 @@ def in_class(path: Path) -> str | None:
         return SETUP_LINE.sub("", path.read_text(encoding="utf-8"))
     if name == "CITATION.cff":
         return re.sub(r"^repository-code:.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    if name == "pyproject.toml":
+    if name == "chapters_code/__init__.py":
         text = path.read_text(encoding="utf-8")
-        return re.sub(r'^(version = "[^"+]*)(?:\+class)?"', r'\1+class"', text, count=1, flags=re.MULTILINE)
+        return re.sub(r'^(__version__ = "[^"+]*)(?:\+class)?"', r'\1+class"', text, flags=re.MULTILINE)
     return None
 
 

@@ -143,10 +143,15 @@ def solution_of(number: str) -> str:
 
 
 def say_which_edition(app: Sphinx, config: Config) -> None:
-    """Let the footer of each page say that this is the class edition, if it is."""
+    """Let the footer of each page say the version, and that this is the class edition, if it is."""
+    from chapters_code import __version__
+
+    version = _("Version {number}").format(number=__version__)
+    footer = f"<p>{version}</p>"
     if not (EXERCISES / "solutions" / "__init__.py").is_file():
         line = _("Class edition: your teacher has the solutions.")
-        config.html_theme_options["extra_footer"] = f'<p class="class-edition">{line}</p>'
+        footer += f'<p class="class-edition">{line}</p>'
+    config.html_theme_options["extra_footer"] = footer
 
 
 def figure_alts(cell: nbformat.NotebookNode) -> list[str]:

@@ -202,9 +202,8 @@ def test_the_folder_has_no_solution_no_test_no_address_and_no_trace(out):
     assert not [name for name in files if re.search(r"/solutions/|answers|variants|__pycache__|\.ipynb_", name)]
     config = (out / "source" / "_config.yml").read_text(encoding="utf-8")
     assert 'url: ""' in config and 'colab_url: ""' in config
-    assert f'version = "{chapters_code.__version__}+class"' in (out / "source" / "pyproject.toml").read_text(
-        encoding="utf-8"
-    )
+    source = (out / "source" / "chapters_code" / "__init__.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{chapters_code.__version__}+class"' in source
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import chapters_code
 import notebooks
 import repository
 
@@ -445,7 +446,8 @@ def test_the_package_holds_every_file_of_the_code():
 
 
 def test_the_citation_names_the_version_of_the_package():
-    assert CITATION["version"] == PROJECT["project"]["version"]
+    assert CITATION["version"] == chapters_code.__version__
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "chapters_code.__version__"}
 
 
 # --- the README -----------------------------------------------------------------------------------
