@@ -107,8 +107,9 @@ def add_words(app: Sphinx, config: Config) -> None:
 
 def keep_outputs(app: Sphinx) -> None:
     """Keep what notebooks show beside what was read of them, and not within the site of another language."""
-    folder = Path(app.doctreedir).parent / "jupyter_execute"
-    app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=str(folder))
+    if hasattr(app.env, "mystnb_config"):
+        folder = Path(app.doctreedir).parent / "jupyter_execute"
+        app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=str(folder))
 
 
 def translate_drawings(app: Sphinx, doctree: nodes.document) -> None:
