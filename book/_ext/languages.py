@@ -148,6 +148,8 @@ def mark_english(node: nodes.Element) -> None:
     for child in node.children:
         if isinstance(child, SILENT) or not isinstance(child, nodes.Element):
             continue
+        if not child.astext().strip():
+            continue
         if not is_chinese(child):
             child["classes"].append("language-en")
         elif not child.get("translated"):
