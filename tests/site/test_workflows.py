@@ -118,7 +118,7 @@ def faults_of(line: str) -> str:
 
 @pytest.mark.parametrize(
     "line",
-    ["make coffee", "bash .ci/walk", "python tools/no.py", "python -m pytset", "python -m pytest tests/no", "curl a"],
+    ["make walk", "bash .ci/walk", "python tools/no.py", "python -m walk", "python -m pytest tests/no", "curl a"],
 )
 def test_a_command_that_is_not_there_is_noticed(line):
     assert faults_of(line)
