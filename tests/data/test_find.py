@@ -403,7 +403,7 @@ def test_the_page_says_what_the_table_says(name):
     assert source.page in page
     for archive in source.archives:
         assert archive.name in page and archive.name.endswith((".zip", ".tar"))
-        assert len(set(archive.urls)) == len(archive.urls) > 0  # of two sets only one server answers by https
+        assert len(set(archive.urls)) == len(archive.urls) > 0  # two sets have one server alone
         for url in archive.urls:
             assert url in page
         if archive.checksum:
