@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("book", "chapters_code", "notebooks", "tools")
 FILES = (
     *("_config.yml", "_toc.yml", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT", "Makefile", "README.md"),
-    *(".gitignore", "constraints.txt", "pyproject.toml", "requirements.txt"),
+    *(".gitignore", "SECURITY.md", "constraints.txt", "pyproject.toml", "requirements.txt"),
 )
 # What is left out: the solutions; the pages of the reference, which are made anew; what teachers alone read, which has
 # answers, too; traces of tools, wherever they are.
