@@ -10,7 +10,7 @@ EDITION ?= open
 # Only as it is typed: many systems have a variable of this name for other things.
 one_language = $(if $(findstring command,$(origin LANGUAGE)),--language "$(LANGUAGE)")
 
-.PHONY: help environment book test quick check format notebooks slides serve lab wheel colab offline dist translations repository constraints classroom grade clean distclean
+.PHONY: help environment book test quick check format notebooks slides pdf serve lab wheel colab offline dist translations repository constraints classroom grade clean distclean
 
 help:
 	@echo "Keep the Crack. Say 'make' and one of these:"
@@ -76,6 +76,9 @@ slides: environment  ## make a deck of slides of each chapter in _build/slides (
 
 translations: environment  ## bring book/locale up to date with the pages; say what is translated, stale, broken
 	$(python) tools/translation.py
+
+pdf: environment  ## print the book into _build/pdf with Chromium (EDITION=class: without solutions, into _build/class/pdf)
+	@$(python) tools/pdf.py --edition "$(EDITION)"
 
 # An empty URL= takes the address away; no URL at all is a slip, so it only asks.
 repository: environment  ## set the address the book is published at (URL=https://github.com/OWNER/REPO)
