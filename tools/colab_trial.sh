@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Try the notebooks as on Colab: its Python and its packages, the book's code fetched by the set-up cell.
+# Try the notebooks as on Colab: its Python and its packages, the book's code fetched by the set-up cell, once from an
+# address and once from the zip of `make colab`.
 #
 #     PYTHON=python3.13 bash tools/colab_trial.sh [FOLDER]
 #
@@ -42,6 +43,7 @@ git clone --quiet --bare "$trial/book" "$trial/published"
 # Colab opens a notebook without the folder around it, in /content.
 cat >"$trial/run.py" <<'END'
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -49,20 +51,36 @@ from nbclient import NotebookClient
 
 for path in sorted(Path(sys.argv[1]).glob("*.ipynb")):
     notebook = nbformat.read(path, as_version=4)
+    start = time.perf_counter()
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": sys.argv[2]}}).execute()
+    seconds = time.perf_counter() - start
     setup = next(cell for cell in notebook.cells if "setup" in cell.metadata.get("tags", []))
-    print(f"{path.name}: {len(notebook.cells)} cells.", *(output.text.strip() for output in setup.outputs))
+    said = " ".join(output.text.strip() for output in setup.outputs)
+    print(f"{path.name}: {len(notebook.cells)} cells in {seconds:.0f} s. {said}", flush=True)
 END
 export PYDEVD_DISABLE_FILE_VALIDATION=1 # else the old kernel warns about the debugger
-for round in first second; do
-    echo "The $round time:"
-    "$colab/bin/python" "$trial/run.py" "$trial/book/notebooks" "$trial/content"
-done
 
-"$colab/bin/python" -m pip freeze >"$trial/after.txt"
-echo "What the set-up cell changed in the image:"
-changes=$(diff "$trial/before.txt" "$trial/after.txt" | grep '^[<>]') || true
-echo "$changes"
-names=$(sed 's/[=@ ]*[=@].*//' <<<"$changes" | sort | tr '\n' ' ')
-[[ $names == "> d2l > keep-the-crack " ]] || { echo "Expected: d2l and keep-the-crack, nothing else."; exit 1; }
-[[ $changes == *"d2l==0.17.0"* ]] && echo "As it should be."
+# What the set-up cells changed in the image: these two packages and nothing else.
+only_two() {
+    "$colab/bin/python" -m pip freeze >"$trial/after.txt"
+    changes=$(diff "$trial/before.txt" "$trial/after.txt" | grep '^[<>]') || true
+    echo "What the set-up cell changed in the image:"
+    echo "$changes"
+    names=$(sed 's/[=@ ]*[=@].*//' <<<"$changes" | sort | tr '\n' ' ')
+    [[ $names == "> d2l > keep-the-crack " && $changes == *"d2l==0.17.0"* ]] ||
+        { echo "Expected: d2l and keep-the-crack, nothing else."; exit 1; }
+}
+
+echo "From the address, twice:"
+for _ in first second; do "$colab/bin/python" "$trial/run.py" "$trial/book/notebooks" "$trial/content"; done
+only_two
+
+# No address: the zip of `make colab`, its wheel beside the notebooks.
+"$colab/bin/python" -m pip uninstall --quiet --yes keep-the-crack d2l
+.venv/bin/python tools/pack.py colab --out "$trial"
+.venv/bin/python -m zipfile --extract "$trial/_build/colab/keep-the-crack-colab.zip" "$trial"
+cp "$trial"/keep-the-crack/*.whl "$trial/content"
+echo "From the zip:"
+"$colab/bin/python" "$trial/run.py" "$trial/keep-the-crack/notebooks" "$trial/content"
+only_two
+echo "As it should be."
