@@ -24,7 +24,7 @@ help:
 environment:
 	@sh tools/environment.sh
 
-book: environment  ## build the website into _build/html (EDITION=class: without solutions; LANGUAGE=en or zh_CN: one alone)
+book: environment  ## build the website into _build/html (EDITION=class: without solutions; LANGUAGE=zh_CN: in Chinese; all: both)
 	@$(python) tools/website.py --edition "$(EDITION)" $(one_language)
 
 serve: book  ## build the website and show it on this computer (PORT=8000)

@@ -5,8 +5,8 @@ solution, goes to `_build/class/html`; it is built from a copy of the book, see 
 `book/api` is written: a few lines for each module of the package, from which Sphinx makes the API reference.
 
 In another language than English the site lies within the English one, in `html/zh_CN`, with the same pages; what has no
-translation in `book/locale` is English there.  `--language` names one of them; without it, all are built.  Where both
-are, each page has a link to itself in the other language.
+translation in `book/locale` is English there.  `--language zh_CN` builds it, and `--language all` both; without it
+English is built.  Where both are, each page has a link to itself in the other language.
 
 A second build reads and writes only what has changed since the first.  It is as good as a clean one, by three rules:
 
@@ -258,8 +258,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the website of the book.")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder for _build (default: the repository)")
     parser.add_argument("--edition", choices=("open", "class"), default="open", help="class: without solutions")
-    parser.add_argument("--language", choices=LANGUAGES, help="one of them (default: all)")
+    parser.add_argument("--language", choices=(*LANGUAGES, "all"), default="en", help="which (default: en)")
     arguments = parser.parse_args()
-    if arguments.language is None:
+    if arguments.language == "all":
         sys.exit(build_all(arguments.out.resolve(), arguments.edition))
     sys.exit(build(arguments.out.resolve(), arguments.edition, arguments.language))

@@ -75,7 +75,7 @@ def build(tmp_path_factory) -> subprocess.CompletedProcess:
     out, record = shared / "the [new] site", shared / "site.json"
     with FileLock(shared / "site.lock"):
         if not record.exists():
-            command = [sys.executable, str(ROOT / "tools" / "website.py"), "--out", str(out)]
+            command = [sys.executable, str(ROOT / "tools" / "website.py"), "--out", str(out), "--language", "all"]
             run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
             record.write_text(json.dumps([run.returncode, run.stdout, run.stderr]), encoding="utf-8")
     returncode, stdout, stderr = json.loads(record.read_text(encoding="utf-8"))
