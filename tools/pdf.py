@@ -43,6 +43,7 @@ from pypdf.generic import (
 )
 
 import website
+from chapters_code import __version__
 from edition import home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -268,8 +269,6 @@ class Press:
 
 def front_matter(parts: list, printed: dict[str, Printed], edition: str) -> str:
     """Return the title page and the contents, as HTML."""
-    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    version = re.search(r'^version = "([^"]+)"', settings, re.MULTILINE)[1]
     crack = (ROOT / "book" / "figures" / "crack.svg").read_text(encoding="utf-8")
     lines = []
     for caption, names in parts:
@@ -287,8 +286,8 @@ def front_matter(parts: list, printed: dict[str, Printed], edition: str) -> str:
     kind = "Class edition, without solutions. " if edition == "class" else ""
     return (
         f'<div class="title-page"><h1>{TITLE}</h1><p class="lead">How segmentation networks shrink an image, what they '
-        f"lose, and how they get it back.</p>{crack}<p>The authors of {TITLE}</p><p>{kind}Version {version}. Words and "
-        "figures are under CC BY 4.0, code is under the MIT licence.</p><p>This is the book as its website has it, on "
+        f"lose, and how they get it back.</p>{crack}<p>The authors of {TITLE}</p><p>{kind}Version {__version__}. Words "
+        "and figures are under CC BY 4.0, code is under the MIT licence.</p><p>This is the book as its website has it, on "
         "paper: figures that move stand still, hints and solutions are at the end of each chapter. The reference of "
         'the code is on the website alone.</p></div><div class="contents"><h2>Contents</h2>'
         + "\n".join(lines)
