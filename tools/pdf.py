@@ -283,12 +283,12 @@ def front_matter(parts: list, printed: dict[str, Printed], edition: str) -> str:
                     f'<p class="level-{level}"><a href="{address}">{html.escape(words)}</a>'
                     f'<span class="leader"></span><span class="number">{number}</span></p>'
                 )
-    kind = "Class edition, without solutions. " if edition == "class" else ""
+    kind, folded = ("Class edition, without solutions. ", "hints") if edition == "class" else ("", "hints and solutions")
     return (
         f'<div class="title-page"><h1>{TITLE}</h1><p class="lead">How segmentation networks shrink an image, what they '
         f"lose, and how they get it back.</p>{crack}<p>The authors of {TITLE}</p><p>{kind}Version {__version__}. "
         "Words and figures are under CC BY 4.0, code is under the MIT licence.</p><p>This is the book as its website "
-        "has it, on paper: figures that move stand still, hints and solutions are at the end of each chapter. The "
+        f"has it, on paper: figures that move stand still, {folded} are at the end of each chapter. The "
         'reference of the code is on the website alone.</p></div><div class="contents"><h2>Contents</h2>'
         + "\n".join(lines)
         + "</div>"
