@@ -283,7 +283,9 @@ def front_matter(parts: list, printed: dict[str, Printed], edition: str) -> str:
                     f'<p class="level-{level}"><a href="{address}">{html.escape(words)}</a>'
                     f'<span class="leader"></span><span class="number">{number}</span></p>'
                 )
-    kind, folded = ("Class edition, without solutions. ", "hints") if edition == "class" else ("", "hints and solutions")
+    kind, folded = "", "hints and solutions"
+    if edition == "class":
+        kind, folded = "Class edition, without solutions. ", "hints"
     return (
         f'<div class="title-page"><h1>{TITLE}</h1><p class="lead">How segmentation networks shrink an image, what they '
         f"lose, and how they get it back.</p>{crack}<p>The authors of {TITLE}</p><p>{kind}Version {__version__}. "
