@@ -266,7 +266,7 @@ def mark_exercises(app: Sphinx, doctree: nodes.document) -> None:
         if not (exercise := EXERCISE.match(section[0].rawsource or section[0].astext())):
             continue
         line = section[1] if len(section) > 1 else None
-        is_kind = isinstance(line, nodes.paragraph) and KIND.fullmatch(line.rawsource or line.astext())
+        is_kind = isinstance(line, nodes.paragraph) and KIND.fullmatch((line.rawsource or line.astext()).strip("*"))
         kind = line.astext() if is_kind else ""
         place = f'<p class="exercise-kind" data-exercise="{exercise[1]}"><span>{kind}</span></p>'
         section[1 : 2 if kind else 1] = [nodes.raw("", place, format="html")]

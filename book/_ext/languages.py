@@ -26,6 +26,7 @@ from sphinx.transforms import SphinxTransform
 _ = get_translation("site")
 
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+LETTER = re.compile(r"[^\W\d_]")
 HAN_OR_OTHER = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+|[^\\W\u3400-\u4dbf\u4e00-\u9fff]+")
 
 # Settings in _config.yml that readers see; those within html_theme_options come first.
@@ -148,12 +149,18 @@ def mark_english(node: nodes.Element) -> None:
     for child in node.children:
         if isinstance(child, SILENT) or not isinstance(child, nodes.Element):
             continue
-        if not child.astext().strip():
+        if not has_words(child):
             continue
         if not is_chinese(child):
             child["classes"].append("language-en")
         elif not child.get("translated"):
             mark_english(child)
+
+
+def has_words(node: nodes.Element) -> bool:
+    """Say whether a node holds more than numbers, signs and names from code, which are in no language."""
+    texts = (one.astext() for one in node.findall(nodes.Text) if not isinstance(one.parent, nodes.literal))
+    return any(LETTER.search(text) for text in texts)
 
 
 def is_chinese(node: nodes.Element) -> bool:

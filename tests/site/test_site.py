@@ -820,7 +820,7 @@ def test_what_all_pages_are_made_with_has_one_number(tmp_path, monkeypatch):
 
 def test_after_a_failed_build_all_is_built_from_nothing(tmp_path, monkeypatch):
     """Else the warning about a page that is not read again would be lost; a whole site is kept as it is."""
-    monkeypatch.setattr(website, "run_sphinx", lambda html: html.mkdir(parents=True, exist_ok=True) or status)
+    monkeypatch.setattr(website, "run_sphinx", lambda html, *_: html.mkdir(parents=True, exist_ok=True) or status)
     page = tmp_path / "_build" / "html" / "page.html"
 
     status = 0
