@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FOLDERS = ("book", "chapters_code", "notebooks", "tools")
 FILES = (
-    *("_config.yml", "_toc.yml", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT", "Makefile", "README.md"),
-    *(".gitignore", "SECURITY.md", "constraints.txt", "pyproject.toml", "requirements.txt"),
+    *("_config.yml", "_toc.yml", "Makefile", "pyproject.toml", "requirements.txt", "constraints.txt", ".gitignore"),
+    *("README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT", "SECURITY.md"),
 )
 # What is left out: the solutions; the pages of the reference, which are made anew; what teachers alone read, which has
 # answers, too; traces of tools, wherever they are.
