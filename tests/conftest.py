@@ -3,7 +3,6 @@
 import collections
 import os
 import random
-import shutil
 import sys
 from pathlib import Path
 
@@ -99,11 +98,11 @@ def browser():
     """
     from playwright import sync_api
 
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("BOOK_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    from pdf import chromium_path  # here: only a browser needs it
+
     with sync_api.sync_playwright() as playwright:
         try:
-            chromium = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+            chromium = playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
         except sync_api.Error as error:
             reason = f"no Chromium starts ({str(error).splitlines()[0]}): install one, or name it in BOOK_CHROMIUM"
             if os.environ.get("BOOK_REQUIRE_BROWSER") == "1":

@@ -21,7 +21,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from pypdf.generic import (
 
 import website
 from chapters_code import __version__
+from chapters_code.files import written_whole
 from edition import home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,14 +194,18 @@ def wanted_ids(site: Path, names: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
+def chromium_path() -> str | None:
+    """Return the Chromium that BOOK_CHROMIUM names, else one of the PATH; None for Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("BOOK_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
 @contextmanager
 def chromium():
     """Start the Chromium of BOOK_CHROMIUM, of the PATH, or Playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("BOOK_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     with sync_api.sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path)
+            browser = playwright.chromium.launch(executable_path=chromium_path())
         except sync_api.Error as error:
             reason = str(error).splitlines()[0]
             raise RuntimeError(f"no Chromium starts ({reason}): install one, or name it in BOOK_CHROMIUM") from None
@@ -358,21 +362,15 @@ def join(parts: list, front: Printed, printed: dict[str, Printed], target: Path)
     root[NameObject("/ViewerPreferences")] = DictionaryObject({NameObject("/DisplayDocTitle"): BooleanObject(True)})
     writer.page_mode = "/UseOutlines"
     writer.compress_identical_objects()
-    write_whole(writer, target)
+    write(writer, target)
     return len(writer.pages)
 
 
-def write_whole(writer: PdfWriter, target: Path) -> None:
-    """Write a PDF under another name, and give it its own when it is whole."""
+def write(writer: PdfWriter, target: Path) -> None:
+    """Write a PDF, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".pdf", delete=False) as unfinished:
-        try:
-            writer.write(unfinished)
-            unfinished.close()
-            os.chmod(unfinished.name, 0o644)
-            os.replace(unfinished.name, target)
-        finally:
-            Path(unfinished.name).unlink(missing_ok=True)
+    with written_whole(target) as unfinished, unfinished.open("wb") as file:
+        writer.write(file)
 
 
 def add_tags(writer: PdfWriter, reader: PdfReader, first: int) -> None:

@@ -17,7 +17,6 @@ it, and take the mark and the line with the old message away.
 import argparse
 import difflib
 import io
-import os
 import re
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import denormalize, read_po, write_po
 
 import website
+from notebooks import store
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "book" / "locale"
@@ -205,9 +205,7 @@ def write(path: Path, entries: Catalog) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+    store(path, text)
 
 
 def report(found: dict[str, list[str]]) -> str:

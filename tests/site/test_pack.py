@@ -48,30 +48,24 @@ exec(open("cell.py", encoding="utf-8").read())
 """
 
 
+def python(program, folder, **environment):
+    """Run a program in a Python of its own."""
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 def test_the_first_cell_installs_the_file_that_lies_beside_the_notebook(unpacked, tmp_path):
     notebook = nbformat.read(unpacked / "notebooks" / "01_pooling.ipynb", 4)
     (unpacked / "cell.py").write_text(notebook.cells[1].source, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", ON_COLAB],
-        cwd=unpacked,
-        env=os.environ | {"PIP_TARGET": str(tmp_path / "installed")},
-        capture_output=True,
-        text=True,
-    )
+    done = python(ON_COLAB, unpacked, PIP_TARGET=str(tmp_path / "installed"))
     (unpacked / "cell.py").unlink()
     assert done.stdout == "Set-up: installed chapters_code; Colab's own packages stay.\n", done.stderr
     program = (
         "from chapters_code.exercises import hint; import chapters_code; hint('1.1'); print(chapters_code.__file__)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python(program, tmp_path, PYTHONPATH=str(tmp_path / "installed"))
+    assert done.returncode == 0, done.stderr
     assert Path(done.stdout.splitlines()[-1]).is_relative_to(tmp_path / "installed")
 
 

@@ -173,7 +173,7 @@ def test_a_book_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     target.write_text("old")
     monkeypatch.setattr(pdf.PdfWriter, "write", lambda self, file: file.write(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        pdf.write_whole(pdf.PdfWriter(), target)
+        pdf.write(pdf.PdfWriter(), target)
 
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["book.pdf"]

@@ -349,18 +349,22 @@ def test_the_value_is_the_difference_of_the_mean_f1():
     assert both == pytest.approx(means["hwd"] - (means["max"] + means["avg"]) / 2)
 
 
+def by_loops(of_arm, one, other, score):
+    """The two ends of 50 draws from seed 9, added up photograph by photograph."""
+    ours, theirs = of_arm[one], of_arm[other]
+    sizes, generator = (len(ours), len(ours[0])), torch.Generator().manual_seed(9)
+    seeds, photographs = (torch.randint(size, (50, size), generator=generator).tolist() for size in sizes)
+    drawn = [
+        fmean(score([ours[s][p] for p in chosen]) - score([theirs[s][p] for p in chosen]) for s in seeds_of)
+        for seeds_of, chosen in zip(seeds, photographs, strict=True)
+    ]
+    return torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+
+
 def test_its_draws_are_those_of_two_loops():
     """The same draws, added up photograph by photograph."""
     of_arm = {"hwd": drawn_counts(3, 4), "max": drawn_counts(3, 4)}
-    generator = torch.Generator().manual_seed(9)
-    seeds = torch.randint(3, (50, 3), generator=generator).tolist()
-    photographs = torch.randint(4, (50, 4), generator=generator).tolist()
-    found = [
-        fmean(f1([of_arm["hwd"][s][p] for p in chosen]) - f1([of_arm["max"][s][p] for p in chosen]) for s in seeds_of)
-        for seeds_of, chosen in zip(seeds, photographs, strict=True)
-    ]
-    expected = torch.tensor(found, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-    assert statistics.bootstrap(of_arm, "hwd", "max", 50, 9)[1:] == pytest.approx(expected.tolist())
+    assert statistics.bootstrap(of_arm, "hwd", "max", 50, 9)[1:] == pytest.approx(by_loops(of_arm, "hwd", "max", f1))
 
 
 def test_a_draw_takes_the_same_seeds_and_photographs_for_both_arms():
@@ -453,15 +457,8 @@ def test_the_mean_iou_is_that_of_the_confusion_matrix_and_drawn_in_two_loops():
         of_class = [[sum(one[k][n] for one in photographs) for n in range(3)] for k in range(4)]
         return fmean(right / (said + true - right) for right, said, true in of_class if said + true)
 
-    generator = torch.Generator().manual_seed(9)
-    seeds = torch.randint(3, (50, 3), generator=generator).tolist()
-    photographs = torch.randint(5, (50, 5), generator=generator).tolist()
-    drawn = [
-        fmean(mean_iou([of_arm["good"][s][p] for p in ps]) - mean_iou([of_arm["bad"][s][p] for p in ps]) for s in ss)
-        for ss, ps in zip(seeds, photographs, strict=True)
-    ]
-    ends = torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-    assert statistics.bootstrap(of_arm, "good", "bad", 50, 9)[1:] == pytest.approx(ends.tolist())
+    ends = by_loops(of_arm, "good", "bad", mean_iou)
+    assert statistics.bootstrap(of_arm, "good", "bad", 50, 9)[1:] == pytest.approx(ends)
 
 
 def test_the_classes_of_a_photograph_that_are_not_named_have_no_pixels():
